@@ -1,0 +1,1 @@
+"""Everything around `identity_core` that touches the world."""

@@ -1,0 +1,18 @@
+"""Starts the command line, or says what has to be installed for it."""
+
+import sys
+
+
+def main() -> None:
+    try:
+        from identity_adapters.cli import main as command_line
+    except ModuleNotFoundError as error:
+        sys.exit(
+            f"identity: {error.name} is not installed; the command line needs"
+            " pip install 'identity-reconciliation[embedded]'"
+        )
+    command_line(prog_name="identity")
+
+
+if __name__ == "__main__":
+    main()

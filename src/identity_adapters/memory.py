@@ -1,0 +1,84 @@
+"""Contacts in memory: for tests, and for trying the library out. Nothing survives the process."""
+
+import asyncio
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from itertools import count
+
+from identity_core import Contact, ContactDetails, Decide, Event, Evidence, Reconciliation, Snapshot
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class InMemoryContactRepository:
+    """A `ContactRepository` over dictionaries, safe among tasks and threads.
+
+    Args:
+        clock: tells the time, with an offset from UTC.
+    """
+
+    def __init__(self, clock: Callable[[], datetime] = _now) -> None:
+        self._clock = clock
+        self._ids = count(1)
+        self._contacts: dict[int, Contact] = {}
+        self._evidence: dict[tuple[str, str], Evidence] = {}
+        self._events: list[Event] = []
+        self._by_email: defaultdict[str | None, set[int]] = defaultdict(set)
+        self._by_phone_number: defaultdict[str | None, set[int]] = defaultdict(set)
+        self._by_linked_id: defaultdict[int | None, set[int]] = defaultdict(set)
+        self._exclusive = threading.Lock()
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """All that happened, in order."""
+        return tuple(self._events)
+
+    async def load(self, batch: Sequence[ContactDetails]) -> Snapshot:
+        # Other tasks get a turn here, as they do while a database answers.
+        await asyncio.sleep(0)
+        with self._exclusive:
+            return self._snapshot(batch)
+
+    async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Reconciliation:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            decided = decide(self._snapshot(batch), self._clock(), self._ids)
+            changes = decided.changes
+            for contact in (*changes.created, *changes.altered):
+                self._store(contact)
+            for pair in changes.superseded:
+                self._evidence.pop(pair, None)
+            for evidence in changes.evidence:
+                self._evidence[evidence.email, evidence.phone_number] = evidence
+            self._events.extend(changes.events)
+            return decided
+
+    def _store(self, contact: Contact) -> None:
+        before = self._contacts.get(contact.id)
+        if before is not None:
+            self._by_linked_id[before.linked_id].discard(contact.id)
+        self._contacts[contact.id] = contact
+        self._by_linked_id[contact.linked_id].add(contact.id)
+        if contact.email is not None:
+            self._by_email[contact.email].add(contact.id)
+        if contact.phone_number is not None:
+            self._by_phone_number[contact.phone_number].add(contact.id)
+
+    def _snapshot(self, batch: Sequence[ContactDetails]) -> Snapshot:
+        to_visit: set[int] = set()
+        for details in batch:
+            to_visit |= self._by_email.get(details.email, set())
+            to_visit |= self._by_phone_number.get(details.phone_number, set())
+        found: dict[int, Contact] = {}
+        while to_visit:
+            contact = self._contacts[to_visit.pop()]
+            found[contact.id] = contact
+            to_visit |= self._by_linked_id.get(contact.id, set()) - found.keys()
+            if contact.linked_id in self._contacts and contact.linked_id not in found:
+                to_visit.add(contact.linked_id)
+        pairs = {details.pair for details in batch if details.pair is not None}
+        return Snapshot.of(found.values(), pairs & self._evidence.keys())

@@ -1,0 +1,45 @@
+"""How the service connects to PostgreSQL."""
+
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+
+def create_engine(
+    url: URL,
+    *,
+    pool_size: int = 10,
+    pool_timeout: float = 5.0,
+    statement_timeout: float = 10.0,
+    lock_timeout: float = 5.0,
+) -> AsyncEngine:
+    """An engine whose connections are set up as `PostgresContactRepository` needs them.
+
+    Args:
+        url: of the form ``postgresql+psycopg://…``.
+        pool_size: how many connections there are at most.
+        pool_timeout: seconds to wait for one of them.
+        statement_timeout: seconds that one statement may take.
+        lock_timeout: seconds that one statement may wait for a lock.
+    """
+    session = {
+        "timezone": "UTC",
+        "statement_timeout": f"{statement_timeout:g}s",
+        "lock_timeout": f"{lock_timeout:g}s",
+        # Every statement looks up few rows by index. The planner would scan a table that was
+        # small at its last count, and keep doing so while it grows.
+        "enable_seqscan": "off",
+        "jit": "off",
+    }
+    return create_async_engine(
+        url,
+        isolation_level="READ COMMITTED",
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=pool_timeout,
+        hide_parameters=True,
+        connect_args={
+            "options": " ".join(f"-c {name}={value}" for name, value in session.items()),
+            "connect_timeout": 5,
+            "application_name": "identity",
+        },
+    )

@@ -1,0 +1,49 @@
+"""Setting up the tables, in a new database or beside the `contacts` of an existing one."""
+
+import time
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import URL, Connection, create_engine, text
+from sqlalchemy.pool import NullPool
+
+MIGRATION_LOCK = 0x6D69_6772_6174_6521
+"""The advisory lock that one process at a time migrates under."""
+
+VERSION_TABLE = "identity_schema_version"
+
+
+class SchemaUnusable(Exception):
+    """The database holds a `contacts` table of another kind; nothing was changed."""
+
+
+def migrate(url: URL) -> None:
+    """Bring the database to the schema of this version. Any number of processes may at once.
+
+    An existing `contacts` table is adopted as it is: no row of it is rewritten, and others may
+    go on writing it meanwhile.
+
+    Args:
+        url: of the form ``postgresql+psycopg://…``.
+
+    Raises:
+        SchemaUnusable: there is a table `contacts` that lacks what is needed.
+        sqlalchemy.exc.DBAPIError: the database cannot be reached, or refuses.
+    """
+    engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+    with engine.connect() as connection:
+        _wait_for_turn(connection)
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _wait_for_turn(connection: Connection) -> None:
+    # Asked for again and again instead of waited for: an index that is built while others write
+    # waits for every running statement, also for one that waits for this lock.
+    while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": MIGRATION_LOCK}).scalar():
+        connection.rollback()
+        time.sleep(0.1)
+    connection.rollback()

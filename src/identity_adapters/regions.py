@@ -1,0 +1,41 @@
+"""Phone numbers of a region, in international form (E.164)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import phonenumbers
+from attrs import evolve
+
+from identity_core import ContactDetails
+from identity_core.details import MAX_PHONE_NUMBER_LENGTH
+
+
+def details_of_region(region: str) -> Callable[[Any, Any], ContactDetails]:
+    """A maker of details whose phone numbers are of a region unless they say otherwise.
+
+    A number that cannot be read as one of that region stays as its digits.
+
+    >>> details_of_region("US")(None, "(650) 253-0000").phone_number
+    '+16502530000'
+    >>> details_of_region("US")(None, "+44 20 7031 3000").phone_number
+    '+442070313000'
+    >>> details_of_region("US")(None, "1").phone_number
+    '1'
+    """
+
+    def make_details(email: Any, phone_number: Any) -> ContactDetails:
+        details = ContactDetails(email, phone_number)
+        if details.phone_number is None:
+            return details
+        return evolve(details, phone_number=_international(details.phone_number, region))
+
+    return make_details
+
+
+def _international(phone_number: str, region: str) -> str:
+    try:
+        parsed = phonenumbers.parse(phone_number, region)
+    except phonenumbers.NumberParseException:
+        return phone_number
+    number = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    return number if len(number) <= MAX_PHONE_NUMBER_LENGTH else phone_number

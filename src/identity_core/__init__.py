@@ -1,0 +1,36 @@
+"""Which contacts belong to one customer: a pure domain library.
+
+`reconcile` holds the rules, `IdentifyContacts` is the use case, `ContactRepository` is the
+port that it needs an adapter for.
+"""
+
+from identity_core.changes import Changes, Event, EventKind, Evidence, Reconciliation
+from identity_core.contact import Contact, LinkPrecedence
+from identity_core.details import ContactDetails
+from identity_core.errors import IdentityError, InvalidDetails, RepositoryUnavailable
+from identity_core.identify import IdentifyContacts
+from identity_core.identity import Identity
+from identity_core.reconcile import reconcile, settled
+from identity_core.repository import ContactRepository, Decide
+from identity_core.snapshot import Snapshot
+
+__all__ = [
+    "Changes",
+    "Contact",
+    "ContactDetails",
+    "ContactRepository",
+    "Decide",
+    "Event",
+    "EventKind",
+    "Evidence",
+    "IdentifyContacts",
+    "Identity",
+    "IdentityError",
+    "InvalidDetails",
+    "LinkPrecedence",
+    "Reconciliation",
+    "RepositoryUnavailable",
+    "Snapshot",
+    "reconcile",
+    "settled",
+]

@@ -1,0 +1,92 @@
+"""What a decision asks a repository to write."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from attrs import frozen
+
+from identity_core.contact import Contact
+from identity_core.identity import Identity
+
+
+@frozen
+class Evidence:
+    """A pair seen together that no contact holds: both values were known already.
+
+    Attributes:
+        id: from the same supply as contact ids.
+        email: normalised.
+        phone_number: normalised.
+        seen_at: when, in UTC.
+    """
+
+    id: int
+    email: str
+    phone_number: str
+    seen_at: datetime
+
+
+class EventKind(StrEnum):
+    """What details did to the identities."""
+
+    CREATED = "created"
+    """They became the first contact of a new identity."""
+    LINKED = "linked"
+    """They became another contact of an identity."""
+    MERGED = "merged"
+    """They made two or more identities one."""
+    CORROBORATED = "corroborated"
+    """They confirmed an identity: a pair never seen together, or an earlier date."""
+
+
+@frozen
+class Event:
+    """One decision that changed something, in ids only: no personal value is in it.
+
+    Attributes:
+        happened_at: when it was decided, in UTC.
+        kind: what happened.
+        primary_id: the primary that the identity has since then.
+        contact_id: the contact that caused it, if one was written.
+        evidence_id: the evidence that caused it, if some was written.
+        absorbed_ids: the contacts that were a primary before and no longer are.
+    """
+
+    happened_at: datetime
+    kind: EventKind
+    primary_id: int
+    contact_id: int | None = None
+    evidence_id: int | None = None
+    absorbed_ids: tuple[int, ...] = ()
+
+
+@frozen
+class Changes:
+    """All that is to be written, at once or not at all.
+
+    Attributes:
+        created: new contacts.
+        altered: contacts on record whose link, link precedence or date is now this one.
+        evidence: new evidence.
+        superseded: pairs whose evidence goes, since a new contact holds them now.
+        events: what happened, in order.
+    """
+
+    created: tuple[Contact, ...] = ()
+    altered: tuple[Contact, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    superseded: tuple[tuple[str, str], ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+@frozen
+class Reconciliation:
+    """What became of a batch of details.
+
+    Attributes:
+        changes: what is to be written for it to hold.
+        identities: for each of the details the identity it ended in.
+    """
+
+    changes: Changes
+    identities: tuple[Identity, ...]

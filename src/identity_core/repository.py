@@ -1,0 +1,46 @@
+"""The port: what the use case needs of whoever keeps the contacts."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from identity_core.changes import Reconciliation
+from identity_core.details import ContactDetails
+from identity_core.snapshot import Snapshot
+
+Decide = Callable[[Snapshot, datetime, Iterator[int]], Reconciliation]
+"""A pure function of a snapshot, the time and a supply of new ids, as `reconcile` is."""
+
+
+class ContactRepository(Protocol):
+    """Keeps contacts, evidence and events.
+
+    `identity_core.testing` has the conformance suite that tells whether a repository does
+    what is said here.
+    """
+
+    async def load(self, batch: Sequence[ContactDetails]) -> Snapshot:
+        """All that is known of some details: one consistent snapshot, and no lock.
+
+        Returns:
+            every identity that has a live contact with one of the emails or phone numbers,
+            whole; and which of the pairs are on record as evidence.
+
+        Raises:
+            RepositoryUnavailable: it cannot be read for now.
+        """
+        ...
+
+    async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Reconciliation:
+        """Decide on some details while nobody else can change what they touch, and persist it.
+
+        `decide` is given what `load` would return, the time, and ascending ids never given
+        before, at least one for each of the details. All three are taken after nobody else
+        can change, add to or join the identities touched. It may be called several times;
+        what its last call returned is persisted, durably, all of it or nothing, and returned.
+        An error that it raises comes through, and nothing is persisted.
+
+        Raises:
+            RepositoryUnavailable: nothing is known to have been persisted.
+        """
+        ...

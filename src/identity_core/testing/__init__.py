@@ -1,0 +1,32 @@
+"""For tests of your own: Hypothesis strategies, a model, and what every repository must do.
+
+Needs the extra ``testing``.
+
+A repository of yours is right if it passes the conformance suite. In a test module:
+
+>>> from contextlib import asynccontextmanager
+>>> from identity_core.testing import ContactRepositoryConformance
+>>> from identity_adapters.memory import InMemoryContactRepository
+>>> class TestInMemoryContactRepository(ContactRepositoryConformance):
+...     @asynccontextmanager
+...     async def empty_repository(self):
+...         yield InMemoryContactRepository()
+"""
+
+from identity_core.testing.conformance import ContactRepositoryConformance
+from identity_core.testing.invariants import violations
+from identity_core.testing.machine import IdentityMachine
+from identity_core.testing.model import components
+from identity_core.testing.strategies import batches, contact_details, emails, moments, phone_numbers
+
+__all__ = [
+    "ContactRepositoryConformance",
+    "IdentityMachine",
+    "batches",
+    "components",
+    "contact_details",
+    "emails",
+    "moments",
+    "phone_numbers",
+    "violations",
+]

@@ -1,0 +1,48 @@
+"""What always holds of the contacts and the evidence on record."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+
+from identity_core import ContactDetails, LinkPrecedence, Snapshot
+
+
+def violations(snapshot: Snapshot, acknowledged: Collection[ContactDetails] = ()) -> list[str]:
+    """What is wrong with a snapshot, in words; nothing of it is personal.
+
+    Args:
+        snapshot: of all that was acknowledged.
+        acknowledged: details that were identified, each of whose pairs is to be on record.
+    """
+    return [*_of_links(snapshot), *_of_identifiers(snapshot), *_of_pairs(snapshot, acknowledged)]
+
+
+def _of_links(snapshot: Snapshot) -> Iterator[str]:
+    for contacts in snapshot.identities:
+        oldest = min(contacts, key=lambda contact: contact.age)
+        primaries = [c for c in contacts if c.link_precedence is LinkPrecedence.PRIMARY]
+        if len(primaries) != 1:
+            yield f"the identity of contact {oldest.id} has {len(primaries)} primary contacts"
+        for contact in contacts:
+            if contact.linked_to(oldest) is not contact:
+                yield f"contact {contact.id} does not stand straight under contact {oldest.id}, the oldest"
+
+
+def _of_identifiers(snapshot: Snapshot) -> Iterator[str]:
+    holding = Counter(
+        identifier
+        for contacts in snapshot.identities
+        for identifier in {value for contact in contacts for value in contact.key if value is not None}
+    )
+    if shared := sum(identities > 1 for identities in holding.values()):
+        yield f"{shared} emails or phone numbers are in more than one identity"
+
+
+def _of_pairs(snapshot: Snapshot, acknowledged: Collection[ContactDetails]) -> Iterator[str]:
+    contacts = Counter(contact.key for contacts in snapshot.identities for contact in contacts)
+    if repeated := sum(number > 1 for number in contacts.values()):
+        yield f"{repeated} details are held by more than one contact"
+    if twice := sum(pair in contacts for pair in snapshot.evidence):
+        yield f"{twice} pairs are on record both as a contact and as evidence"
+    pairs = {details.pair for details in acknowledged if details.pair is not None}
+    if missing := len(pairs - contacts.keys() - snapshot.evidence):
+        yield f"{missing} acknowledged pairs are not on record"

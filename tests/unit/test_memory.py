@@ -1,0 +1,50 @@
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import settings
+
+from identity_adapters.memory import InMemoryContactRepository
+from identity_core import ContactDetails, EventKind, IdentifyContacts
+from identity_core.testing import ContactRepositoryConformance, IdentityMachine
+
+
+@asynccontextmanager
+async def empty_repository():
+    yield InMemoryContactRepository()
+
+
+class TestConformance(ContactRepositoryConformance):
+    def empty_repository(self):
+        return empty_repository()
+
+
+class Machine(IdentityMachine):
+    def empty_repository(self):
+        return empty_repository()
+
+
+TestMachine = Machine.TestCase
+TestMachine.settings = settings(max_examples=100, stateful_step_count=20, deadline=None)
+
+
+def test_events_tell_what_happened_in_order():
+    repository = InMemoryContactRepository()
+    identify = IdentifyContacts(repository)
+    for key in [("a@x", "1"), ("a@x", "2"), ("b@x", "3"), ("b@x", "1"), ("a@x", "3"), ("a@x", "1")]:
+        asyncio.run(identify(ContactDetails(*key)))
+    assert [(event.kind, event.primary_id) for event in repository.events] == [
+        (EventKind.CREATED, 1),
+        (EventKind.LINKED, 1),
+        (EventKind.CREATED, 3),
+        (EventKind.MERGED, 1),
+        (EventKind.CORROBORATED, 1),
+    ]
+
+
+def test_a_clock_that_steps_back_makes_nobody_primary():
+    times = iter([datetime(2020, 1, 1, tzinfo=UTC) - timedelta(days=n) for n in range(3)])
+    identify = IdentifyContacts(InMemoryContactRepository(clock=lambda: next(times)))
+    for email in ("a@x", "b@x", "c@x"):
+        identity = asyncio.run(identify(ContactDetails(email, "1")))
+    assert identity.emails == ("a@x", "b@x", "c@x")
