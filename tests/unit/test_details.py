@@ -47,7 +47,7 @@ def test_an_email_is_trimmed_and_lower_cased(given, kept):
         ("a@b\x1b[31mc", "must not have control characters or lone surrogates"),
         ("a\r\nBcc: x@b", "must not have control characters or lone surrogates"),
         ("a\x85b@c", "must not have control characters or lone surrogates"),
-        ("\ud800@b", "must not have control characters or lone surrogates"),
+        pytest.param("\ud800@b", "must not have control characters or lone surrogates", id="surrogate"),
         (5, "must be text"),
         (True, "must be text"),
         (1.5, "must be text"),
@@ -100,12 +100,12 @@ def test_a_phone_number_keeps_a_leading_plus_and_its_digits(given, kept):
         ("9" * 21, "must have at most 20 characters"),
         ("+" + "9" * 20, "must have at most 20 characters"),
         (10**20, "must have at most 20 characters"),
-        (10**10_000, "must have at most 20 characters"),
+        pytest.param(10**10_000, "must have at most 20 characters", id="very long"),
         (-1, "must not be negative"),
-        (-(10**10_000), "must not be negative"),
+        pytest.param(-(10**10_000), "must not be negative", id="very long and negative"),
         ("555\x000123", "must not have control characters or lone surrogates"),
         ("555\n0123", "must not have control characters or lone surrogates"),
-        ("555\udfff", "must not have control characters or lone surrogates"),
+        pytest.param("555\udfff", "must not have control characters or lone surrogates", id="surrogate"),
         (True, "must be text or a whole number"),
         (False, "must be text or a whole number"),
         (123456.0, "must be text or a whole number"),
@@ -132,8 +132,8 @@ def test_whatever_comes_is_kept_storable_or_refused(value):
     for name in ("email", "phone_number"):
         try:
             details = ContactDetails(**{name: value})
-        except InvalidDetails as error:
-            assert error.field in (name, "details")
+        except InvalidDetails:
+            continue
         else:
             kept = getattr(details, name)
             assert kept.encode()
@@ -143,11 +143,11 @@ def test_whatever_comes_is_kept_storable_or_refused(value):
 
 @given(st.text(min_size=3))
 def test_a_refusal_does_not_quote_what_was_given(text):
+    # Neither has an @, nor is it all digits.
     for name in ("email", "phone_number"):
-        try:
-            ContactDetails(**{name: f"{text}marked"})
-        except InvalidDetails as error:
-            assert "marked" not in str(error)
+        field, reason = refused(**{name: text.replace("@", "") + "marked"})
+        assert field == name
+        assert "marked" not in reason
 
 
 def test_details_need_an_email_or_a_phone_number():
@@ -167,7 +167,10 @@ def test_a_time_is_kept_in_utc():
     [
         (datetime(2020, 1, 1), "must have an offset from UTC"),  # noqa: DTZ001
         ("2020-01-01", "must be a datetime"),
-        (datetime.max.replace(tzinfo=timezone(-timedelta(hours=1))), "must lie in the years 1 to 9999 in UTC"),
+        (
+            datetime.max.replace(tzinfo=timezone(-timedelta(hours=1))),
+            "must lie in the years 1 to 9999 in UTC",
+        ),
     ],
 )
 def test_what_is_no_time_is_refused(given, reason):

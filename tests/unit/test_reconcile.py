@@ -38,7 +38,9 @@ def contact(id, email, phone_number, linked_id=None, created_at=None):
 
 def decide(*batch, known=(), evidence=(), now=NOW):
     """Reconcile details with contacts; new ids start at 50."""
-    batch = [details if isinstance(details, ContactDetails) else ContactDetails(*details) for details in batch]
+    batch = [
+        details if isinstance(details, ContactDetails) else ContactDetails(*details) for details in batch
+    ]
     snapshot = Snapshot.of(known, evidence)
     decided = reconcile(batch, snapshot, now, count(50))
     # Reading first must come to the same end as deciding.
@@ -192,7 +194,10 @@ def test_older_details_that_are_all_known_become_the_primary_too():
 
 
 def test_the_contact_with_exactly_the_older_details_is_dated_back():
-    known = [contact(1, "a@x", "1", created_at=day(2)), contact(2, "a@x", "2", linked_id=1, created_at=day(1))]
+    known = [
+        contact(1, "a@x", "1", created_at=day(2)),
+        contact(2, "a@x", "2", linked_id=1, created_at=day(1)),
+    ]
     decided = decide(ContactDetails("a@x", "2", day(5)), known=known)
     assert decided.changes.created == ()
     assert decided.changes.altered == (
@@ -213,7 +218,10 @@ def test_a_contact_may_be_dated_back_again_within_a_batch():
 
 
 def test_details_no_older_than_the_primary_leave_no_mark():
-    known = [contact(1, "a@x", "1", created_at=day(5)), contact(2, "a@x", "2", linked_id=1, created_at=day(1))]
+    known = [
+        contact(1, "a@x", "1", created_at=day(5)),
+        contact(2, "a@x", "2", linked_id=1, created_at=day(1)),
+    ]
     assert decide(ContactDetails("a@x", "2", day(3)), known=known).changes == Changes()
     assert decide(ContactDetails("a@x", "1", day(5)), known=known).changes == Changes()
 

@@ -1,0 +1,89 @@
+"""One embedded PostgreSQL for all tests, and a database of its own for each that asks."""
+
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from identity_adapters.embedded import embedded_database
+from identity_adapters.postgres import PostgresContactRepository, create_engine, migrate
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The URL of a running server."""
+    with embedded_database(tmp_path_factory.mktemp("server")) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_url(server):
+    """The URL of an empty database that is not migrated."""
+    return new_database(server)
+
+
+@pytest.fixture
+def url(empty_url):
+    """The URL of an empty database that is migrated."""
+    migrate(empty_url)
+    return empty_url
+
+
+@pytest.fixture
+def sql(empty_url):
+    """Runs SQL on the database of the test; the rows."""
+    with connect(empty_url) as connection:
+
+        def run(query, *values):
+            cursor = connection.execute(query, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+        yield run
+
+
+@pytest.fixture(scope="session")
+def orders():
+    """The file of real orders, where it is at hand."""
+    path = Path(__file__).parents[3] / "shared" / "data" / "orders.csv"
+    if not path.exists():
+        pytest.skip("the file of real orders is not here")
+    return path
+
+
+def connect(url):
+    plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return psycopg.connect(plain, autocommit=True)
+
+
+def new_database(server):
+    """The URL of a new database on a server."""
+    name = f"test_{next(_numbers)}"
+    with connect(server) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return server.set(database=name)
+
+
+@asynccontextmanager
+async def repository_on(url, **options):
+    """A repository on a database as it is."""
+    engine = create_engine(url, **options)
+    try:
+        yield PostgresContactRepository(engine)
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def emptied_repository_on(url):
+    """A repository on a database whose rows are all removed."""
+    async with repository_on(url) as repository:
+        async with repository._engine.begin() as connection:
+            await connection.execute(
+                text("TRUNCATE contacts, contact_evidence, contact_events RESTART IDENTITY")
+            )
+        yield repository
