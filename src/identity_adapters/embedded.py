@@ -15,7 +15,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -69,7 +69,7 @@ def embedded_database(folder: Path, programs: Path | None = None) -> Iterator[UR
             return
         server = _start(folder, socket_folder, programs or _packaged_programs())
         try:
-            _wait_until(lambda: _answers(url), server, folder)
+            _wait_until(lambda: _answers(url), server, folder / "postgres.log")
             yield url
         finally:
             _stop(server)
@@ -96,7 +96,7 @@ def _start(folder: Path, socket_folder: Path, programs: Path) -> subprocess.Pope
     with (folder / "postgres.log").open("ab") as log:
         if not data.exists():
             _make(data, programs, as_user, log)
-        _clear_away_predecessor(data)
+        _clear_away_predecessor(data, socket_folder)
         settings = {
             "listen_addresses": "",
             "port": str(PORT),
@@ -160,32 +160,34 @@ def _as_ordinary_user() -> list[str]:
     return ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
 
 
-def _clear_away_predecessor(data: Path) -> None:
-    """See to it that no server is left from a process that was killed, nor its pid file.
+def _clear_away_predecessor(data: Path, socket_folder: Path) -> None:
+    """See to it that nothing is left of a server whose owner was killed.
 
-    PostgreSQL would see to the file itself, but takes any process that has the number now for a
-    server, as happens in containers, where numbers are small.
+    Its lock files may go only when all its processes are gone, each of which works in the data
+    folder. PostgreSQL itself would go by the number in the files, and would take any process
+    that has this number now for a server, as happens in containers, where numbers are small.
     """
-    pid_file = data / "postmaster.pid"
-    try:
-        pid = int(pid_file.read_text().splitlines()[0])
-        server = psutil.Process(pid)
-        if str(data) in server.cmdline():
-            server.send_signal(signal.SIGINT)
-            server.wait(PATIENCE)
-    except psutil.TimeoutExpired:
-        raise EmbeddedDatabaseUnavailable(f"the server with process id {pid} does not stop") from None
-    except (FileNotFoundError, ValueError, IndexError, psutil.NoSuchProcess):
-        pass
-    pid_file.unlink(missing_ok=True)
+    where = str(data.resolve())
+    left = [process for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == where]
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGINT)
+    _, alive = psutil.wait_procs(left, PATIENCE)
+    if alive:
+        raise EmbeddedDatabaseUnavailable(f"a server that was left behind does not stop: {alive}")
+    (data / "postmaster.pid").unlink(missing_ok=True)
+    (socket_folder / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
 
 
-def _wait_until(answers: Callable[[], bool], server: subprocess.Popen[bytes], folder: Path) -> None:
+def _wait_until(answers: Callable[[], bool], server: subprocess.Popen[bytes], log: Path) -> None:
     give_up_at = time.monotonic() + PATIENCE
     while not answers():
         if server.poll() is not None or time.monotonic() > give_up_at:
-            last = (folder / "postgres.log").read_text(errors="replace").strip().rpartition("\n")[2]
-            raise EmbeddedDatabaseUnavailable(f"PostgreSQL does not start: {last}{_advice(last)}")
+            lines = log.read_text(errors="replace").splitlines()
+            said = next((line for line in reversed(lines) if "LOG:" not in line), "it says nothing")
+            raise EmbeddedDatabaseUnavailable(
+                f"PostgreSQL does not start: {said}{_advice(said)}\n({log} has more.)"
+            )
         time.sleep(0.02)
 
 

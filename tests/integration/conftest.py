@@ -1,5 +1,6 @@
 """One embedded PostgreSQL for all tests, and a database of its own for each that asks."""
 
+import time
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -53,6 +54,14 @@ def orders():
     if not path.exists():
         pytest.skip("the file of real orders is not here")
     return path
+
+
+def eventually(condition, within=30.0):
+    """Wait for a condition, however long that takes on a slow machine."""
+    give_up_at = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < give_up_at, "it did not come to that"
+        time.sleep(0.01)
 
 
 def connect(url):

@@ -25,9 +25,12 @@ def create_engine(
         "timezone": "UTC",
         "statement_timeout": f"{statement_timeout:g}s",
         "lock_timeout": f"{lock_timeout:g}s",
-        # Every statement looks up few rows by index. The planner would scan a table that was
-        # small at its last count, and keep doing so while it grows.
+        # Every statement finds each of its rows by an index. The planner does not know how few
+        # there are: it would read whole tables or indexes, even more so where they were small
+        # when it last counted.
         "enable_seqscan": "off",
+        "enable_hashjoin": "off",
+        "enable_mergejoin": "off",
         "jit": "off",
     }
     return create_async_engine(

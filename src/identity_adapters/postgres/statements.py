@@ -12,14 +12,19 @@ from sqlalchemy import text
 EMAIL = """lower(btrim(c.email) COLLATE "C")"""
 PHONE_NUMBER = """translate(c.phone_number COLLATE "C", ' -./()[]', '')"""
 
+_CONTACT = f"""
+    c.id, c.linked_id, c.link_precedence, nullif({EMAIL}, '') AS email,
+    nullif({PHONE_NUMBER}, '') AS phone_number, c.created_at, c.deleted_at
+"""
+
 # The live contacts that have one of :emails or :phone_numbers.
 # Indexes: idx_contacts_compared_email, idx_contacts_compared_phone_number.
 _TOUCHED = f"""
-    SELECT c.id, c.linked_id
+    SELECT {_CONTACT}
     FROM unnest(CAST(:emails AS text[])) AS given (email)
     JOIN contacts c ON {EMAIL} = given.email AND c.deleted_at IS NULL
     UNION
-    SELECT c.id, c.linked_id
+    SELECT {_CONTACT}
     FROM unnest(CAST(:phone_numbers AS text[])) AS given (phone_number)
     JOIN contacts c ON {PHONE_NUMBER} = given.phone_number AND c.deleted_at IS NULL
 """
@@ -32,16 +37,15 @@ LOAD = text(f"""
 WITH RECURSIVE member AS (
     {_TOUCHED}
     UNION
-    SELECT near.id, near.linked_id
+    SELECT near.*
     FROM member CROSS JOIN LATERAL (
-        SELECT c.id, c.linked_id FROM contacts c WHERE c.linked_id = member.id
+        SELECT {_CONTACT} FROM contacts c WHERE c.linked_id = member.id
         UNION ALL
-        SELECT c.id, c.linked_id FROM contacts c WHERE c.id = member.linked_id
+        SELECT {_CONTACT} FROM contacts c WHERE c.id = member.linked_id
     ) AS near
 )
-SELECT c.id, nullif({EMAIL}, ''), nullif({PHONE_NUMBER}, ''), c.linked_id, c.link_precedence,
-    c.created_at, c.deleted_at IS NOT NULL
-FROM member JOIN contacts c USING (id)
+SELECT id, email, phone_number, linked_id, link_precedence, created_at, deleted_at IS NOT NULL
+FROM member
 UNION ALL
 SELECT NULL, evidence.email, evidence.phone_number, NULL, NULL, NULL, NULL
 FROM unnest(CAST(:pair_emails AS text[]), CAST(:pair_phone_numbers AS text[])) AS given (email, phone_number)

@@ -1,0 +1,188 @@
+"""A `contacts` table that others wrote is used as it is."""
+
+import asyncio
+
+import pytest
+
+from identity_adapters.postgres import SchemaUnusable, migrate
+from identity_core import ContactDetails, IdentifyContacts, Identity
+from identity_core.testing import violations
+from tests.integration.conftest import repository_on
+
+EXISTING = """
+CREATE TABLE contacts (
+    id SERIAL PRIMARY KEY, phone_number VARCHAR(20), email VARCHAR(255),
+    linked_id INTEGER REFERENCES contacts(id), link_precedence VARCHAR(10) NOT NULL,
+    created_at TIMESTAMP NOT NULL DEFAULT NOW(), updated_at TIMESTAMP NOT NULL DEFAULT NOW(),
+    deleted_at TIMESTAMP);
+CREATE INDEX idx_contacts_email ON contacts (email);
+CREATE INDEX idx_contacts_phone_number ON contacts (phone_number);
+CREATE INDEX idx_contacts_linked_id ON contacts (linked_id);
+"""
+
+ROWS = "SELECT *, xmin::text FROM contacts ORDER BY id"
+
+
+@pytest.fixture
+def existing(sql):
+    """Writes rows of (id, email, phone number, linked id, precedence, days old, deleted)."""
+    sql(EXISTING)
+
+    def write(*rows):
+        for id, email, phone_number, linked_id, precedence, days, is_deleted in rows:
+            sql(
+                "INSERT INTO contacts VALUES (%s, %s, %s, %s, %s, now() - %s * interval '1 day',"
+                " now(), CASE WHEN %s THEN now() END)",
+                *(id, phone_number, email, linked_id, precedence, days, is_deleted),
+            )
+
+    return write
+
+
+@pytest.fixture
+def identify(empty_url):
+    """Identifies details one after the other; the last identity, checked with the invariants."""
+
+    def run(*keys):
+        async def body():
+            async with repository_on(empty_url) as repository:
+                batch = [ContactDetails(*key) for key in keys]
+                identities = [await IdentifyContacts(repository)(details) for details in batch]
+                return identities[-1], violations(await repository.load(batch), batch)
+
+        return asyncio.run(body())
+
+    return run
+
+
+def test_no_row_and_no_column_of_it_is_changed(sql, existing, empty_url):
+    existing((7, "A@x", "555-1", None, "primary", 5, False), (9, "b@x", "555-1", 7, "secondary", 4, True))
+    columns = "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'contacts'"
+    before = sql(ROWS), sql(columns)
+    migrate(empty_url)
+    migrate(empty_url)
+    assert (sql(ROWS), sql(columns)) == before
+    assert ("id", "integer") in before[1]
+
+
+def test_new_ids_come_after_those_that_rows_came_with(sql, existing, empty_url, identify):
+    existing((70, "a@x", "1", None, "primary", 5, False))
+    migrate(empty_url)
+    identity, _ = identify(("b@x", "2"))
+    assert identity.primary_contact_id > 70
+
+
+def test_details_that_touch_rows_of_others_come_out_right(existing, empty_url, identify):
+    existing((1, "a@x", "1", None, "primary", 9, False), (2, "b@x", "1", 1, "secondary", 8, False))
+    migrate(empty_url)
+    assert identify(("b@x", None)) == (Identity(1, ("a@x", "b@x"), ("1",), (2,)), [])
+    identity, wrong = identify(("b@x", "2"))
+    assert (identity.primary_contact_id, identity.phone_numbers, wrong) == (1, ("1", "2"), [])
+
+
+def test_values_are_compared_whatever_way_they_were_typed(existing, empty_url, identify, sql):
+    existing(
+        (1, " Doc@HillValley.edu", "+1 (555) 010-99", None, "primary", 9, False),
+        (2, "", "[555].0/1", None, "primary", 8, False),
+        (3, "Emmett@HillValley.edu", "  ", 1, "secondary", 7, False),
+    )
+    migrate(empty_url)
+    before = sql(ROWS)
+    identity, wrong = identify(("DOC@hillvalley.EDU", "+155501099"))
+    assert identity == Identity(1, ("doc@hillvalley.edu", "emmett@hillvalley.edu"), ("+155501099",), (3,))
+    assert wrong == []
+    assert identify((None, "555-01"))[0] == Identity(2, (), ("55501",), ())
+    assert sql(ROWS) == before
+
+
+def test_soft_deleted_contacts_neither_match_nor_appear(existing, empty_url, identify):
+    existing(
+        (1, "a@x", "1", None, "primary", 9, False),
+        (2, "gone@x", "1", 1, "secondary", 8, True),
+        (3, "gone@x", "9", None, "primary", 7, True),
+    )
+    migrate(empty_url)
+    identity, wrong = identify(("gone@x", None), ("a@x", None))
+    assert (identity, wrong) == (Identity(1, ("a@x",), ("1",), ()), [])
+    identity, _ = identify(("gone@x", None))
+    assert identity.primary_contact_id > 3
+
+
+def test_contacts_whose_primary_was_deleted_keep_together(existing, empty_url, identify, sql):
+    existing(
+        (1, "a@x", "1", None, "primary", 9, True),
+        (2, "b@x", "1", 1, "secondary", 7, False),
+        (3, "c@x", "1", 1, "secondary", 8, False),
+        (4, "d@x", "4", 2, "secondary", 6, True),
+        (5, "e@x", "5", 4, "secondary", 5, False),
+    )
+    migrate(empty_url)
+    before = sql(ROWS)
+    identity, _ = identify(("e@x", None))
+    assert identity == Identity(3, ("c@x", "b@x", "e@x"), ("1", "5"), (2, 5))
+    assert sql(ROWS) == before, "to be read is not to be written"
+    identity, wrong = identify(("b@x", "6"))
+    assert (identity.primary_contact_id, wrong) == (3, [])
+    assert sql("SELECT id, linked_id, link_precedence FROM contacts WHERE id <= 5 ORDER BY id") == [
+        (1, None, "primary"),
+        (2, 3, "secondary"),
+        (3, None, "primary"),
+        (4, 2, "secondary"),
+        (5, 3, "secondary"),
+    ]
+
+
+def test_chains_and_circles_of_links_are_one_identity(existing, empty_url, identify, sql):
+    existing(
+        (1, "a@x", "1", None, "primary", 9, False),
+        (2, "b@x", "2", 1, "secondary", 8, False),
+        (3, "c@x", "3", 2, "secondary", 7, False),
+        (4, "d@x", "4", None, "primary", 6, False),
+        (5, "e@x", "5", 4, "secondary", 5, False),
+    )
+    sql("UPDATE contacts SET linked_id = 5 WHERE id = 4")
+    migrate(empty_url)
+    assert identify(("c@x", None))[0] == Identity(1, ("a@x", "b@x", "c@x"), ("1", "2", "3"), (2, 3))
+    assert identify(("e@x", None))[0] == Identity(4, ("d@x", "e@x"), ("4", "5"), (5,))
+    identity, wrong = identify(("c@x", "5"))
+    assert (identity.primary_contact_id, identity.secondary_contact_ids, wrong) == (1, (2, 3, 4, 5), [])
+
+
+def test_one_email_in_two_identities_makes_them_one(existing, empty_url, identify):
+    existing(
+        (1, "a@x", "1", None, "primary", 9, False),
+        (2, "a@x", "2", None, "primary", 8, False),
+        (3, "c@x", "2", 2, "secondary", 7, False),
+    )
+    migrate(empty_url)
+    identity, wrong = identify(("a@x", None))
+    assert identity == Identity(1, ("a@x", "c@x"), ("1", "2"), (2, 3))
+    assert wrong == []
+
+
+def test_younger_primaries_and_unknown_precedences_are_mended_by_the_next_write(
+    existing, empty_url, identify
+):
+    existing(
+        (1, "a@x", "1", None, "PRIMARY", 7, False),
+        (2, "b@x", "1", 1, "second", 9, False),
+        (3, "c@x", "1", 1, "primary", 8, False),
+    )
+    migrate(empty_url)
+    assert identify(("a@x", None))[0].primary_contact_id == 2
+    identity, wrong = identify(("a@x", "4"))
+    assert (identity.primary_contact_id, identity.secondary_contact_ids[:2], wrong) == (2, (3, 1), [])
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        ("CREATE TABLE contacts (id SERIAL, email TEXT)", "has no column created_at, deleted_at, link"),
+        (EXISTING.replace("SERIAL", "INTEGER"), "contacts.id has no sequence of its own"),
+    ],
+)
+def test_a_table_of_another_kind_is_refused_and_left_alone(sql, empty_url, table, reason):
+    sql(table)
+    with pytest.raises(SchemaUnusable, match=reason):
+        migrate(empty_url)
+    assert sql("SELECT to_regclass('contact_evidence')") == [(None,)]

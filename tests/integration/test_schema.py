@@ -1,0 +1,88 @@
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+import pytest
+from sqlalchemy import text
+
+from identity_adapters.postgres import create_engine, migrate, statements
+from tests.integration.conftest import connect, eventually
+from tests.integration.test_adoption import EXISTING
+
+
+def test_a_fresh_database_gets_wide_ids(url, sql):
+    assert sql(
+        "SELECT table_name, data_type FROM information_schema.columns"
+        " WHERE column_name = 'id' AND table_schema = 'public' ORDER BY 1"
+    ) == [("contact_events", "bigint"), ("contact_evidence", "bigint"), ("contacts", "bigint")]
+
+
+def test_many_may_migrate_at_once_and_again(empty_url, sql):
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(migrate, [empty_url] * 6))
+    migrate(empty_url)
+    assert sql("SELECT count(*) FROM identity_schema_version") == [(1,)]
+    assert sql("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == [(0,)]
+
+
+def test_other_peoples_migrations_are_left_alone(empty_url, sql):
+    sql("CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)")
+    sql("INSERT INTO alembic_version VALUES ('theirs')")
+    migrate(empty_url)
+    assert sql("SELECT * FROM alembic_version") == [("theirs",)]
+
+
+def test_an_index_whose_build_was_interrupted_is_built_again(url, sql):
+    sql("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_contacts_compared_email'::regclass")
+    sql("DELETE FROM identity_schema_version")
+    migrate(url)
+    assert sql("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == [(0,)]
+
+
+def test_others_may_write_while_the_indexes_are_built(empty_url, sql):
+    sql(EXISTING)
+    with connect(empty_url) as slow, ThreadPoolExecutor() as pool:
+        slow.execute("BEGIN")
+        slow.execute("INSERT INTO contacts (email, link_precedence) VALUES ('a@x', 'primary')")
+        migrating = pool.submit(migrate, empty_url)
+        building = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'CREATE%'"
+        )
+        eventually(lambda: sql(building) == [(1,)])
+        sql("SET lock_timeout = '5s'")
+        sql("INSERT INTO contacts (email, link_precedence) VALUES ('b@x', 'primary')")
+        assert not migrating.done()
+        slow.execute("COMMIT")
+        migrating.result()
+    assert sql("SELECT count(*) FROM contacts") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    "statement", [statements.LOAD, statements.LOCK_PRIMARIES, statements.UPDATE_CONTACTS]
+)
+def test_rows_are_found_by_index_whatever_the_planner_knows(url, sql, statement):
+    sql(
+        "INSERT INTO contacts (email, phone_number, link_precedence)"
+        " SELECT n || '@x', n, 'primary' FROM generate_series(1, 3000) n"
+    )
+    values = {
+        "emails": ["1@x"], "phone_numbers": ["2"], "pair_emails": ["1@x"], "pair_phone_numbers": ["2"],
+        "others": [3], "count": 1, "ids": [1], "linked_ids": [None], "link_precedences": ["primary"],
+        "created_at": [datetime(2020, 1, 1)], "now": datetime(2020, 1, 1),  # noqa: DTZ001
+    }  # fmt: skip
+
+    async def plan():
+        engine = create_engine(url)
+        async with engine.connect() as connection:
+            explained = text(f"EXPLAIN {statement.text}")
+            asked = {name: values[name] for name in explained._bindparams}
+            rows = (await connection.execute(explained, asked)).scalars().all()
+        await engine.dispose()
+        return "\n".join(rows)
+
+    for _ in range(2):
+        steps = asyncio.run(plan())
+        assert "Seq Scan" not in steps
+        assert "Merge Join" not in steps
+        assert "Hash Join" not in steps
+        sql("ANALYZE")
