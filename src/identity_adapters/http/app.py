@@ -11,7 +11,7 @@ from litestar import Litestar, Request, get, post
 from litestar.di import Provide
 from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 
-from identity_adapters.http.documentation import OPENAPI, assets
+from identity_adapters.http.documentation import OPENAPI, assets, redoc, swagger_ui
 from identity_adapters.http.problems import HANDLERS, InvalidBody, documented
 from identity_core import ContactDetails, Identity
 
@@ -132,7 +132,7 @@ def create_app(
         max_body_size: bytes; a larger body is refused.
     """
     return Litestar(
-        [identify_customer, live, assets()],
+        [identify_customer, live, swagger_ui, redoc, assets()],
         dependencies={
             "identify": Provide(lambda: identify(), sync_to_thread=False),
             "make_details": Provide(lambda: make_details, sync_to_thread=False),

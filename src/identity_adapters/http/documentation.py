@@ -2,35 +2,44 @@
 
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from litestar import MediaType, Router
+from litestar import MediaType, Request, Router, get
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, RedocRenderPlugin, SwaggerRenderPlugin
 from litestar.static_files import create_static_files_router
 
-ASSETS = Path(__file__).parent / "assets"
+_ASSETS = "/assets"
 
+_SWAGGER_UI = SwaggerRenderPlugin(
+    js_url=f"{_ASSETS}/swagger-ui-bundle.js",
+    css_url=f"{_ASSETS}/swagger-ui.css",
+    standalone_preset_js_url=f"{_ASSETS}/swagger-ui-standalone-preset.js",
+    favicon="",
+)
+_REDOC = RedocRenderPlugin(js_url=f"{_ASSETS}/redoc.standalone.js", google_fonts=False, favicon="")
+
+# Litestar answers every unknown path below this one with a page of HTML, so the pages, which
+# lie beside it, are handlers of their own.
 OPENAPI = OpenAPIConfig(
     title="Identity reconciliation",
     version=version("identity-reconciliation"),
-    description="Which orders belong to one customer.",
-    path="/",
-    render_plugins=[
-        SwaggerRenderPlugin(
-            path="/docs",
-            js_url="/assets/swagger-ui-bundle.js",
-            css_url="/assets/swagger-ui.css",
-            standalone_preset_js_url="/assets/swagger-ui-standalone-preset.js",
-            favicon="",
-        ),
-        RedocRenderPlugin(
-            path="/redoc", js_url="/assets/redoc.standalone.js", google_fonts=False, favicon=""
-        ),
-        JsonRenderPlugin(path="/openapi.json", media_type=MediaType.JSON),
-    ],
+    description="Says which orders belong to one customer.",
+    path="/openapi.json",
+    render_plugins=[JsonRenderPlugin(path="/", media_type=MediaType.JSON)],
 )
+
+
+@get("/docs", media_type=MediaType.HTML, include_in_schema=False, sync_to_thread=False)
+def swagger_ui(request: Request[Any, Any, Any]) -> bytes:
+    return _SWAGGER_UI.render(request, request.app.openapi_schema.to_schema())
+
+
+@get("/redoc", media_type=MediaType.HTML, include_in_schema=False, sync_to_thread=False)
+def redoc(request: Request[Any, Any, Any]) -> bytes:
+    return _REDOC.render(request, request.app.openapi_schema.to_schema())
 
 
 def assets() -> Router:
     """Serves the scripts and styles of the pages."""
-    return create_static_files_router("/assets", [ASSETS])
+    return create_static_files_router(_ASSETS, [Path(__file__).parent / "assets"])
