@@ -1,0 +1,140 @@
+"""Orders as a shop has them, posted by many clients at once to several processes."""
+
+import csv
+import http.client
+import json
+import random
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import networkx
+import pytest
+
+from identity_adapters.embedded import embedded_database
+from tests.integration.conftest import connect
+from tests.integration.processes import service
+
+CLIENTS = 32
+
+# Each counts the rows that are not as they have to be.
+INVARIANTS = {
+    "a live contact is primary or points at one": """
+        SELECT count(*) FROM contacts c LEFT JOIN contacts p ON p.id = c.linked_id
+        WHERE c.deleted_at IS NULL AND NOT CASE c.link_precedence
+            WHEN 'primary' THEN c.linked_id IS NULL
+            WHEN 'secondary' THEN p.link_precedence = 'primary' AND p.deleted_at IS NULL ELSE false END""",
+    "a primary is the oldest of its identity": """
+        SELECT count(*) FROM contacts c JOIN contacts p ON p.id = c.linked_id
+        WHERE (c.created_at, c.id) < (p.created_at, p.id)""",
+    "an email is in one identity": """
+        SELECT count(*) FROM (SELECT email FROM contacts WHERE email IS NOT NULL
+            GROUP BY email HAVING count(DISTINCT coalesce(linked_id, id)) > 1) x""",
+    "a phone number is in one identity": """
+        SELECT count(*) FROM (SELECT phone_number FROM contacts WHERE phone_number IS NOT NULL
+            GROUP BY phone_number HAVING count(DISTINCT coalesce(linked_id, id)) > 1) x""",
+    "no two contacts hold the same": """
+        SELECT count(*) FROM (SELECT 1 FROM contacts GROUP BY email, phone_number HAVING count(*) > 1) x""",
+    "no pair is on record twice": """
+        SELECT count(*) FROM contacts JOIN contact_evidence USING (email, phone_number)""",
+    "each change of an identity is an event": """
+        SELECT abs((SELECT count(*) FROM contacts) + (SELECT count(*) FROM contact_evidence)
+            - (SELECT count(*) FROM contact_events
+               WHERE contact_id IS NOT NULL OR evidence_id IS NOT NULL))""",
+}
+
+
+def real_orders(path):
+    with path.open(newline="") as file:
+        return [(row["email"] or None, row["phoneNumber"] or None) for row in csv.DictReader(file)]
+
+
+def made_orders(number, seed=42):
+    """Orders of the same shape: few customers order much, and some values are shared by mistake."""
+    draw = random.Random(seed)
+    orders = []
+    for _ in range(number):
+        customer = int(draw.paretovariate(0.6)) % (number // 8)
+        email = f"{customer}.{int(draw.expovariate(1))}@example.org"
+        phone_number = str(10**9 + customer * 10 + int(draw.expovariate(0.8)) % 10)
+        if draw.random() < 0.01:
+            phone_number = str(10**9 + draw.randrange(number))
+        kept = draw.random()
+        orders.append((email if kept > 0.05 else None, phone_number if kept < 0.95 else None))
+    return orders
+
+
+def components(orders):
+    """The identities, as another library computes them."""
+    graph = networkx.Graph()
+    for email, phone_number in orders:
+        nodes = [
+            value for value in (email and f"email {email}", phone_number and f"phone {phone_number}") if value
+        ]
+        graph.add_nodes_from(nodes)
+        graph.add_edges_from([nodes] if len(nodes) == 2 else [])
+    return {frozenset(component) for component in networkx.connected_components(graph)}
+
+
+def post(connection, email, phone_number):
+    """Post an order; the consolidated contact."""
+    body = json.dumps({"email": email, "phoneNumber": phone_number})
+    connection.request("POST", "/identify", body, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    content = json.loads(answer.read())
+    assert answer.status == 200, content
+    contact = content["contact"]
+    assert email is None or email in contact["emails"]
+    assert phone_number is None or phone_number in contact["phoneNumbers"]
+    return contact
+
+
+def post_all(port, orders):
+    """Post each order, by many clients at once, in about their order; the answers."""
+
+    def client(number):
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+            return [post(connection, *order) for order in orders[number::CLIENTS]]
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        return [contact for answers in pool.map(client, range(CLIENTS)) for contact in answers]
+
+
+def answered(contacts):
+    """The identities that answers tell of."""
+    return {
+        frozenset([f"email {e}" for e in c["emails"]] + [f"phone {p}" for p in c["phoneNumbers"]])
+        for c in contacts
+    }
+
+
+def check(tmp_path, orders):
+    data = tmp_path / "data"
+    distinct = sorted(set(orders), key=str)
+    with service(tmp_path, "--workers", "2", IDENTITY_DATA_DIR=data) as running:
+        post_all(running.port, orders)
+        contacts = post_all(running.port, distinct)
+        assert answered(contacts) == components(orders)
+        for contact in contacts:
+            for listed in contact.values():
+                assert isinstance(listed, int) or len(listed) == len(set(listed))
+        with embedded_database(data) as url, connect(url) as connection:
+            wrong = {name: connection.execute(query).fetchone()[0] for name, query in INVARIANTS.items()}
+            assert wrong == dict.fromkeys(INVARIANTS, 0)
+            pairs = {order for order in orders if None not in order}
+            on_record = connection.execute(
+                "SELECT email, phone_number FROM contacts"
+                " WHERE email IS NOT NULL AND phone_number IS NOT NULL"
+                " UNION ALL SELECT email, phone_number FROM contact_evidence"
+            ).fetchall()
+            assert sorted(on_record) == sorted(pairs)
+            primaries = connection.execute("SELECT id FROM contacts WHERE linked_id IS NULL").fetchall()
+            assert {id for (id,) in primaries} == {contact["primaryContactId"] for contact in contacts}
+
+
+def test_real_orders_make_the_identities_that_another_library_computes(tmp_path, orders):
+    check(tmp_path, real_orders(orders))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_orders_of_that_shape_do_too(tmp_path, seed):
+    check(tmp_path, made_orders(4000, seed))
