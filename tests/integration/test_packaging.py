@@ -1,0 +1,66 @@
+"""What is installed with the library, and what it needs."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def example_of_readme():
+    return re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL).group(1)
+
+
+def alone(tmp_path, code, *packages):
+    """Run code in a Python that has these packages and no other."""
+    for package in packages:
+        (tmp_path / package).symlink_to(Path(find_spec(package).origin).parent)
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{code}"
+    return subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_library_needs_attrs_alone(tmp_path):
+    assert [re.match(r"\w+", needed).group() for needed in PROJECT["dependencies"]] == ["attrs"]
+    done = alone(tmp_path, example_of_readme(), "attr", "attrs", "identity_core", "identity_adapters")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_command_line_tells_what_it_needs(tmp_path):
+    run = "from identity_adapters.__main__ import main; main()"
+    done = alone(tmp_path, run, "attr", "attrs", "identity_core", "identity_adapters")
+    assert done.returncode == 1
+    assert re.fullmatch(
+        r"identity: \w+ is not installed; the command line needs"
+        r" pip install 'identity-reconciliation\[embedded\]'\n",
+        done.stderr,
+    )
+
+
+@pytest.mark.parametrize(
+    ("lock", "extras"),
+    [("server", {"postgres", "server", "embedded", "phonenumbers"}), ("dev", {"testing", "dev", "embedded"})],
+)
+def test_what_is_installed_is_pinned_by_hash_and_without_addresses(lock, extras):
+    pinned = (ROOT / "requirements" / f"{lock}.txt").read_text()
+    assert "://" not in pinned
+    blocks = re.split(r"\n(?! )", pinned.strip())
+    assert all("==" in block and "--hash=sha256:" in block for block in blocks)
+    names = {block.partition("==")[0] for block in blocks}
+    for extra in extras:
+        for needed in PROJECT["optional-dependencies"][extra]:
+            name = re.match(r"[\w-]+", needed).group()
+            assert name in names | {PROJECT["name"]}
+
+
+def test_types_and_the_files_of_the_pages_are_installed_too():
+    for package in ("identity_core", "identity_adapters"):
+        assert (Path(find_spec(package).origin).parent / "py.typed").exists()
+    assert (Path(find_spec("identity_adapters.http").origin).parent / "assets" / "swagger-ui.css").exists()
