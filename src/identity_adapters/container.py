@@ -10,6 +10,7 @@ from dependency_injector import containers, providers
 from litestar import Litestar
 from sqlalchemy import URL
 
+from identity_adapters.batching import IdentifyInBatches
 from identity_adapters.embedded import embedded_database
 from identity_adapters.http import create_app
 from identity_adapters.http.app import Lifespan
@@ -69,10 +70,16 @@ class Container(containers.DeclarativeContainer):
         lock_timeout=settings.provided.lock_timeout,
     )
     repository = providers.Singleton(PostgresContactRepository, engine)
-    identify = providers.Singleton(IdentifyContacts, repository)
+    identify = providers.Singleton(
+        IdentifyInBatches,
+        providers.Singleton(IdentifyContacts, repository),
+        max_batch=settings.provided.max_batch,
+        max_waiting=settings.provided.max_waiting,
+    )
     app = providers.Singleton(
         create_app,
         identify=identify.provider,
+        check=repository.provided.check.provider,
         make_details=providers.Callable(details_maker, settings.provided.default_region),
         lifespan=providers.List(providers.Callable(_lifespan, __self__)),
         max_body_size=settings.provided.max_body_size,

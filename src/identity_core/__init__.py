@@ -7,7 +7,7 @@ port that it needs an adapter for.
 from identity_core.changes import Changes, Event, EventKind, Evidence, Reconciliation
 from identity_core.contact import Contact, LinkPrecedence
 from identity_core.details import ContactDetails
-from identity_core.errors import IdentityError, InvalidDetails, RepositoryUnavailable
+from identity_core.errors import IdentityError, InvalidDetails, RepositoryBusy, RepositoryUnavailable
 from identity_core.identify import IdentifyContacts
 from identity_core.identity import Identity
 from identity_core.reconcile import reconcile, settled
@@ -29,6 +29,7 @@ __all__ = [
     "InvalidDetails",
     "LinkPrecedence",
     "Reconciliation",
+    "RepositoryBusy",
     "RepositoryUnavailable",
     "Snapshot",
     "reconcile",

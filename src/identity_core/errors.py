@@ -36,3 +36,7 @@ class RepositoryUnavailable(IdentityError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class RepositoryBusy(RepositoryUnavailable):
+    """What some details touch was locked, or took, for too long. Others may fare better."""

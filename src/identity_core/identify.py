@@ -45,10 +45,24 @@ class IdentifyContacts:
         Raises:
             RepositoryUnavailable: ask again later; it is safe to.
         """
-        known = settled(batch, await self._repository.load(batch))
+        known = await self.known(batch)
         unsettled = [details for details, identity in zip(batch, known, strict=True) if identity is None]
-        if not unsettled:
-            return [identity for identity in known if identity is not None]
-        decided = await self._repository.transact(unsettled, partial(reconcile, unsettled))
-        remaining = iter(decided.identities)
-        return [identity or next(remaining) for identity in known]
+        decided = iter(await self.decide(unsettled) if unsettled else ())
+        return [identity if identity is not None else next(decided) for identity in known]
+
+    async def known(self, batch: Sequence[ContactDetails]) -> list[Identity | None]:
+        """The first half of `many`: identities of details that teach nothing new, None for the others.
+
+        Raises:
+            RepositoryUnavailable: ask again later; it is safe to.
+        """
+        return settled(batch, await self._repository.load(batch))
+
+    async def decide(self, batch: Sequence[ContactDetails]) -> Sequence[Identity]:
+        """The second half of `many`: decides on details and has the outcome persisted.
+
+        Raises:
+            RepositoryUnavailable: ask again later; it is safe to.
+        """
+        decided = await self._repository.transact(batch, partial(reconcile, batch))
+        return decided.identities

@@ -28,6 +28,7 @@ class ContactRepository(Protocol):
 
         Raises:
             RepositoryUnavailable: it cannot be read for now.
+            RepositoryBusy: these details cannot.
         """
         ...
 
@@ -41,6 +42,7 @@ class ContactRepository(Protocol):
         An error that it raises comes through, and nothing is persisted.
 
         Raises:
-            RepositoryUnavailable: nothing is known to have been persisted.
+            RepositoryUnavailable: it cannot be done for now; nothing is known to be persisted.
+            RepositoryBusy: these details cannot.
         """
         ...

@@ -17,6 +17,7 @@ from identity_core import ContactDetails, Identity
 
 Identify: TypeAlias = Callable[[ContactDetails], Awaitable[Identity]]
 MakeDetails: TypeAlias = Callable[[Any, Any], ContactDetails]
+Check: TypeAlias = Callable[[], Awaitable[None]]
 Lifespan: TypeAlias = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 
@@ -92,6 +93,17 @@ def live() -> dict[str, str]:
     return {"status": "live"}
 
 
+@get(
+    "/health/ready",
+    operation_id="ready",
+    summary="Whether the service can answer: the database is there, and migrated",
+    responses=documented(503),
+)
+async def ready(check: Check) -> dict[str, str]:
+    await check()
+    return {"status": "ready"}
+
+
 async def _json_object(request: Request[Any, Any, Any]) -> dict[str, Any]:
     _refuse_other_content(request.headers.get("content-type"))
     try:
@@ -118,6 +130,7 @@ def _refuse_other_content(content_type: str | None) -> None:
 
 def create_app(
     identify: Callable[[], Identify],
+    check: Callable[[], Check],
     make_details: MakeDetails = ContactDetails,
     *,
     lifespan: Sequence[Lifespan] = (),
@@ -127,14 +140,16 @@ def create_app(
 
     Args:
         identify: gives the use case; asked at each request.
+        check: gives what raises `RepositoryUnavailable` while requests cannot be answered.
         make_details: makes details of an email and a phone number as they were sent.
         lifespan: what is to run while the application runs.
         max_body_size: bytes; a larger body is refused.
     """
     return Litestar(
-        [identify_customer, live, swagger_ui, redoc, assets()],
+        [identify_customer, live, ready, swagger_ui, redoc, assets()],
         dependencies={
             "identify": Provide(lambda: identify(), sync_to_thread=False),
+            "check": Provide(lambda: check(), sync_to_thread=False),
             "make_details": Provide(lambda: make_details, sync_to_thread=False),
         },
         exception_handlers=HANDLERS,

@@ -42,7 +42,12 @@ def create_engine(
         hide_parameters=True,
         connect_args={
             "options": " ".join(f"-c {name}={value}" for name, value in session.items()),
-            "connect_timeout": 5,
+            "connect_timeout": 3,
+            # A database whose machine is gone is noticed within seconds, not within hours.
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
             "application_name": "identity",
         },
     )

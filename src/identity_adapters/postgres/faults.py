@@ -7,6 +7,8 @@ from attrs import frozen
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from identity_core import RepositoryBusy, RepositoryUnavailable
+
 
 @frozen
 class Fault:
@@ -15,10 +17,16 @@ class Fault:
     Attributes:
         reason: what callers are told.
         passes: whether trying again at once may help.
+        is_of_details: whether other details may fare better.
     """
 
     reason: str
     passes: bool = False
+    is_of_details: bool = False
+
+    def error(self) -> RepositoryUnavailable:
+        """What callers get."""
+        return (RepositoryBusy if self.is_of_details else RepositoryUnavailable)(self.reason)
 
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -29,8 +37,8 @@ _BY_SQLSTATE = {
     "57P01": Fault("the database is shutting down", passes=True),  # admin_shutdown
     "57P02": Fault("the database crashed", passes=True),  # crash_shutdown
     "57P03": Fault("the database is starting up", passes=True),  # cannot_connect_now
-    "55P03": Fault("the database was locked for too long"),  # lock_not_available
-    "57014": Fault("the database took too long"),  # query_canceled
+    "55P03": Fault("the database was locked for too long", is_of_details=True),  # lock_not_available
+    "57014": Fault("the database took too long", is_of_details=True),  # query_canceled
     "25006": Fault("the database is read-only"),  # read_only_sql_transaction
     "42P01": Fault("the database is not migrated"),  # undefined_table
 }
@@ -42,6 +50,7 @@ _BY_CLASS = {
 }
 _NO_CONNECTION = Fault("the database cannot be reached", passes=True)
 _NO_FREE_CONNECTION = Fault("all connections to the database are in use")
+NO_ANSWER = Fault("the database does not answer")
 
 
 def fault(error: DBAPIError | PoolTimeoutError) -> Fault | None:

@@ -33,7 +33,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from identity_adapters.postgres import statements
-from identity_adapters.postgres.faults import fault
+from identity_adapters.postgres.faults import NO_ANSWER, fault
 from identity_core import (
     Changes,
     Contact,
@@ -41,7 +41,6 @@ from identity_core import (
     Decide,
     LinkPrecedence,
     Reconciliation,
-    RepositoryUnavailable,
     Snapshot,
 )
 
@@ -53,6 +52,9 @@ MAX_FRESH_STARTS = 3
 
 RETRY_FOR = 3.0
 """For how many seconds a fault that passes is retried."""
+
+CHECK_WITHIN = 2.0
+"""Seconds in which the database has to say that it is there."""
 
 EVERYTHING = 0x6964_656E_7469_7479
 """The key of the lock over everything."""
@@ -67,18 +69,33 @@ class PostgresContactRepository:
 
     Args:
         engine: as `create_engine` makes it.
+        answer_within: seconds after which a database that does not answer is given up.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, answer_within: float = 15.0) -> None:
         self._engine = engine
         self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._answer_within = answer_within
+
+    async def check(self) -> None:
+        """Nothing, if the database is there and migrated.
+
+        Raises:
+            RepositoryUnavailable: it is not.
+        """
+
+        async def attempt() -> None:
+            async with self._reader.connect() as connection:
+                await connection.execute(statements.CHECK)
+
+        await _retried(attempt, answer_within=CHECK_WITHIN, retry_for=0)
 
     async def load(self, batch: Sequence[ContactDetails]) -> Snapshot:
         async def attempt() -> Snapshot:
             async with self._reader.connect() as connection:
                 return await _load(connection, batch)
 
-        return await _retried(attempt)
+        return await _retried(attempt, self._answer_within, RETRY_FOR)
 
     async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Reconciliation:
         keys = _lock_keys(batch)
@@ -111,24 +128,29 @@ class PostgresContactRepository:
                 return decided
 
         while True:
-            if (decided := await _retried(attempt)) is not None:
+            if (decided := await _retried(attempt, self._answer_within, RETRY_FOR)) is not None:
                 return decided
 
 
-async def _retried(attempt: Callable[[], Awaitable[T]]) -> T:
+async def _retried(
+    attempt: Callable[[], Awaitable[T]], answer_within: float, retry_for: float
+) -> T:
     """What an attempt returns, made again while it ends in faults that pass."""
     clock = asyncio.get_running_loop().time
-    give_up_at = clock() + RETRY_FOR
+    give_up_at = clock() + retry_for
     delay = 0.01
     while True:
         try:
-            return await attempt()
+            async with asyncio.timeout(answer_within):
+                return await attempt()
+        except TimeoutError:
+            raise NO_ANSWER.error() from None
         except (DBAPIError, PoolTimeoutError) as error:
             what = fault(error)
             if what is None:
                 raise
             if not what.passes or clock() + delay > give_up_at:
-                raise RepositoryUnavailable(what.reason) from None
+                raise what.error() from None
         await asyncio.sleep(uniform(delay / 2, delay))
         delay = min(2 * delay, 0.5)
 

@@ -87,6 +87,9 @@ FROM (
 ) AS locked
 """)
 
+# Nothing; fails if the tables are not there.
+CHECK = text("SELECT FROM contacts, contact_evidence, contact_events LIMIT 0")
+
 INSERT_CONTACTS = text("""
 INSERT INTO contacts (id, email, phone_number, linked_id, link_precedence, created_at, updated_at)
 SELECT new.*, CAST(:now AS timestamp)

@@ -1,0 +1,130 @@
+"""Many calls at once become few: whatever waits while a batch is under way forms the next one.
+
+Nothing waits on a timer. A call that finds nothing under way starts at once, alone; under load
+batches grow by themselves, up to a limit. Who would have to wait behind too many is refused at
+once instead.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from attrs import field, frozen
+
+from identity_core import ContactDetails, IdentifyContacts, Identity, RepositoryBusy, RepositoryUnavailable
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@frozen(eq=False)
+class _Call(Generic[Item, Result]):
+    item: Item
+    result: asyncio.Future[Result] = field(factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Batches(Generic[Item, Result]):
+    """Calls of a function of many items, made one item at a time.
+
+    A caller that is cancelled is left out, or its result is dropped; nobody else notices. If a
+    batch fails, its items are tried again one by one, so that only those fail that fail alone;
+    unless the repository is unavailable, which it is for all of them.
+
+    Args:
+        run: gives the results of some items, in their order.
+        max_size: how many items a batch has at most.
+        max_at_once: how many batches are under way at most.
+        max_waiting: how many items wait at most for a batch to take them.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        *,
+        max_size: int,
+        max_at_once: int,
+        max_waiting: int,
+    ) -> None:
+        self._run = run
+        self._max_size = max_size
+        self._max_at_once = max_at_once
+        self._max_waiting = max_waiting
+        self._waiting: deque[_Call[Item, Result]] = deque()
+        self._alone: deque[_Call[Item, Result]] = deque()
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, item: Item) -> Result:
+        """The result of one item.
+
+        Raises:
+            RepositoryUnavailable: too many wait already.
+            Exception: what `run` raises for this item.
+        """
+        if len(self._waiting) >= self._max_waiting:
+            raise RepositoryUnavailable("too many requests are waiting")
+        call: _Call[Item, Result] = _Call(item)
+        self._waiting.append(call)
+        if len(self._under_way) < self._max_at_once:
+            task = asyncio.create_task(self._work())
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+        return await call.result
+
+    async def _work(self) -> None:
+        while batch := self._next_batch():
+            try:
+                results = await self._run([call.item for call in batch])
+            except Exception as error:  # noqa: BLE001 - it is the callers' to handle
+                self._fail(batch, error)
+            else:
+                for call, result in zip(batch, results, strict=True):
+                    if not call.result.done():
+                        call.result.set_result(result)
+
+    def _next_batch(self) -> list[_Call[Item, Result]]:
+        batch: list[_Call[Item, Result]] = []
+        while self._alone and not batch:
+            batch = [call for call in [self._alone.popleft()] if not call.result.done()]
+        if batch:
+            return batch
+        while self._waiting and len(batch) < self._max_size:
+            call = self._waiting.popleft()
+            if not call.result.done():
+                batch.append(call)
+        return batch
+
+    def _fail(self, batch: list[_Call[Item, Result]], error: Exception) -> None:
+        concerns_all = isinstance(error, RepositoryUnavailable) and not isinstance(error, RepositoryBusy)
+        if len(batch) > 1 and not concerns_all:
+            self._alone.extend(batch)
+            return
+        for call in batch:
+            if not call.result.done():
+                call.result.set_exception(error)
+
+
+class IdentifyInBatches:
+    """The use case for many callers at once: each asks for one customer.
+
+    Details that teach nothing new are answered as soon as they are read; they do not wait for
+    the others of their batch, which are written in batches of their own.
+
+    Args:
+        identify: the use case.
+        max_batch: how many details a batch has at most.
+        max_waiting: how many details wait at most, to be read or to be written.
+    """
+
+    def __init__(self, identify: IdentifyContacts, *, max_batch: int = 128, max_waiting: int = 2048) -> None:
+        self._known = Batches(identify.known, max_size=max_batch, max_at_once=2, max_waiting=max_waiting)
+        self._decide = Batches(identify.decide, max_size=max_batch, max_at_once=4, max_waiting=max_waiting)
+
+    async def __call__(self, details: ContactDetails) -> Identity:
+        """The identity of one customer, after the details were linked to it.
+
+        Raises:
+            RepositoryUnavailable: ask again later; it is safe to.
+        """
+        known = await self._known(details)
+        return known if known is not None else await self._decide(details)
