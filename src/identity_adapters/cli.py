@@ -1,22 +1,34 @@
 """The command line: ``identity``."""
 
+import asyncio
+import json
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
+import attrs
 import click
 import uvicorn
 from sqlalchemy import URL
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from identity_adapters.container import database
 from identity_adapters.embedded import EmbeddedDatabaseUnavailable
-from identity_adapters.postgres import SchemaUnusable, migrate
+from identity_adapters.postgres import (
+    Mended,
+    PostgresContactRepository,
+    SchemaUnusable,
+    create_engine,
+    migrate,
+    repair,
+    verify,
+)
 from identity_adapters.settings import InvalidSetting, Settings
+from identity_core import RepositoryUnavailable
 
 FINISH_WITHIN = 30
 """Seconds that requests in flight have to finish once the service is told to stop."""
@@ -39,7 +51,8 @@ def main() -> None:
 def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """Serve POST /identify over HTTP."""
     _exit_cleanly_on(signal.SIGTERM)
-    with _migrated_database() as (settings, url):
+    with _database() as (settings, url):
+        migrate(url)
         os.environ["DB_CONNECTION_STRING"] = url.render_as_string(hide_password=False)
         uvicorn.run(
             "identity_adapters.asgi:app",
@@ -55,13 +68,60 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
 @main.command("migrate")
 def migrate_command() -> None:
     """Bring the database to this version's schema; serve does so by itself."""
-    with _migrated_database():
+    with _database() as (_, url):
+        migrate(url)
         click.echo("The database is ready.", err=True)
 
 
+@main.command("verify")
+@click.option("--repair", "is_repair", is_flag=True, help="Bring the database to the invariants.")
+@click.option("--dry-run", is_flag=True, help="With --repair: only say what it would do.")
+@click.option("--json", "is_json", is_flag=True, help="Write JSON.")
+def verify_command(is_repair: bool, dry_run: bool, is_json: bool) -> None:
+    """Check the database for every invariant, while the service runs.
+
+    Exit code 0: all hold. 1: some are violated. 2: it could not be checked.
+    """
+    if dry_run and not is_repair:
+        raise click.UsageError("--dry-run goes with --repair")
+    with _database(failure=2) as (settings, url):
+        mended = asyncio.run(_repair(settings, url, dry_run)) if is_repair else None
+        violations = verify(url)
+    if is_json:
+        report: dict[str, Any] = {"violations": [attrs.asdict(violation) for violation in violations]}
+        if mended is not None:
+            report["wouldMend" if dry_run else "mended"] = attrs.asdict(mended)
+        click.echo(json.dumps(report, indent=2))
+    else:
+        if mended is not None:
+            click.echo(
+                f"{'Would mend' if dry_run else 'Mended'} {mended.identities} identities: {mended.linked}"
+                f" contacts linked anew, {mended.deleted} deleted that held the same as another,"
+                f" {mended.evidence} pieces of evidence removed that a contact holds."
+            )
+        for violation in violations:
+            examples = ", ".join(map(str, violation.examples))
+            click.echo(f"{violation.count:>9}  {violation.kind} (for example {examples})")
+        click.echo("Some invariants are violated." if violations else "All invariants hold.")
+    sys.exit(1 if violations else 0)
+
+
+async def _repair(settings: Settings, url: URL, dry_run: bool) -> Mended:
+    engine = create_engine(
+        url,
+        pool_size=1,
+        statement_timeout=settings.statement_timeout,
+        lock_timeout=settings.lock_timeout,
+    )
+    try:
+        return await repair(url, PostgresContactRepository(engine), dry_run=dry_run)
+    finally:
+        await engine.dispose()
+
+
 @contextmanager
-def _migrated_database() -> Iterator[tuple[Settings, URL]]:
-    """Settings and database of a command; where they fail, it ends with a message and code 1."""
+def _database(failure: int = 1) -> Iterator[tuple[Settings, URL]]:
+    """Settings and database of a command; where they fail, it ends with a message and this code."""
     try:
         settings = Settings.load()
         with database(settings) as url:
@@ -73,12 +133,18 @@ def _migrated_database() -> Iterator[tuple[Settings, URL]]:
                     "in the environment or in a file .env.",
                     err=True,
                 )
-            migrate(url)
             yield settings, url
-    except (InvalidSetting, EmbeddedDatabaseUnavailable, SchemaUnusable) as error:
-        sys.exit(f"identity: {error}")
-    except SQLAlchemyError as error:
-        sys.exit(f"identity: the database cannot be used: {getattr(error, 'orig', error)}".rstrip())
+    except (InvalidSetting, EmbeddedDatabaseUnavailable, SchemaUnusable, RepositoryUnavailable) as error:
+        _fail(failure, str(error))
+    except DBAPIError as error:
+        # The first line alone: the others quote the statement and values.
+        reason = str(error.orig).strip().partition("\n")[0]
+        _fail(failure, f"the database cannot be used: {reason}")
+
+
+def _fail(code: int, message: str) -> NoReturn:
+    click.echo(f"identity: {message}", err=True)
+    sys.exit(code)
 
 
 def _exit_cleanly_on(number: signal.Signals) -> None:

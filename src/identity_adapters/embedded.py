@@ -8,11 +8,13 @@ use the same server.
 
 import fcntl
 import hashlib
+import logging
 import os
 import shutil
 import signal
 import stat
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -27,9 +29,14 @@ from sqlalchemy import URL
 
 from identity_adapters.processes import end_with_parent
 
+_logger = logging.getLogger(__name__)
+
 USER, DATABASE, PORT = "identity", "postgres", 5432
 PATIENCE = 60.0
 """Seconds that a start or a stop may take; recovery after a crash is part of a start."""
+
+PAUSE = 0.5
+"""Seconds before a server that ended by itself is started again."""
 
 MAX_SOCKET_PATH = 100
 """Bytes; the system allows for 107 on Linux and 103 on macOS."""
@@ -67,12 +74,41 @@ def embedded_database(folder: Path, programs: Path | None = None) -> Iterator[UR
         if not _own_or_share(lock, url):
             yield url
             return
-        server = _start(folder, socket_folder, programs or _packaged_programs())
-        try:
+        start = partial(_start, folder, socket_folder, programs or _packaged_programs())
+        with _kept_running(start) as server:
             _wait_until(lambda: _answers(url), server, folder / "postgres.log")
             yield url
-        finally:
-            _stop(server)
+
+
+@contextmanager
+def _kept_running(start: Callable[[], subprocess.Popen[bytes]]) -> Iterator[subprocess.Popen[bytes]]:
+    """A server that is started again when it ends by itself, as it does when it is killed."""
+    server = start()
+    is_stopping = False
+    turn = threading.Lock()
+
+    def start_again() -> None:
+        # Runs in a thread that lives as long as the server: it ends with the thread that starts it.
+        nonlocal server
+        while True:
+            server.wait()
+            time.sleep(PAUSE)
+            with turn:
+                if is_stopping:
+                    return
+                _logger.warning("the embedded PostgreSQL has ended by itself and is started again")
+                try:
+                    server = start()
+                except (OSError, EmbeddedDatabaseUnavailable) as error:
+                    _logger.warning("it cannot be started: %s", error)
+
+    threading.Thread(target=start_again, daemon=True).start()
+    try:
+        yield server
+    finally:
+        with turn:
+            is_stopping = True
+        _stop(server)
 
 
 def _own_or_share(lock: IO[str], url: URL) -> bool:

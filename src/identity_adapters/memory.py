@@ -50,12 +50,20 @@ class InMemoryContactRepository:
             changes = decided.changes
             for contact in (*changes.created, *changes.altered):
                 self._store(contact)
+            for contact_id in changes.deleted:
+                self._delete(self._contacts[contact_id])
             for pair in changes.superseded:
                 self._evidence.pop(pair, None)
             for evidence in changes.evidence:
                 self._evidence[evidence.email, evidence.phone_number] = evidence
             self._events.extend(changes.events)
             return decided
+
+    def _delete(self, contact: Contact) -> None:
+        del self._contacts[contact.id]
+        self._by_email[contact.email].discard(contact.id)
+        self._by_phone_number[contact.phone_number].discard(contact.id)
+        self._by_linked_id[contact.linked_id].discard(contact.id)
 
     def _store(self, contact: Contact) -> None:
         before = self._contacts.get(contact.id)

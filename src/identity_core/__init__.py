@@ -10,6 +10,7 @@ from identity_core.details import ContactDetails
 from identity_core.errors import IdentityError, InvalidDetails, RepositoryBusy, RepositoryUnavailable
 from identity_core.identify import IdentifyContacts
 from identity_core.identity import Identity
+from identity_core.mend import mend
 from identity_core.reconcile import reconcile, settled
 from identity_core.repository import ContactRepository, Decide
 from identity_core.snapshot import Snapshot
@@ -32,6 +33,7 @@ __all__ = [
     "RepositoryBusy",
     "RepositoryUnavailable",
     "Snapshot",
+    "mend",
     "reconcile",
     "settled",
 ]

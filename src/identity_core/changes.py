@@ -37,6 +37,8 @@ class EventKind(StrEnum):
     """They made two or more identities one."""
     CORROBORATED = "corroborated"
     """They confirmed an identity: a pair never seen together, or an earlier date."""
+    MENDED = "mended"
+    """An identity that others had written was brought to the invariants."""
 
 
 @frozen
@@ -66,14 +68,16 @@ class Changes:
 
     Attributes:
         created: new contacts.
+        deleted: the ids of contacts that another holds the details of.
         altered: contacts on record whose link, link precedence or date is now this one.
         evidence: new evidence.
-        superseded: pairs whose evidence goes, since a new contact holds them now.
+        superseded: pairs whose evidence goes, since a contact holds them.
         events: what happened, in order.
     """
 
     created: tuple[Contact, ...] = ()
     altered: tuple[Contact, ...] = ()
+    deleted: tuple[int, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     superseded: tuple[tuple[str, str], ...] = ()
     events: tuple[Event, ...] = ()

@@ -151,6 +151,18 @@ class ContactDetails:
         if self.email is None and self.phone_number is None:
             raise InvalidDetails("details", "must have an email, a phone number or both")
 
+    @classmethod
+    def on_record(cls, email: str | None, phone_number: str | None) -> "ContactDetails":
+        """Details as they stand on record, where others may have written what would be refused.
+
+        >>> ContactDetails.on_record("no email", None)
+        ContactDetails(email='no email', phone_number=None, seen_at=None)
+        """
+        details = cls.__new__(cls)
+        for name, value in (("email", email), ("phone_number", phone_number), ("seen_at", None)):
+            object.__setattr__(details, name, value)
+        return details
+
     @property
     def key(self) -> tuple[str | None, str | None]:
         """Email and phone number: two details with one key say the same."""

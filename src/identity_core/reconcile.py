@@ -55,13 +55,13 @@ of evidence hold them may differ.
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import chain
 
-from attrs import define, evolve
+from attrs import evolve
 
 from identity_core.changes import Changes, Event, EventKind, Evidence, Reconciliation
 from identity_core.contact import Contact
 from identity_core.details import ContactDetails
+from identity_core.draft import Draft, Group, merge
 from identity_core.identity import Identity
 from identity_core.snapshot import Snapshot
 
@@ -80,7 +80,7 @@ def reconcile(
     Returns:
         what to write, and for each of the details its identity after the whole batch.
     """
-    draft = _Draft(batch, snapshot)
+    draft = Draft(batch, snapshot)
     decision = _Decision(draft, now, ids)
     ended_in = [decision.decide(details) for details in batch]
     return Reconciliation(decision.changes(), tuple(draft.identity(group) for group in ended_in))
@@ -88,7 +88,7 @@ def reconcile(
 
 def settled(batch: Sequence[ContactDetails], snapshot: Snapshot) -> list[Identity | None]:
     """For each of the details the identity they belong to, or None if something is to be written."""
-    draft = _Draft(batch, snapshot)
+    draft = Draft(batch, snapshot)
     groups = [draft.touched(details) for details in batch]
     return [
         draft.identity(touched[0]) if draft.is_settled(details, touched) else None
@@ -96,112 +96,21 @@ def settled(batch: Sequence[ContactDetails], snapshot: Snapshot) -> list[Identit
     ]
 
 
-@define(eq=False)
-class _Group:
-    """The contacts of one identity, oldest first, while it is decided on."""
-
-    contacts: list[Contact]
-    merged_into: "_Group | None" = None
-    identity: Identity | None = None
-
-    @property
-    def primary(self) -> Contact:
-        return self.contacts[0]
-
-    @property
-    def final(self) -> "_Group":
-        """The group that this one ended in."""
-        group = self
-        while group.merged_into is not None:
-            group = group.merged_into
-        return group
-
-    def earlier(self, details: ContactDetails) -> datetime | None:
-        """The time of the details if it is before the primary's, else None."""
-        if details.seen_at is None or details.seen_at >= self.primary.created_at:
-            return None
-        return details.seen_at
-
-
-class _Draft:
-    """A snapshot, found by the identifiers and keys that occur in a batch."""
-
-    def __init__(self, batch: Sequence[ContactDetails], snapshot: Snapshot) -> None:
-        self._by_email: dict[str | None, list[_Group]] = {
-            details.email: [] for details in batch if details.email is not None
-        }
-        self._by_phone_number: dict[str | None, list[_Group]] = {
-            details.phone_number: [] for details in batch if details.phone_number is not None
-        }
-        self._keys = {details.key for details in batch}
-        self.holders: dict[tuple[str | None, str | None], Contact] = {}
-        self.evidence = set(snapshot.evidence)
-        for contacts in snapshot.identities:
-            group = _Group(list(contacts))
-            for contact in contacts:
-                self.enter(contact, group)
-
-    def enter(self, contact: Contact, group: _Group) -> None:
-        """Have a contact of a group found by what it holds; of equal ones the first stays."""
-        for identifier, index in (
-            (contact.email, self._by_email),
-            (contact.phone_number, self._by_phone_number),
-        ):
-            if identifier in index and (not index[identifier] or index[identifier][-1] is not group):
-                index[identifier].append(group)
-        if contact.key in self._keys:
-            self.holders.setdefault(contact.key, contact)
-
-    def touched(self, details: ContactDetails) -> list[_Group]:
-        """The groups that hold the email or the phone number, each once."""
-        found: dict[_Group, None] = {}
-        for group in self._by_email.get(details.email, ()):
-            found[group.final] = None
-        for group in self._by_phone_number.get(details.phone_number, ()):
-            found[group.final] = None
-        return list(found)
-
-    def knows_all(self, details: ContactDetails) -> bool:
-        """Whether neither the email nor the phone number is new."""
-        return bool(
-            (details.email is None or self._by_email[details.email])
-            and (details.phone_number is None or self._by_phone_number[details.phone_number])
-        )
-
-    def is_on_record(self, pair: tuple[str, str]) -> bool:
-        return pair in self.holders or pair in self.evidence
-
-    def is_settled(self, details: ContactDetails, touched: Sequence[_Group]) -> bool:
-        """Whether the details change nothing."""
-        return (
-            len(touched) == 1
-            and self.knows_all(details)
-            and (details.pair is None or self.is_on_record(details.pair))
-            and touched[0].earlier(details) is None
-        )
-
-    def identity(self, group: _Group) -> Identity:
-        group = group.final
-        if group.identity is None:
-            group.identity = Identity.of(group.contacts)
-        return group.identity
-
-
 class _Decision:
     """Applies details to a draft one after the other and keeps what is to be written."""
 
-    def __init__(self, draft: _Draft, now: datetime, ids: Iterator[int]) -> None:
+    def __init__(self, draft: Draft, now: datetime, ids: Iterator[int]) -> None:
         self._draft = draft
         self._now = now
         self._ids = ids
-        self._written: dict[_Group, None] = {}
+        self._written: dict[Group, None] = {}
         self._created: set[int] = set()
         self._redated: set[int] = set()
         self._evidence: dict[tuple[str, str], Evidence] = {}
         self._superseded: list[tuple[str, str]] = []
         self._events: list[Event] = []
 
-    def decide(self, details: ContactDetails) -> _Group:
+    def decide(self, details: ContactDetails) -> Group:
         """Apply the rules to the next details; the group they end in."""
         draft = self._draft
         touched = draft.touched(details)
@@ -216,7 +125,7 @@ class _Decision:
             contact, group = self._create(details)
         else:
             kind = EventKind.CORROBORATED
-            group = _merge(touched)
+            group = merge(touched)
             holder, earlier = draft.holders.get(details.key), group.earlier(details)
             if holder is not None and earlier is not None:
                 contact = self._date_back(holder, group, earlier)
@@ -240,13 +149,13 @@ class _Decision:
         )
         return group
 
-    def _create(self, details: ContactDetails) -> tuple[Contact, _Group]:
+    def _create(self, details: ContactDetails) -> tuple[Contact, Group]:
         contact = self._new_contact(details, details.seen_at or self._now)
-        group = _Group([contact])
+        group = Group([contact])
         self._draft.enter(contact, group)
         return contact, group
 
-    def _link(self, details: ContactDetails, group: _Group) -> Contact:
+    def _link(self, details: ContactDetails, group: Group) -> Contact:
         created_at = details.seen_at or max(self._now, group.primary.created_at)
         contact = self._new_contact(details, created_at)
         insort(group.contacts, contact, key=lambda c: c.age)
@@ -262,7 +171,7 @@ class _Decision:
                 self._superseded.append(details.pair)
         return contact
 
-    def _date_back(self, holder: Contact, group: _Group, seen_at: datetime) -> Contact:
+    def _date_back(self, holder: Contact, group: Group, seen_at: datetime) -> Contact:
         contact = evolve(holder, created_at=seen_at)
         del group.contacts[bisect_left(group.contacts, holder.age, key=lambda c: c.age)]
         group.contacts.insert(0, contact)
@@ -296,13 +205,3 @@ class _Decision:
             superseded=tuple(self._superseded),
             events=tuple(self._events),
         )
-
-
-def _merge(groups: Sequence[_Group]) -> _Group:
-    """One group of all contacts: that of the oldest primary."""
-    kept, *absorbed = sorted(groups, key=lambda group: group.primary.age)
-    if absorbed:
-        for group in absorbed:
-            group.merged_into = kept
-        kept.contacts = sorted(chain(*(group.contacts for group in groups)), key=lambda c: c.age)
-    return kept

@@ -53,6 +53,19 @@ def test_killed_it_leaves_nothing_behind_and_the_next_start_recovers(tmp_path, o
         assert second.identify("a@x") == before
 
 
+def test_an_embedded_server_that_is_killed_is_started_again(tmp_path):
+    data = tmp_path / "data"
+    with service(tmp_path, "--workers", "2", IDENTITY_DATA_DIR=data) as running:
+        for number in range(3):
+            before = running.identify("a@x", str(number))
+            [server] = servers(data)
+            server.kill()
+            eventually(lambda server=server: {one.pid for one in servers(data)} - {server.pid})
+            eventually(lambda before=before: running.post({"email": "a@x"}) == (200, {"contact": before}))
+        assert len(servers(data)) == 1
+    assert servers(data) == []
+
+
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
 def test_told_to_stop_it_finishes_what_is_in_flight(tmp_path, by):
     data = tmp_path / "data"

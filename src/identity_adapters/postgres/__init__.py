@@ -3,5 +3,15 @@
 from identity_adapters.postgres.engine import create_engine
 from identity_adapters.postgres.repository import PostgresContactRepository
 from identity_adapters.postgres.schema import SchemaUnusable, migrate
+from identity_adapters.postgres.verification import Mended, Violation, repair, verify
 
-__all__ = ["PostgresContactRepository", "SchemaUnusable", "create_engine", "migrate"]
+__all__ = [
+    "Mended",
+    "PostgresContactRepository",
+    "SchemaUnusable",
+    "Violation",
+    "create_engine",
+    "migrate",
+    "repair",
+    "verify",
+]

@@ -132,9 +132,7 @@ class PostgresContactRepository:
                 return decided
 
 
-async def _retried(
-    attempt: Callable[[], Awaitable[T]], answer_within: float, retry_for: float
-) -> T:
+async def _retried(attempt: Callable[[], Awaitable[T]], answer_within: float, retry_for: float) -> T:
     """What an attempt returns, made again while it ends in faults that pass."""
     clock = asyncio.get_running_loop().time
     give_up_at = clock() + retry_for
@@ -225,6 +223,8 @@ async def _write(connection: AsyncConnection, changes: Changes, now: datetime) -
         await connection.execute(
             statements.UPDATE_CONTACTS, {**_columns_of_links(changes.altered), "now": now}
         )
+    if changes.deleted:
+        await connection.execute(statements.DELETE_CONTACTS, {"ids": list(changes.deleted), "now": now})
     if changes.superseded:
         await connection.execute(
             statements.DELETE_EVIDENCE,

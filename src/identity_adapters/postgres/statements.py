@@ -111,6 +111,12 @@ FROM unnest(
 WHERE c.id = new.id
 """)
 
+# Index: contacts_pkey.
+DELETE_CONTACTS = text("""
+UPDATE contacts c SET deleted_at = CAST(:now AS timestamp), updated_at = CAST(:now AS timestamp)
+WHERE c.id = ANY (CAST(:ids AS bigint[]))
+""")
+
 INSERT_EVIDENCE = text("""
 INSERT INTO contact_evidence (id, email, phone_number, seen_at)
 SELECT * FROM unnest(

@@ -38,7 +38,9 @@ def _of_identifiers(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _of_pairs(snapshot: Snapshot, acknowledged: Collection[ContactDetails]) -> Iterator[str]:
-    contacts = Counter(contact.key for contacts in snapshot.identities for contact in contacts)
+    contacts = Counter(
+        contact.key for contacts in snapshot.identities for contact in contacts if any(contact.key)
+    )
     if repeated := sum(number > 1 for number in contacts.values()):
         yield f"{repeated} details are held by more than one contact"
     if twice := sum(pair in contacts for pair in snapshot.evidence):

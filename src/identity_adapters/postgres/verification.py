@@ -1,0 +1,185 @@
+"""Checking a whole database for the invariants, and bringing it to them.
+
+A check reads one snapshot, holds no more than a handful of rows in memory, and disturbs nobody.
+Mending goes by short transactions under the same locks as everything else; each is whole by
+itself, so it can be interrupted, and run again.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from itertools import chain, count, groupby, islice
+
+from attrs import evolve, frozen
+from sqlalchemy import URL, Connection, create_engine, text
+from sqlalchemy.pool import NullPool
+
+from identity_adapters.postgres.repository import PostgresContactRepository
+from identity_adapters.postgres.statements import EMAIL, PHONE_NUMBER
+from identity_core import Changes, ContactDetails, mend
+
+EXAMPLES = 5
+"""How many ids a violation is shown by at most."""
+
+AT_ONCE = 32
+"""About how many violations one transaction mends."""
+
+_LIVE = f"""
+    SELECT c.id, nullif({EMAIL}, '') AS email, nullif({PHONE_NUMBER}, '') AS phone_number,
+        c.linked_id, c.link_precedence, c.created_at, coalesce(c.linked_id, c.id) AS root
+    FROM contacts c WHERE c.deleted_at IS NULL
+"""
+
+# Each query gives a row for each violation: the id to show it by, the email and the phone number
+# that touch what is to be mended, and what has to be mended together. The identity of a contact is
+# taken to be that of the contact it is linked to; where that is wrong, another kind says so.
+_LINKS = """
+    SELECT live.id, live.email, live.phone_number, live.linked_id AS together
+    FROM live {} JOIN contacts linked ON linked.id = live.linked_id
+"""
+KINDS = {
+    "precedence": """
+        SELECT id, email, phone_number, id AS together FROM live
+        WHERE link_precedence <> CASE WHEN linked_id IS NULL THEN 'primary' ELSE 'secondary' END""",
+    "linked to a missing contact": _LINKS.format("LEFT")
+    + "WHERE live.linked_id IS NOT NULL AND linked.id IS NULL",
+    "linked to a deleted contact": _LINKS.format("") + "WHERE linked.deleted_at IS NOT NULL",
+    "linked to a secondary contact": _LINKS.format("")
+    + "WHERE linked.deleted_at IS NULL AND linked.linked_id IS NOT NULL",
+    "older than its primary": _LINKS.format("")
+    + "WHERE linked.deleted_at IS NULL AND (live.created_at, live.id) < (linked.created_at, linked.id)",
+    "email in several identities": """
+        SELECT min(id) AS id, email, NULL AS phone_number, min(id) AS together FROM live
+        WHERE email IS NOT NULL GROUP BY email HAVING min(root) <> max(root)""",
+    "phone number in several identities": """
+        SELECT min(id) AS id, NULL AS email, phone_number, min(id) AS together FROM live
+        WHERE phone_number IS NOT NULL GROUP BY phone_number HAVING min(root) <> max(root)""",
+    "details held by several contacts": """
+        SELECT min(id) AS id, email, phone_number, min(id) AS together FROM live
+        WHERE email IS NOT NULL OR phone_number IS NOT NULL
+        GROUP BY email, phone_number HAVING count(*) > 1""",
+    "evidence joins several identities": """
+        SELECT DISTINCT evidence.id, evidence.email, evidence.phone_number, evidence.id AS together
+        FROM contact_evidence evidence
+        JOIN live one ON one.email = evidence.email
+        JOIN live other ON other.phone_number = evidence.phone_number AND other.root <> one.root""",
+    "pair on record twice": """
+        SELECT evidence.id, email, phone_number, evidence.id AS together
+        FROM contact_evidence evidence JOIN live USING (email, phone_number)""",
+}
+
+
+@frozen
+class Violation:
+    """How often an invariant is violated.
+
+    Attributes:
+        kind: one of `KINDS`.
+        count: how often.
+        examples: some ids of contacts, or of evidence where the kind speaks of it.
+    """
+
+    kind: str
+    count: int
+    examples: tuple[int, ...]
+
+
+@frozen
+class Mended:
+    """What was mended.
+
+    Attributes:
+        identities: how many.
+        linked: contacts that got another link, link precedence or both.
+        deleted: contacts that held the same as another.
+        evidence: pieces of evidence removed, since a contact holds the pair.
+    """
+
+    identities: int = 0
+    linked: int = 0
+    deleted: int = 0
+    evidence: int = 0
+
+    def and_also(self, changes: Changes) -> "Mended":
+        return evolve(
+            self,
+            identities=self.identities + len(changes.events),
+            linked=self.linked + len(changes.altered),
+            deleted=self.deleted + len(changes.deleted),
+            evidence=self.evidence + len(changes.superseded),
+        )
+
+
+def verify(url: URL) -> list[Violation]:
+    """Which invariants are violated, and how often.
+
+    Args:
+        url: of the form ``postgresql+psycopg://…``, of a migrated database of any size.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError: it cannot be checked.
+    """
+    found = []
+    with _snapshot(url) as connection:
+        for kind in KINDS:
+            ids = (row_id for row_id, *_ in _violations(connection, kind))
+            examples = tuple(islice(ids, EXAMPLES))
+            if examples:
+                found.append(Violation(kind, len(examples) + sum(1 for _ in ids), examples))
+    return found
+
+
+async def repair(url: URL, repository: PostgresContactRepository, *, dry_run: bool = False) -> Mended:
+    """Bring a database to the invariants.
+
+    Args:
+        url: as for `verify`.
+        repository: on the same database.
+        dry_run: whether only to tell what would be done; what depends on other mending is then
+            counted more than once.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError: the violations cannot be read.
+        RepositoryUnavailable: they cannot be mended for now. What was mended stays so.
+    """
+    mended = Mended()
+    with _snapshot(url) as connection:
+        for batch in chain.from_iterable(_batches(connection, kind) for kind in KINDS):
+            if dry_run:
+                snapshot = await repository.load(batch)
+                decided = mend(batch, snapshot, datetime.now(UTC), count())
+            else:
+                decided = await repository.transact(batch, partial(mend, batch))
+            mended = mended.and_also(decided.changes)
+    return mended
+
+
+@contextmanager
+def _snapshot(url: URL) -> Iterator[Connection]:
+    engine = create_engine(url, poolclass=NullPool, hide_parameters=True, isolation_level="REPEATABLE READ")
+    with engine.connect() as connection:
+        connection.execute(text("SET TRANSACTION READ ONLY"))
+        yield connection.execution_options(stream_results=True, max_row_buffer=1000)
+
+
+def _violations(connection: Connection, kind: str) -> Iterator[tuple[int, str | None, str | None, int]]:
+    query = text(f"WITH live AS ({_LIVE}) SELECT * FROM ({KINDS[kind]}) AS found ORDER BY together, id")
+    with connection.execute(query) as rows:
+        yield from (tuple(row) for row in rows)
+
+
+def _batches(connection: Connection, kind: str) -> Iterator[Sequence[ContactDetails]]:
+    """Details that touch what violates an invariant; what belongs together in one batch."""
+    batch: list[ContactDetails] = []
+    for _, rows in groupby(_violations(connection, kind), key=lambda row: row[3]):
+        batch += [
+            ContactDetails.on_record(email, phone_number)
+            for _, email, phone_number, _ in rows
+            if email is not None or phone_number is not None
+        ]
+        if len(batch) >= AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

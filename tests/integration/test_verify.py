@@ -1,0 +1,248 @@
+"""Checking and mending a whole database, by the command."""
+
+import asyncio
+import json
+import threading
+
+import pytest
+
+from identity_adapters.postgres import migrate, repair, verify
+from identity_core import ContactDetails, IdentifyContacts, RepositoryUnavailable
+from identity_core.testing import violations
+from tests.integration.conftest import connect, repository_on
+from tests.integration.processes import run
+from tests.integration.test_adoption import EXISTING
+
+FIRST = (1, "a@x", "1", None, "primary", 9)
+
+# What others wrote: kind, rows of (id, email, phone number, linked id, precedence, days old), ids shown.
+WRONG = {
+    "precedence": ([(1, "a@x", "1", None, "PRIMARY", 9), (2, "b@x", "1", 1, "primary", 8)], [1, 2]),
+    "linked to a deleted contact": (
+        [FIRST, (2, "b@x", "1", 1, "secondary", 8), (3, "c@x", "1", 1, "secondary", 7)],
+        [2, 3],
+    ),
+    "linked to a secondary contact": (
+        [FIRST, (2, "b@x", "1", 1, "secondary", 8), (3, "c@x", "3", 2, "secondary", 7)],
+        [3],
+    ),
+    "older than its primary": (
+        [(1, "a@x", "1", None, "primary", 7), (2, "b@x", "1", 1, "secondary", 8)],
+        [2],
+    ),
+    "email in several identities": (
+        [FIRST, (2, " A@X", "2", None, "primary", 8)],
+        [1],
+    ),
+    "phone number in several identities": (
+        [(1, "a@x", "55-5", None, "primary", 9), (2, "b@x", "(5)55", None, "primary", 8)],
+        [1],
+    ),
+    "details held by several contacts": (
+        [FIRST, (2, "a@x", "1", 1, "secondary", 8), (3, "a@x", "1", 1, "secondary", 7)],
+        [1],
+    ),
+    "evidence joins several identities": (
+        [FIRST, (2, "b@x", "2", None, "primary", 8)],
+        [900],
+    ),
+    "pair on record twice": ([(1, "a@x", "2", None, "primary", 9)], [900]),
+}
+
+
+def write(sql, rows):
+    for id, email, phone_number, linked_id, precedence, days in rows:
+        sql(
+            "INSERT INTO contacts (id, email, phone_number, linked_id, link_precedence, created_at)"
+            " VALUES (%s, %s, %s, %s, %s, now() - %s * interval '1 day')",
+            *(id, email, phone_number, linked_id, precedence, days),
+        )
+    sql("SELECT setval('contacts_id_seq', (SELECT max(id) FROM contacts))")
+
+
+@pytest.fixture
+def command(tmp_path, empty_url):
+    """Runs ``identity verify``; the exit code and what it wrote."""
+
+    def run_it(*options):
+        plain = empty_url.render_as_string(hide_password=False)
+        done = run("verify", *options, cwd=tmp_path, DB_CONNECTION_STRING=plain)
+        assert "Traceback" not in done.stderr
+        return done.returncode, json.loads(done.stdout) if "--json" in options else done.stdout
+
+    return run_it
+
+
+def mend_all(url, **options):
+    async def body():
+        async with repository_on(url) as repository:
+            return await repair(url, repository, **options)
+
+    return asyncio.run(body())
+
+
+def found(url):
+    return {violation.kind: (violation.count, list(violation.examples)) for violation in verify(url)}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_each_kind_of_violation_is_found_and_mended(sql, url, kind):
+    rows, ids = WRONG[kind]
+    write(sql, rows)
+    if "deleted" in kind:
+        sql("UPDATE contacts SET deleted_at = now() WHERE id = 1")
+    if ids == [900]:
+        sql("INSERT INTO contact_evidence VALUES (900, 'a@x', '2', now())")
+    assert found(url)[kind] == (len(ids), ids)
+    values = sql("SELECT DISTINCT email FROM contacts WHERE deleted_at IS NULL ORDER BY 1")
+    would = mend_all(url, dry_run=True)
+    assert would.identities > 0
+    assert found(url)[kind] == (len(ids), ids), "a dry run writes nothing"
+    mended = mend_all(url)
+    assert verify(url) == []
+    assert 0 < mended.identities <= would.identities
+    assert sql("SELECT count(*) FROM contact_events WHERE kind = 'mended'") == [(mended.identities,)]
+    assert sql("SELECT DISTINCT email FROM contacts WHERE deleted_at IS NULL ORDER BY 1") == values
+    assert mend_all(url).identities == 0
+
+
+def test_links_to_contacts_that_are_not_there_are_found_and_mended(sql, empty_url):
+    sql(EXISTING.replace("REFERENCES contacts(id)", ""))
+    write(sql, [(1, "a@x", "1", 99, "secondary", 9), (2, "b@x", "2", 99, "secondary", 8)])
+    migrate(empty_url)
+    assert found(empty_url)["linked to a missing contact"] == (2, [1, 2])
+    assert mend_all(empty_url).identities == 1
+    assert verify(empty_url) == []
+    assert sql("SELECT linked_id FROM contacts ORDER BY id") == [(None,), (1,)]
+
+
+def test_the_command_counts_shows_ids_and_no_personal_value(sql, url, command):
+    assert command() == (0, "All invariants hold.\n")
+    assert command("--json") == (0, {"violations": []})
+    write(sql, [(n, "marked@x", str(5550000 + n), None, "primary", n) for n in range(1, 9)])
+    assert command() == (
+        1,
+        "        1  email in several identities (for example 1)\nSome invariants are violated.\n",
+    )
+    violation = {"kind": "email in several identities", "count": 1, "examples": [1]}
+    mended = {"identities": 1, "linked": 7, "deleted": 0, "evidence": 0}
+    assert command("--json", "--repair", "--dry-run") == (1, {"violations": [violation], "wouldMend": mended})
+    assert command("--json", "--repair") == (0, {"violations": [], "mended": mended})
+    code, said = command("--repair")
+    assert code == 0
+    assert said.startswith("Mended 0 identities: 0 contacts linked anew, 0 deleted")
+
+
+def test_what_cannot_be_checked_is_code_2(tmp_path, empty_url, command):
+    code, _ = command()
+    assert code == 2, "it is not migrated"
+    done = run("verify", cwd=tmp_path, DB_CONNECTION_STRING="postgresql://a:secret@127.0.0.1:1/db")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("identity: the database cannot be used: ")
+    assert "secret" not in done.stderr
+    assert run("verify", "--dry-run", cwd=tmp_path).returncode == 2
+
+
+def write_badly(sql, number):
+    """Contacts as a service without locks leaves them: shared values, chains, doubles."""
+    sql(
+        "INSERT INTO contacts (id, email, phone_number, linked_id, link_precedence, created_at)"
+        " SELECT n, n / 3 || '@x', n / 5 + 1000, CASE WHEN mod(n, 4) = 0 THEN n - 1 END,"
+        " CASE WHEN mod(n, 4) = 0 THEN 'secondary' ELSE 'primary' END,"
+        " now() - mod(hashint4(n), 1000) * interval '1 hour'"
+        " FROM generate_series(1, %s) n",
+        number,
+    )
+    sql("SELECT setval('contacts_id_seq', (SELECT max(id) FROM contacts))")
+
+
+def test_a_large_and_thoroughly_bad_database_is_mended_beside_live_traffic(sql, url):
+    number = 3000
+    write_badly(sql, number)
+    batch = [ContactDetails(f"{n // 3}@x", str(n // 5 + 1000)) for n in range(1, number + 1)]
+    assert len(verify(url)) >= 4
+    stop, errors = threading.Event(), []
+
+    def traffic():
+        async def body():
+            async with repository_on(url) as repository:
+                n = 0
+                while not stop.is_set():
+                    n += 1
+                    await IdentifyContacts(repository)(
+                        ContactDetails(f"{n * 7 % 1000}@x", str(9_000_000 + n))
+                    )
+
+        try:
+            asyncio.run(body())
+        except Exception as error:  # noqa: BLE001
+            errors.append(error)
+
+    clients = [threading.Thread(target=traffic) for _ in range(2)]
+    for client in clients:
+        client.start()
+    mend_all(url)
+    stop.set()
+    for client in clients:
+        client.join()
+    assert errors == []
+    mend_all(url)  # for what was written badly by nobody, but read before it was mended
+    assert verify(url) == []
+
+    async def check():
+        async with repository_on(url) as repository:
+            return violations(await repository.load(batch), batch)
+
+    assert asyncio.run(check()) == []
+
+
+def test_interrupted_it_goes_on_where_it_was(sql, url):
+    write_badly(sql, 1000)
+
+    async def body():
+        async with repository_on(url) as repository:
+            transact, left = repository.transact, 5
+
+            async def fails_in_the_end(batch, decide):
+                nonlocal left
+                left -= 1
+                if left < 0:
+                    raise RepositoryUnavailable("gone")
+                return await transact(batch, decide)
+
+            repository.transact = fails_in_the_end
+            await repair(url, repository)
+
+    with pytest.raises(RepositoryUnavailable):
+        asyncio.run(body())
+    mended_before = sql("SELECT count(*) FROM contact_events")[0][0]
+    assert mended_before > 0
+    mend_all(url)
+    assert verify(url) == []
+
+
+def test_live_traffic_is_no_violation(sql, url):
+    """A check beside traffic reads one snapshot, in which everything is whole."""
+    stop = threading.Event()
+
+    def traffic():
+        async def body():
+            async with repository_on(url) as repository:
+                n = 0
+                while not stop.is_set():
+                    n += 1
+                    keys = [(f"{n % 50}@x", str(n % 70)), (f"{n % 30}@x", str(n % 90)), (None, str(n % 40))]
+                    await IdentifyContacts(repository).many([ContactDetails(*key) for key in keys])
+
+        asyncio.run(body())
+
+    client = threading.Thread(target=traffic)
+    client.start()
+    try:
+        for _ in range(20):
+            assert verify(url) == []
+    finally:
+        stop.set()
+        client.join()
+    with connect(url) as connection:
+        assert connection.execute("SELECT count(*) > 50 FROM contacts").fetchone() == (True,)

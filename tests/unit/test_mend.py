@@ -1,0 +1,149 @@
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from identity_core import (
+    Changes,
+    Contact,
+    ContactDetails,
+    EventKind,
+    LinkPrecedence,
+    Snapshot,
+    mend,
+)
+from identity_core.testing import violations
+
+PRIMARY, SECONDARY = LinkPrecedence.PRIMARY, LinkPrecedence.SECONDARY
+NOW = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def contact(id, email, phone_number, linked_id=None, precedence=None, days=0):
+    given = precedence or (PRIMARY if linked_id is None else SECONDARY)
+    return Contact(id, email, phone_number, linked_id, given, NOW - timedelta(days=days or 100 - id))
+
+
+def mended(contacts, evidence=(), *touching):
+    """What mending the identities that some details touch (by default all) changes."""
+    batch = [ContactDetails.on_record(*key) for key in touching or [c.key for c in contacts]]
+    decided = mend(batch, Snapshot.of(contacts, evidence), NOW, iter(()))
+    assert decided.identities == ()
+    assert decided.changes.created == decided.changes.evidence == ()
+    return decided.changes
+
+
+def after(contacts, evidence, changes):
+    """The snapshot after changes were written."""
+    now = {c.id: c for c in contacts} | {c.id: c for c in changes.altered}
+    return Snapshot.of(
+        [c for c in now.values() if c.id not in changes.deleted], set(evidence) - set(changes.superseded)
+    )
+
+
+def test_what_is_right_is_left_alone():
+    contacts = [contact(1, "a@x", "1"), contact(2, "b@x", "1", 1), contact(3, "c@x", "3")]
+    assert mended(contacts, [("b@x", "9")]) == Changes()
+
+
+def test_chains_and_circles_point_straight_at_the_oldest():
+    contacts = [contact(1, "a@x", "1", 3), contact(2, "b@x", "2", 1), contact(3, "c@x", "3", 2)]
+    changes = mended(contacts, (), ("b@x", None))
+    assert [(c.id, c.linked_id) for c in changes.altered] == [(1, None), (3, 1)]
+    [event] = changes.events
+    assert (event.kind, event.primary_id, event.absorbed_ids) == (EventKind.MENDED, 1, ())
+
+
+def test_a_younger_primary_gives_way():
+    contacts = [contact(1, "a@x", "1", 2), contact(2, "b@x", "1")]
+    changes = mended(contacts)
+    assert violations(after(contacts, (), changes)) == []
+    assert [(event.primary_id, event.absorbed_ids) for event in changes.events] == [(1, (2,))]
+
+
+def test_identities_that_hold_one_identifier_become_one():
+    contacts = [contact(1, "a@x", "1"), contact(2, "a@x", "2"), contact(3, None, "2"), contact(4, "d@x", "4")]
+    changes = mended(contacts)
+    assert [(c.id, c.linked_id) for c in changes.altered] == [(2, 1), (3, 1)]
+    assert [(event.primary_id, event.absorbed_ids) for event in changes.events] == [(1, (2, 3))]
+
+
+def test_identities_that_evidence_joins_become_one():
+    contacts = [contact(1, "a@x", "1"), contact(2, "b@x", "2")]
+    changes = mended(contacts, [("a@x", "2")], ("a@x", "2"))
+    assert [(c.id, c.linked_id) for c in changes.altered] == [(2, 1)]
+    assert changes.superseded == ()
+
+
+def test_of_contacts_that_hold_the_same_the_oldest_stays():
+    contacts = [
+        contact(1, "a@x", "1", days=5),
+        contact(2, "a@x", "1", days=9),
+        contact(3, "a@x", None, 1),
+        contact(4, "a@x", None, 1),
+    ]
+    changes = mended(contacts)
+    assert sorted(changes.deleted) == [1, 4]
+    assert violations(after(contacts, (), changes)) == []
+    assert [(event.primary_id, event.absorbed_ids) for event in changes.events] == [(3, (2, 1))]
+
+
+def test_contacts_that_hold_nothing_are_no_repetition():
+    contacts = [contact(1, "a@x", "1"), contact(2, None, None, 1), contact(3, None, None, 1)]
+    assert mended(contacts) == Changes()
+
+
+def test_evidence_goes_where_a_contact_holds_the_pair():
+    contacts = [contact(1, "a@x", "1"), contact(2, "b@x", "1", 1)]
+    evidence = [("a@x", "1"), ("b@x", "9")]
+    changes = mended(contacts, evidence, ("a@x", "1"), ("b@x", "9"))
+    assert changes.superseded == (("a@x", "1"),)
+    assert (changes.altered, changes.deleted) == ((), ())
+
+
+def test_values_that_would_be_refused_are_mended_too():
+    contacts = [contact(1, "no email", "ext. 5"), contact(2, "no email", "ext. 6")]
+    assert [c.linked_id for c in mended(contacts).altered] == [1]
+
+
+def test_details_of_nobody_are_nothing_to_mend():
+    assert mended([], (), ("a@x", "1")) == Changes()
+
+
+ids = st.integers(1, 8)
+
+
+@st.composite
+def records(draw):
+    """Contacts as others may have written them, and evidence."""
+    values = [draw(st.sampled_from([None, "a@x", "b@x", "c@x"])) for _ in range(8)]
+    numbers = [draw(st.sampled_from([None, "1", "2", "3"])) for _ in range(8)]
+    contacts = [
+        Contact(
+            id,
+            values[id - 1],
+            numbers[id - 1],
+            draw(st.none() | ids),
+            draw(st.sampled_from([PRIMARY, SECONDARY, None])),
+            NOW - timedelta(days=draw(st.integers(0, 5))),
+        )
+        for id in draw(st.sets(ids, min_size=1))
+    ]
+    pairs = st.tuples(st.sampled_from(["a@x", "b@x", "c@x"]), st.sampled_from(["1", "2", "3"]))
+    return contacts, draw(st.sets(pairs))
+
+
+@given(records())
+def test_whatever_is_on_record_is_brought_to_the_invariants_at_once(on_record):
+    contacts, evidence = on_record
+    touching = {c.key for c in contacts} | evidence
+    changes = mended(contacts, evidence, *touching)
+    now = after(contacts, evidence, changes)
+    reached = [identity for identity in now.identities if any(any(c.key) for c in identity)]
+    assert violations(Snapshot(tuple(reached), now.evidence)) == []
+    again = mend([ContactDetails.on_record(*key) for key in touching], now, NOW, count())
+    assert again.changes == Changes()
+    # Nothing that identifies anybody is lost.
+    assert {value for c in contacts for value in c.key} - {None} == {
+        value for identity in now.identities for c in identity for value in c.key
+    } - {None}
