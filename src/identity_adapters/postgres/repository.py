@@ -117,8 +117,7 @@ class PostgresContactRepository:
                     )
                 ).one()
                 snapshot = await _load(connection, batch)
-                not_locked = {contacts[0].id for contacts in snapshot.identities}.difference(locked)
-                if not_locked:
+                if not_locked := _primaries(snapshot) - set(locked):
                     others.update(not_locked)
                     fresh_starts += 1
                     await connection.rollback()
@@ -151,6 +150,11 @@ async def _retried(attempt: Callable[[], Awaitable[T]], answer_within: float, re
                 raise what.error() from None
         await asyncio.sleep(uniform(delay / 2, delay))
         delay = min(2 * delay, 0.5)
+
+
+def _primaries(snapshot: Snapshot) -> set[int]:
+    """The ids of the contacts by which the identities of a snapshot are locked."""
+    return {contacts[0].id for contacts in snapshot.identities}
 
 
 def _lock_keys(batch: Iterable[ContactDetails]) -> list[int]:

@@ -1,0 +1,98 @@
+"""Transactions of the repository, stepped through one section at a time in any order."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+from identity_adapters.postgres import PostgresContactRepository, statements
+
+SECTIONS = ["lock identifiers", "lock primaries", "load", "write", "commit"]
+
+
+class Transaction:
+    """One transaction of its own process, as it were: it stops before each section until it is let go."""
+
+    def __init__(self, engine, batch, decide):
+        self._engine = engine
+        self._go_on = asyncio.Event()
+        self._is_free = False
+        self.stands_before = None
+        self.backend = None
+        repository = PostgresContactRepository(self)
+        self.task = asyncio.create_task(repository.transact(batch, decide))
+
+    # What the repository sees is an engine, and a connection, that stop at each section.
+
+    def execution_options(self, **_):
+        return self
+
+    @asynccontextmanager
+    async def begin(self):
+        async with self._engine.connect() as connection:
+            self._connection = connection
+            self._has_written = False
+            self.backend = (await connection.get_raw_connection()).driver_connection.info.backend_pid
+            async with connection.begin():
+                yield self
+                await self._stop_before("commit")
+
+    async def execute(self, statement, values):
+        if statement in (statements.LOCK_IDENTIFIERS, statements.LOCK_EVERYTHING):
+            await self._stop_before("lock identifiers")
+        elif statement is statements.LOCK_PRIMARIES:
+            await self._stop_before("lock primaries")
+        elif statement is statements.LOAD:
+            await self._stop_before("load")
+        elif not self._has_written:
+            self._has_written = True
+            await self._stop_before("write")
+        return await self._connection.execute(statement, values)
+
+    async def rollback(self):
+        await self._connection.rollback()
+
+    async def _stop_before(self, section):
+        if self._is_free:
+            return
+        self.stands_before = section
+        await self._go_on.wait()
+        self._go_on.clear()
+        self.stands_before = None
+
+    def step(self):
+        """Let it go on to the next section, if it stands before one."""
+        if self.stands_before is not None:
+            self.stands_before = None
+            self._go_on.set()
+
+    async def finish(self):
+        """Let it go on to its end."""
+        self._is_free = True
+        self._go_on.set()
+        return await self.task
+
+
+async def run_in_order(engines, order, decisions, is_waiting):
+    """Run transactions in an order of their sections.
+
+    Args:
+        engines: one for each transaction.
+        order: which of them takes its next step, by number. One that waits for a lock, or has ended,
+            misses its turn.
+        decisions: the batch and the decision function of each.
+        is_waiting: tells of the backend with a process id whether it waits for a lock.
+    """
+    transactions = [
+        Transaction(engine, *decision) for engine, decision in zip(engines, decisions, strict=False)
+    ]
+
+    async def settle():
+        # The server tells nobody when a transaction begins to wait, so it is asked again and again.
+        for one in transactions:
+            while not (one.stands_before or one.task.done() or (one.backend and is_waiting(one.backend))):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+
+    await settle()
+    for number in order:
+        transactions[number].step()
+        await settle()
+    return await asyncio.gather(*(one.finish() for one in transactions))

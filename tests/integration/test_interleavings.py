@@ -1,0 +1,137 @@
+"""Two transactions, stepped through every order of their sections against real PostgreSQL.
+
+The repository is right in each; with one rule of its locking broken, at least one order shows it.
+"""
+
+import asyncio
+from datetime import UTC, datetime
+from functools import partial
+from itertools import combinations, count
+
+import pytest
+from sqlalchemy import text
+
+from identity_adapters.postgres import create_engine, repository, statements
+from identity_core import ContactDetails, IdentifyContacts, reconcile
+from identity_core.testing import components, violations
+from identity_core.testing.conformance import partition
+from tests.integration.conftest import connect, repository_on
+from tests.integration.stepping import SECTIONS, run_in_order
+
+OLD = datetime(2001, 1, 1, tzinfo=UTC)
+
+# What is known, the batch of each transaction, and the steps taken before the orders part.
+SCENARIOS = {
+    "the same details": ([], [["a1"], ["a1"]], []),
+    "one phone number": ([], [["a1"], ["b1"]], []),
+    "a new value each for one identity": (["a1"], [["a2"], ["b1"]], []),
+    "two that close a ring": (["a1", "b2"], [["a2"], ["b1"]], []),
+    "a merge, and an addition to what it absorbs": (["a1", "b2"], [["a2"], ["b9"]], []),
+    "a merge, and a merge of what it absorbs": (["a1", "b2", "c3"], [["a2"], ["b3"]], []),
+    "a merge, and an older one that absorbs both": (["a1", "b2", "c3"], [["b3"], ["a2"]], []),
+    "an older primary, and an addition": (["a1"], [["a5 old"], ["a6"]], []),
+    "batches that cross": ([], [["a1", "b2"], ["b1", "a2"]], []),
+    "strangers": (["a1"], [["a2"], ["b3"]], []),
+    # The second waits for the first, which has its identity absorbed by one that it did not lock;
+    # then it meets a third, which has that one absorbed.
+    "an addition to what was absorbed, and what absorbs that": (
+        ["z0", "a1", "b2"],
+        [["a2"], ["b9"], ["z1"]],
+        [0, 0, 0, 0, 1, 1, 0],
+    ),
+}
+
+
+def orders(scenario):
+    """All orders of the steps that are left of two transactions, after those that are given."""
+    _, batches, prefix = SCENARIOS[scenario]
+    first, second = (0, 1) if len(batches) == 2 else (1, 2)
+    steps = len(SECTIONS)
+    left = steps if len(batches) == 2 else steps - 2
+    for places in combinations(range(left + steps), left):
+        rest = [first if place in places else second for place in range(left + steps)]
+        yield [*prefix, *rest]
+
+
+def details(word, run):
+    """`a1 old` for one run: an email, a phone number, and a time."""
+    value, _, old = word.partition(" ")
+    return ContactDetails(f"{value[0]}.{run}@x", f"{run}000{value[1]}", OLD if old else None)
+
+
+async def wrong_orders(url, scenario, stop_at_first=False):
+    """The orders after which something does not hold."""
+    known, batches, _ = SCENARIOS[scenario]
+    wrong = []
+    engines = [create_engine(url, pool_size=1) for _ in batches]
+    with connect(url) as observer:
+
+        def is_waiting(backend):
+            return observer.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", [backend]).fetchone()[0]
+
+        async with repository_on(url) as at_rest:
+            for run, order in zip(count(1), orders(scenario), strict=False):
+                before = [details(word, run) for word in known]
+                for one in before:
+                    await IdentifyContacts(at_rest)(one)
+                last_event = observer.execute("SELECT coalesce(max(id), 0) FROM contact_events").fetchone()[0]
+                made = [[details(word, run) for word in batch] for batch in batches]
+                decisions = [(batch, partial(reconcile, batch)) for batch in made]
+                await run_in_order(engines, order, decisions, is_waiting)
+                everything = [*before, *(one for batch in made for one in batch)]
+                snapshot = await at_rest.load(everything)
+                times = observer.execute(
+                    "SELECT happened_at FROM contact_events WHERE id > %s ORDER BY id", [last_event]
+                ).fetchall()
+                if (
+                    violations(snapshot, everything)
+                    or partition(snapshot) != components(everything)
+                    or (scenario != "strangers" and times != sorted(times))
+                ):
+                    wrong.append(order)
+                    if stop_at_first:
+                        break
+    for engine in engines:
+        await engine.dispose()
+    return wrong
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_every_order_of_two_transactions_comes_out_right(url, scenario):
+    assert asyncio.run(wrong_orders(url, scenario)) == []
+
+
+def without_identifier_locks(monkeypatch):
+    nothing = text("SELECT CAST(:everything AS bigint), CAST(:keys AS bigint[])")
+    monkeypatch.setattr(statements, "LOCK_IDENTIFIERS", nothing)
+
+
+def without_row_locks(monkeypatch):
+    unlocked = statements.LOCK_PRIMARIES.text.replace("FOR NO KEY UPDATE", "")
+    monkeypatch.setattr(statements, "LOCK_PRIMARIES", text(unlocked))
+
+
+def without_looking_again(monkeypatch):
+    monkeypatch.setattr(repository, "_primaries", lambda snapshot: set())
+
+
+def with_the_time_from_before_the_locks(monkeypatch):
+    early = statements.LOCK_PRIMARIES.text.replace("clock_timestamp()", "transaction_timestamp()")
+    monkeypatch.setattr(statements, "LOCK_PRIMARIES", text(early))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        without_identifier_locks,
+        without_row_locks,
+        without_looking_again,
+        with_the_time_from_before_the_locks,
+    ],
+    ids=lambda broken: broken.__name__,
+)
+def test_locking_with_one_rule_broken_is_caught(url, monkeypatch, broken):
+    broken(monkeypatch)
+    assert any(
+        asyncio.run(wrong_orders(url, scenario, stop_at_first=True)) for scenario in reversed(SCENARIOS)
+    )
