@@ -33,17 +33,16 @@ def mend(
     """
     del ids
     draft = Draft(batch, snapshot)
-    groups: dict[Group, bool] = {}  # and whether it was several before
+    groups: dict[Group, None] = {}
     for details in batch:
         if touched := draft.touched(details):
-            group = merge(touched)
-            groups[group] = groups.get(group, False) or len(touched) > 1
+            groups[merge(touched)] = None
 
     altered: list[Contact] = []
     deleted: list[int] = []
     superseded: list[tuple[str, str]] = []
     events: list[Event] = []
-    for group, was_several in groups.items():
+    for group in groups:
         if group.merged_into is not None:
             continue
         kept = _without_repetition(group.contacts)
@@ -52,7 +51,7 @@ def mend(
         kept_ids = {contact.id for contact in kept}
         extra = [contact.id for contact in group.contacts if contact.id not in kept_ids]
         twice = draft.evidence & {contact.key for contact in kept}
-        if was_several or relinked or extra or twice:
+        if relinked or extra or twice:
             altered += relinked
             deleted += extra
             superseded += sorted(twice)
