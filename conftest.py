@@ -11,6 +11,10 @@ from sybil.parsers.rest import DocTestParser
 from tests.integration.processes import service
 
 
+def pytest_addoption(parser):
+    parser.addoption("--nightly", action="store_true", help="run the slow tests at their full size")
+
+
 @pytest.fixture(scope="module")
 def documented_service(tmp_path_factory):
     """The service that the examples of a page talk to; it starts when the first one does."""

@@ -69,7 +69,9 @@ class Container(containers.DeclarativeContainer):
         statement_timeout=settings.provided.statement_timeout,
         lock_timeout=settings.provided.lock_timeout,
     )
-    repository = providers.Singleton(PostgresContactRepository, engine)
+    repository = providers.Singleton(
+        PostgresContactRepository, engine, answer_within=settings.provided.answer_timeout
+    )
     identify = providers.Singleton(
         IdentifyInBatches,
         providers.Singleton(IdentifyContacts, repository),

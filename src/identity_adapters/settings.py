@@ -74,6 +74,7 @@ class Settings:
         pool_size: how many connections to the database each of them has at most.
         statement_timeout: seconds that the database may take for one statement.
         lock_timeout: seconds that one statement may wait for a lock.
+        answer_timeout: seconds after which a database that does not answer is given up.
         max_batch: how many requests are answered together at most.
         max_waiting: how many requests wait at most; more are refused at once.
         max_body_size: bytes that the body of a request may have.
@@ -89,6 +90,7 @@ class Settings:
     pool_size: int = _setting("IDENTITY_POOL_SIZE", _number(int, 1, 1000), 10)
     statement_timeout: float = _setting("IDENTITY_STATEMENT_TIMEOUT", _number(float, 0.1, 3600), 10.0)
     lock_timeout: float = _setting("IDENTITY_LOCK_TIMEOUT", _number(float, 0.1, 3600), 5.0)
+    answer_timeout: float = _setting("IDENTITY_ANSWER_TIMEOUT", _number(float, 0.1, 3600), 15.0)
     max_batch: int = _setting("IDENTITY_MAX_BATCH", _number(int, 1, 10_000), 128)
     max_waiting: int = _setting("IDENTITY_MAX_WAITING", _number(int, 1, 1_000_000), 2048)
     max_body_size: int = _setting("IDENTITY_MAX_BODY_SIZE", _number(int, 1024, 2**30), 65536)

@@ -48,6 +48,12 @@ def sql(empty_url):
 
 
 @pytest.fixture(scope="session")
+def size(request):
+    """Gives the first size, or the second if the slow tests are to run at their full size."""
+    return lambda usual, full: full if request.config.getoption("--nightly") else usual
+
+
+@pytest.fixture(scope="session")
 def orders():
     """The file of real orders, where it is at hand."""
     path = Path(__file__).parents[3] / "shared" / "data" / "orders.csv"

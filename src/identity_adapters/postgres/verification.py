@@ -160,11 +160,17 @@ def _snapshot(url: URL) -> Iterator[Connection]:
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True, isolation_level="REPEATABLE READ")
     with engine.connect() as connection:
         connection.execute(text("SET TRANSACTION READ ONLY"))
+        # Everything is read once, and joined by hashing or sorting, which spills to disk. Of tables
+        # that were never counted the planner would think that they are small, and loop.
+        connection.execute(text("SET LOCAL enable_nestloop = off"))
         yield connection.execution_options(stream_results=True, max_row_buffer=1000)
 
 
 def _violations(connection: Connection, kind: str) -> Iterator[tuple[int, str | None, str | None, int]]:
-    query = text(f"WITH live AS ({_LIVE}) SELECT * FROM ({KINDS[kind]}) AS found ORDER BY together, id")
+    query = text(f"""
+        WITH live AS NOT MATERIALIZED ({_LIVE})
+        SELECT * FROM ({KINDS[kind]}) AS found ORDER BY together, id
+    """)
     with connection.execute(query) as rows:
         yield from (tuple(row) for row in rows)
 
