@@ -9,7 +9,7 @@ from collections import Counter
 import networkx
 
 from identity_adapters.postgres import verify
-from tests.integration.conftest import connect
+from tests.integration.conftest import connect, eventually
 
 CLIENTS = 300
 
@@ -61,6 +61,7 @@ class Load:
         self.statuses = Counter()
         self.wrong = []
         self._details = iter(details)
+        self._is_stopped = False
         self._ports = ports
         self._clients = clients
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
@@ -72,17 +73,29 @@ class Load:
     def is_over(self):
         return not self._thread.is_alive()
 
+    def has_gone_on(self, by=200):
+        """Wait until it has come so much further, or is over."""
+        until = self.count() + by
+        eventually(lambda: self.is_over() or self.count() >= until, within=120)
+
     def wait(self):
+        """Wait until all is posted."""
         self._thread.join()
         assert self.wrong == []
         return self
+
+    def stop(self):
+        """Post nothing more, and wait for what is under way."""
+        self._is_stopped = True
+        return self.wait()
 
     async def _run(self):
         await asyncio.gather(*(self._client(self._ports[n % len(self._ports)]) for n in range(self._clients)))
 
     async def _client(self, port):
         client = Client(port)
-        for email, phone_number in self._details:
+        while not self._is_stopped and (details := next(self._details, None)) is not None:
+            email, phone_number = details
             status, contact = await client.post(email, phone_number)
             self.statuses[status] += 1
             if status == 200:

@@ -1,0 +1,140 @@
+"""Everything that can be killed is killed under load, again and again.
+
+Nothing acknowledged is missing, nothing half-written is visible, the service serves again by itself,
+and what was not acknowledged may be sent again.
+"""
+
+import signal
+from itertools import chain
+
+import psutil
+import pytest
+
+from identity_adapters.embedded import embedded_database
+from identity_adapters.postgres import migrate, verify
+from tests.integration.clients import Load, adversarial, check, components, partition
+from tests.integration.conftest import connect, eventually
+from tests.integration.processes import service
+from tests.integration.proxy import commit_cutter
+from tests.integration.test_embedded import servers
+
+ROUNDS = (3, 12)
+DETAILS = (4_000, 60_000)
+
+
+@pytest.fixture
+def server(tmp_path):
+    """The URL of a server of the test's own, and the folder of its data."""
+    folder = tmp_path / "server"
+    with embedded_database(folder) as url:
+        migrate(url)
+        yield url, folder
+
+
+def plain(url, **changes):
+    return url.set(**changes).render_as_string(hide_password=False)
+
+
+class Clients:
+    """Clients that post details, by one load after the other, and what came of all of them."""
+
+    def __init__(self, url, details):
+        self._url = url
+        self._details = details
+        self._left = iter(details)
+        self._loads = []
+
+    def post_to(self, running):
+        """Post what is left of the details, until all is posted or the load is stopped."""
+        self._loads.append(Load([running.port], self._left, clients=64))
+        return self._loads[-1]
+
+    def check_and_post_again(self, running):
+        """What was acknowledged is there, and whole; what was not may be sent again."""
+        assert verify(self._url) == []
+        part_of = {value: part for part in partition(self._url)[0] for value in part}
+        acknowledged = list(chain.from_iterable(load.acknowledged for load in self._loads))
+        assert acknowledged
+        for part in components(acknowledged):
+            assert part <= part_of.get(next(iter(part)), frozenset()), "something acknowledged is missing"
+        again = [*chain.from_iterable(load.unacknowledged for load in self._loads), *self._left]
+        assert Load([running.port], again, clients=64).wait().statuses.keys() <= {200}
+        check(self._url, self._details)
+
+
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM])
+def test_a_service_that_is_ended(tmp_path, server, size, by):
+    url, _ = server
+    clients = Clients(url, adversarial(size(*DETAILS), seed=1))
+    for _ in range(size(*ROUNDS)):
+        with service(tmp_path, "--workers", "2", DB_CONNECTION_STRING=plain(url)) as running:
+            load = clients.post_to(running)
+            load.has_gone_on()
+            code = running.stop(by)
+            load.stop()
+            if by == signal.SIGTERM:
+                assert code == 0
+                assert load.statuses.keys() <= {200, None}, "who was heard was answered"
+    with service(tmp_path, DB_CONNECTION_STRING=plain(url)) as running:
+        clients.check_and_post_again(running)
+
+
+def test_a_worker_that_is_killed(tmp_path, server, size):
+    url, _ = server
+    clients = Clients(url, adversarial(size(*DETAILS), seed=2))
+    with service(tmp_path, "--workers", "2", DB_CONNECTION_STRING=plain(url)) as running:
+        load = clients.post_to(running)
+        for _ in range(size(*ROUNDS)):
+            load.has_gone_on()
+            next(one for one in running.family() if "spawn_main" in " ".join(one.cmdline())).kill()
+        load.wait()
+        clients.check_and_post_again(running)
+
+
+def test_a_backend_of_the_database_that_is_killed(tmp_path, server, size):
+    url, _ = server
+    clients = Clients(url, adversarial(size(*DETAILS), seed=3))
+    with service(tmp_path, DB_CONNECTION_STRING=plain(url)) as running:
+        load = clients.post_to(running)
+        for _ in range(size(*ROUNDS)):
+            load.has_gone_on()
+            with connect(url) as connection:
+                [backend] = connection.execute(
+                    "SELECT pid FROM pg_stat_activity WHERE application_name = 'identity'"
+                    " ORDER BY random() LIMIT 1"
+                ).fetchone()
+            # All other backends are ended by the server then, which recovers as after a crash.
+            psutil.Process(backend).kill()
+            eventually(lambda: running.request("GET", "/health/ready")[0] == 200)
+        load.wait()
+        clients.check_and_post_again(running)
+
+
+def test_a_database_server_that_is_killed(tmp_path, server, size):
+    url, folder = server
+    clients = Clients(url, adversarial(size(*DETAILS), seed=4))
+    with service(tmp_path, DB_CONNECTION_STRING=plain(url)) as running:
+        load = clients.post_to(running)
+        for _ in range(size(*ROUNDS)):
+            load.has_gone_on()
+            [postmaster] = servers(folder)
+            for process in [postmaster, *postmaster.children(recursive=True)]:
+                process.kill()
+            eventually(lambda: running.request("GET", "/health/ready")[0] == 200)
+        load.wait()
+        clients.check_and_post_again(running)
+
+
+def test_a_connection_that_is_cut_while_it_commits(tmp_path, server, size):
+    url, folder = server
+    clients = Clients(url, adversarial(size(*DETAILS), seed=5))
+    proxied = tmp_path / "proxy"
+    proxied.mkdir()
+    with (
+        commit_cutter(proxied, folder, every=7) as cutter,
+        service(tmp_path, DB_CONNECTION_STRING=plain(url, query={"host": str(proxied)})) as running,
+    ):
+        load = clients.post_to(running).wait()
+        assert cutter.cuts > 10
+        assert load.statuses[200] > 0.9 * load.count(), "most are made again without anybody noticing"
+        clients.check_and_post_again(running)

@@ -1,0 +1,186 @@
+"""Too many clients, and a database that is slow, full, locked or away."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+
+from identity_adapters.embedded import embedded_database
+from identity_adapters.postgres import migrate
+from tests.integration.clients import Load
+from tests.integration.conftest import connect, eventually
+from tests.integration.processes import service
+from tests.integration.test_embedded import servers
+from tests.integration.test_transactions import WAITING
+
+
+def plain(url):
+    return url.render_as_string(hide_password=False)
+
+
+def refusal(running, **details):
+    """The headers and the problem document of a refused request."""
+    status, headers, body = running.request("POST", "/identify", json.dumps(details))
+    problem = json.loads(body)
+    assert status == problem["status"] == 503, problem
+    assert headers["content-type"] == "application/problem+json"
+    assert headers["retry-after"] == "1"
+    return problem["detail"].partition(";")[0]
+
+
+def test_who_would_wait_behind_too_many_is_refused_at_once(tmp_path, url):
+    limits = {"IDENTITY_MAX_WAITING": 20, "IDENTITY_MAX_BATCH": 5, "IDENTITY_LOCK_TIMEOUT": 60}
+    with (
+        service(
+            tmp_path, DB_CONNECTION_STRING=plain(url), IDENTITY_STATEMENT_TIMEOUT=60, **limits
+        ) as running,
+        connect(url) as other,
+        ThreadPoolExecutor(100) as pool,
+    ):
+        other.execute("BEGIN")
+        other.execute("LOCK TABLE contacts IN EXCLUSIVE MODE")  # it can be read, but not written
+        known = [pool.submit(running.post, {"email": f"{n}@x"}) for n in range(100)]
+        eventually(lambda: sum(one.done() for one in known) >= 100 - 20 - 4 * 5)
+        refused = [one for one in known if one.done()]
+        assert {one.result()[0] for one in refused} == {503}
+        assert refusal(running, email="another@x") == "too many requests are waiting"
+        other.execute("COMMIT")
+        answered = [one.result()[0] for one in known if one not in refused]
+        assert set(answered) == {200}
+        assert running.post({"email": "another@x"})[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ("IDENTITY_LOCK_TIMEOUT", "the database was locked for too long"),
+        ("IDENTITY_STATEMENT_TIMEOUT", "the database took too long"),
+    ],
+)
+def test_whoever_waits_too_long_is_told_and_their_neighbours_are_served(tmp_path, url, limit, reason):
+    with (
+        service(tmp_path, DB_CONNECTION_STRING=plain(url), **{limit: "0.5"}) as running,
+        connect(url) as other,
+        ThreadPoolExecutor(40) as pool,
+    ):
+        running.identify("locked@x", "1")
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM contacts FOR UPDATE")
+        locked = pool.submit(refusal, running, email="locked@x", phoneNumber="2")
+        eventually(lambda: other.execute(WAITING).fetchone()[0] >= 1)
+        neighbours = [pool.submit(running.post, {"email": f"{n}@x"}) for n in range(30)]
+        also_locked = pool.submit(refusal, running, email="locked@x", phoneNumber="3")
+        assert {one.result()[0] for one in neighbours} == {200}
+        assert running.post({"email": "locked@x"})[0] == 200, "what is known is answered without a lock"
+        assert locked.result() == also_locked.result() == reason
+        other.execute("COMMIT")
+        assert running.identify("locked@x", "2")["phoneNumbers"] == ["1", "2"]
+
+
+def test_a_database_that_stands_still_hangs_nobody(tmp_path):
+    data = tmp_path / "data"
+    with embedded_database(data) as url:
+        migrate(url)
+        with service(tmp_path, DB_CONNECTION_STRING=plain(url), IDENTITY_ANSWER_TIMEOUT=1) as running:
+            running.identify("a@x", "1")
+            [postmaster] = servers(data)
+            stopped = [postmaster, *postmaster.children(recursive=True)]
+            for process in stopped:
+                process.suspend()
+            try:
+                assert refusal(running, email="a@x") == "the database does not answer"
+                status, _, problem = running.request("GET", "/health/ready")
+                assert (status, json.loads(problem)["status"]) == (503, 503)
+                assert running.request("GET", "/health/live")[0] == 200
+            finally:
+                for process in stopped:
+                    process.resume()
+            eventually(lambda: running.request("GET", "/health/ready")[0] == 200)
+            assert running.identify("a@x")["phoneNumbers"] == ["1"]
+
+
+def test_a_database_that_is_away_is_waited_for(tmp_path):
+    data = tmp_path / "data"
+    with embedded_database(data) as url:
+        migrate(url)
+    with service(tmp_path, IDENTITY_DATA_DIR=data) as running:
+        running.identify("a@x", "1")
+        # The folder is out of the way, so that the server cannot be started again.
+        [postmaster] = servers(data)
+        (data / "postgres").rename(data / "elsewhere")
+        postmaster.send_signal(signal.SIGQUIT)
+        psutil.wait_procs([postmaster], 30)
+        assert refusal(running, email="a@x") == "the database cannot be reached"
+        assert running.request("GET", "/health/ready")[0] == 503
+        assert running.request("GET", "/health/live")[0] == 200
+        shutil.rmtree(data / "postgres", ignore_errors=True)
+        (data / "elsewhere").rename(data / "postgres")
+        eventually(lambda: running.request("GET", "/health/ready")[0] == 200)
+        assert running.identify("a@x")["phoneNumbers"] == ["1"]
+
+
+def test_ready_is_who_can_answer(tmp_path, url, sql):
+    with service(tmp_path, DB_CONNECTION_STRING=plain(url)) as running:
+        assert running.request("GET", "/health/ready")[0] == 200
+        sql("ALTER TABLE contact_evidence RENAME TO elsewhere")
+        status, _, problem = running.request("GET", "/health/ready")
+        assert (status, json.loads(problem)["detail"].partition(";")[0]) == (
+            503,
+            "the database is not migrated",
+        )
+        sql("ALTER TABLE elsewhere RENAME TO contact_evidence")
+        assert running.request("GET", "/health/ready")[0] == 200
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a small disk")
+def test_a_full_disk_is_told_of_and_passes(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", str(disk)]
+    if subprocess.run(mounted, capture_output=True, check=False).returncode != 0:
+        pytest.skip("this machine does not allow a small disk")
+    try:
+        with service(tmp_path, IDENTITY_DATA_DIR=disk / "data") as running:
+            before = running.identify("a@x", "1")
+            filler = disk / "filler"
+            with filler.open("wb") as file:
+                left = shutil.disk_usage(disk).free - 128 * 1024
+                file.write(bytes(left))
+            numbers = iter(range(1_000_000))
+            load = Load([running.port], ((f"{n}@x", str(n)) for n in numbers), clients=20)
+            eventually(lambda: load.statuses[503] > 0, within=120)
+            load.stop()
+            assert load.statuses.keys() <= {200, 503}
+            filler.unlink()
+            eventually(lambda: running.request("GET", "/health/ready")[0] == 200)
+            eventually(lambda: running.post({"email": "b@x"})[0] == 200)
+            assert running.identify("a@x") == before
+            for email, phone_number in load.acknowledged[-20:]:
+                assert phone_number in running.identify(email)["phoneNumbers"]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_clients_that_go_away_cost_nothing(tmp_path, url):
+    with service(tmp_path, DB_CONNECTION_STRING=plain(url)) as running, connect(url) as other:
+        running.identify("a@x", "1")
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM contacts FOR UPDATE")
+        for n in range(500):
+            body = json.dumps({"email": "a@x", "phoneNumber": str(n)})
+            with socket.create_connection(("127.0.0.1", running.port)) as client:
+                head = f"POST /identify HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+                client.sendall(f"{head}{body}".encode())
+        other.execute("COMMIT")
+        eventually(lambda: running.identify("b@x", "99999"))
+        idle = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'identity' AND state <> 'idle'"
+        eventually(lambda: other.execute(idle).fetchone() == (0,))
+        connections = psutil.Process(running.process.pid).net_connections("tcp")
+        assert sum(one.status == psutil.CONN_ESTABLISHED for one in connections) == 0
+        assert "Traceback" not in running.output()
