@@ -74,8 +74,10 @@ def embedded_database(folder: Path, programs: Path | None = None) -> Iterator[UR
         if not _own_or_share(lock, url):
             yield url
             return
-        start = partial(_start, folder, socket_folder, programs or _packaged_programs())
-        with _kept_running(start) as server:
+        programs = programs or _packaged_programs()
+        if not (folder / "postgres").exists():
+            _make(folder, programs)
+        with _kept_running(partial(_start, folder, socket_folder, programs)) as server:
             _wait_until(lambda: _answers(url), server, folder / "postgres.log")
             yield url
 
@@ -126,50 +128,46 @@ def _own_or_share(lock: IO[str], url: URL) -> bool:
         time.sleep(0.05)
 
 
+def _make(folder: Path, programs: Path) -> None:
+    # Under another name until it is whole: an interrupted one is made anew.
+    unfinished = folder / "postgres.unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    command: list[str | Path] = [*_as_ordinary_user(), programs / "initdb", "-D", unfinished]
+    command += ["--username", USER, "--auth=trust"]
+    command += ["--locale=C", "--encoding=UTF8", "--no-instructions"]
+    try:
+        made = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    except OSError as error:
+        raise EmbeddedDatabaseUnavailable(f"{programs / 'initdb'} cannot be run: {error.strerror}") from None
+    if made.returncode != 0:
+        said = made.stderr.decode(errors="replace").strip()
+        raise EmbeddedDatabaseUnavailable(f"initdb could not fill {unfinished}: {said}{_advice(said)}")
+    unfinished.rename(folder / "postgres")
+
+
 def _start(folder: Path, socket_folder: Path, programs: Path) -> subprocess.Popen[bytes]:
     data = folder / "postgres"
-    as_user = _as_ordinary_user()
+    _clear_away_predecessor(data, socket_folder)
+    settings = {
+        "listen_addresses": "",
+        "port": str(PORT),
+        "unix_socket_directories": '"' + str(socket_folder).replace('"', '""') + '"',
+        "unix_socket_permissions": "0700",
+        "max_connections": "200",
+        # What was asked stays out of the log: it holds personal values.
+        "log_error_verbosity": "terse",
+        "log_min_error_statement": "panic",
+    }
+    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     with (folder / "postgres.log").open("ab") as log:
-        if not data.exists():
-            _make(data, programs, as_user, log)
-        _clear_away_predecessor(data, socket_folder)
-        settings = {
-            "listen_addresses": "",
-            "port": str(PORT),
-            "unix_socket_directories": '"' + str(socket_folder).replace('"', '""') + '"',
-            "unix_socket_permissions": "0700",
-            "max_connections": "200",
-            # What was asked stays out of the log: it holds personal values.
-            "log_error_verbosity": "terse",
-            "log_min_error_statement": "panic",
-        }
-        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return subprocess.Popen(
-            [*as_user, programs / "postgres", "-D", data, *options],
+            [*_as_ordinary_user(), programs / "postgres", "-D", data, *options],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,  # Ctrl-C is for the service, which ends the server when it is done
             preexec_fn=partial(end_with_parent, os.getpid(), signal.SIGINT),
         )
-
-
-def _make(data: Path, programs: Path, as_user: list[str], log: IO[bytes]) -> None:
-    unfinished = data.with_name("postgres.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    command: list[str | Path] = [*as_user, programs / "initdb", "-D", unfinished]
-    command += ["--username", USER, "--auth=trust"]
-    command += ["--locale=C", "--encoding=UTF8", "--no-instructions"]
-    try:
-        made = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.PIPE, check=False
-        )
-    except OSError as error:
-        raise EmbeddedDatabaseUnavailable(f"{programs / 'initdb'} cannot be run: {error.strerror}") from None
-    if made.returncode != 0:
-        said = made.stderr.decode(errors="replace").strip()
-        raise EmbeddedDatabaseUnavailable(f"initdb could not make {data}: {said}{_advice(said)}")
-    unfinished.rename(data)
 
 
 def _advice(said: str) -> str:

@@ -51,8 +51,9 @@ def test_who_would_wait_behind_too_many_is_refused_at_once(tmp_path, url):
         assert {one.result()[0] for one in refused} == {503}
         assert refusal(running, email="another@x") == "too many requests are waiting"
         other.execute("COMMIT")
-        answered = [one.result()[0] for one in known if one not in refused]
-        assert set(answered) == {200}
+        statuses = [one.result()[0] for one in known]
+        assert set(statuses) == {200, 503}
+        assert statuses.count(200) >= 20, "who waited was answered"
         assert running.post({"email": "another@x"})[0] == 200
 
 
@@ -153,7 +154,7 @@ def test_a_full_disk_is_told_of_and_passes(tmp_path):
                 left = shutil.disk_usage(disk).free - 128 * 1024
                 file.write(bytes(left))
             numbers = iter(range(1_000_000))
-            load = Load([running.port], ((f"{n}@x", str(n)) for n in numbers), clients=20)
+            load = Load([running.port], ((f"{n}@x", str(10**9 + n)) for n in numbers), clients=20)
             eventually(lambda: load.statuses[503] > 0, within=120)
             load.stop()
             assert load.statuses.keys() <= {200, 503}

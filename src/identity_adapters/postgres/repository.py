@@ -23,7 +23,7 @@ the connection was lost while committing and nobody knows what became of it.
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import UTC, datetime
 from random import uniform
 from typing import Any, TypeVar
@@ -131,17 +131,16 @@ class PostgresContactRepository:
                 return decided
 
 
-async def _retried(attempt: Callable[[], Awaitable[T]], answer_within: float, retry_for: float) -> T:
+async def _retried(
+    attempt: Callable[[], Coroutine[Any, Any, T]], answer_within: float, retry_for: float
+) -> T:
     """What an attempt returns, made again while it ends in faults that pass."""
     clock = asyncio.get_running_loop().time
     give_up_at = clock() + retry_for
     delay = 0.01
     while True:
         try:
-            async with asyncio.timeout(answer_within):
-                return await attempt()
-        except TimeoutError:
-            raise NO_ANSWER.error() from None
+            return await _within(answer_within, attempt())
         except (DBAPIError, PoolTimeoutError) as error:
             what = fault(error)
             if what is None:
@@ -150,6 +149,23 @@ async def _retried(attempt: Callable[[], Awaitable[T]], answer_within: float, re
                 raise what.error() from None
         await asyncio.sleep(uniform(delay / 2, delay))
         delay = min(2 * delay, 0.5)
+
+
+async def _within(seconds: float, attempt: Coroutine[Any, Any, T]) -> T:
+    """What an attempt returns, if it does so in time.
+
+    Giving up takes a connection that does not answer several seconds. Nobody waits for that.
+    """
+    task = asyncio.create_task(attempt)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+        if task.done():
+            return task.result()
+        raise NO_ANSWER.error()
+    finally:
+        if not task.done():
+            task.cancel()
+            task.add_done_callback(lambda given_up: given_up.cancelled() or given_up.exception())
 
 
 def _primaries(snapshot: Snapshot) -> set[int]:
