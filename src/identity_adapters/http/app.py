@@ -53,6 +53,7 @@ class _IdentifyOperation(Operation):
                                 type=[OpenAPIType.STRING, OpenAPIType.INTEGER, OpenAPIType.NULL]
                             ),
                         },
+                        any_of=[Schema(required=["email"]), Schema(required=["phoneNumber"])],
                         description="An email, a phone number or both. Other members are ignored.",
                     ),
                     examples={
