@@ -1,6 +1,7 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from threading import Event
 
 import pytest
 from sqlalchemy import text
@@ -86,3 +87,39 @@ def test_rows_are_found_by_index_whatever_the_planner_knows(url, sql, statement)
         assert "Merge Join" not in steps
         assert "Hash Join" not in steps
         sql("ANALYZE")
+
+
+def test_a_large_table_is_adopted_while_others_write_it(empty_url, sql, size):
+    """Two replicas start at once on what another service writes all the time; then all again."""
+    number = size(100_000, 1_000_000)
+    sql(EXISTING)
+    sql(
+        "INSERT INTO contacts (email, phone_number, linked_id, link_precedence)"
+        " SELECT n / 2 || '@x', n, CASE WHEN mod(n, 2) = 1 AND n > 1 THEN n - 1 END,"
+        " CASE WHEN mod(n, 2) = 1 AND n > 1 THEN 'secondary' ELSE 'primary' END"
+        f" FROM generate_series(1, {number}) n"
+    )
+    checksum = "SELECT count(*), sum(hashtext(c::text)::bigint) FROM contacts c WHERE id <= %s"
+    before = sql(checksum, number)
+    done, written = Event(), []
+
+    def write():
+        with connect(empty_url) as other:
+            other.execute("SET lock_timeout = '2s'")
+            while not done.is_set():
+                other.execute("INSERT INTO contacts (email, link_precedence) VALUES ('new@x', 'primary')")
+                written.append(other.execute("DELETE FROM contacts WHERE email = 'new@x'").rowcount)
+
+    with ThreadPoolExecutor() as pool:
+        writers = [pool.submit(write) for _ in range(2)]
+        try:
+            for _ in range(2):
+                list(pool.map(migrate, [empty_url] * 2))
+        finally:
+            done.set()
+        for writer in writers:
+            writer.result()
+    assert len(written) > 10
+    assert sql(checksum, number) == before
+    assert sql("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == [(0,)]
+    assert sql("SELECT count(*) FROM identity_schema_version") == [(1,)]
