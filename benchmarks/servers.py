@@ -1,0 +1,91 @@
+"""What is measured: the processes, and the database that they work on."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from sqlalchemy import URL
+
+from identity_adapters.postgres import migrate
+
+LOAD = """
+INSERT INTO contacts (email, phone_number, link_precedence, created_at)
+SELECT n || '@example.org', 1000000000 + n, 'primary', now() - interval '1 day'
+FROM generate_series(0, %s - 1) n
+"""
+
+
+def connect(url: URL) -> psycopg.Connection:
+    plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return psycopg.connect(plain, autocommit=True)
+
+
+def loaded_database(server: URL, name: str, contacts: int) -> URL:
+    """A new database with so many identities of one contact each."""
+    with connect(server) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {name}")
+    url = server.set(database=name)
+    migrate(url)
+    with connect(url) as connection:
+        connection.execute(LOAD, [contacts])
+        connection.execute("VACUUM ANALYZE")
+        connection.execute("CHECKPOINT")
+    return url
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+@contextmanager
+def process(command: list[str], port: int, **settings: object) -> Iterator[subprocess.Popen[bytes]]:
+    """A server that listens on a port, until it is no longer needed."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("IDENTITY_")}
+    environment = kept | {name: str(value) for name, value in settings.items()}
+    running = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        for _ in range(600):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            if running.poll() is not None:
+                raise RuntimeError(running.stderr.read().decode() if running.stderr else "it ended")
+            time.sleep(0.05)
+        yield running
+    finally:
+        running.terminate()
+        running.wait(60)
+
+
+@contextmanager
+def floor() -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "benchmarks.floor:app", "--port", str(port)]
+    command += ["--no-access-log", "--no-server-header", "--log-level", "warning"]
+    with process(command, port) as running:
+        yield port, running
+
+
+@contextmanager
+def service(url: URL, *options: str, **settings: object) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    port = free_port()
+    command = [sys.executable, "-m", "identity_adapters", "serve", "--port", str(port), *options]
+    plain = url.render_as_string(hide_password=False)
+    with process(command, port, DB_CONNECTION_STRING=plain, **settings) as running:
+        yield port, running
+
+
+def packaged_program(name: str) -> Path:
+    """A program that comes with the embedded PostgreSQL."""
+    from identity_adapters.embedded import packaged_programs
+
+    return packaged_programs() / name
