@@ -1,5 +1,6 @@
 """The composition root: the one place that knows all parts."""
 
+import gc
 import multiprocessing
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -47,6 +48,8 @@ def _lifespan(container: "Container") -> Lifespan:
         with database(container.settings()) as url:
             migrate(url)
             with container.database_url.override(url):
+                gc.collect()
+                gc.freeze()  # what start-up made stays; looking through it again and again takes long
                 yield
                 await container.engine().dispose()
 

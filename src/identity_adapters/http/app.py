@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 from litestar import Litestar, Request, get, post
-from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 
 from identity_adapters.http.documentation import OPENAPI, assets, redoc, swagger_ui
@@ -64,45 +64,49 @@ class _IdentifyOperation(Operation):
         )
 
 
-@post(
-    "/identify",
-    status_code=HTTPStatus.OK,
-    operation_class=_IdentifyOperation,
-    operation_id="identify",
-    summary="Identify a customer",
-    description="Links the details with what is known, and answers all that is known of the customer.",
-    response_description="The customer's consolidated contact",
-    responses=documented(400, 413, 415, 500, 503),
-)
-async def identify_customer(
-    request: Request[Any, Any, Any], identify: Identify, make_details: MakeDetails
-) -> IdentifyAnswer:
-    body = await _json_object(request)
-    identity = await identify(make_details(body.get("email"), body.get("phoneNumber")))
-    return IdentifyAnswer(
-        ConsolidatedContact(
-            identity.primary_contact_id,
-            identity.emails,
-            identity.phone_numbers,
-            identity.secondary_contact_ids,
-        )
+def _identify_endpoint(identify: Callable[[], Identify], make_details: MakeDetails) -> HTTPRouteHandler:
+    @post(
+        "/identify",
+        status_code=HTTPStatus.OK,
+        operation_class=_IdentifyOperation,
+        operation_id="identify",
+        summary="Identify a customer",
+        description="Links the details with what is known, and answers all that is known of the customer.",
+        response_description="The customer's consolidated contact",
+        responses=documented(400, 413, 415, 500, 503),
     )
+    async def identify_customer(request: Request[Any, Any, Any]) -> IdentifyAnswer:
+        body = await _json_object(request)
+        identity = await identify()(make_details(body.get("email"), body.get("phoneNumber")))
+        return IdentifyAnswer(
+            ConsolidatedContact(
+                identity.primary_contact_id,
+                identity.emails,
+                identity.phone_numbers,
+                identity.secondary_contact_ids,
+            )
+        )
+
+    return identify_customer
+
+
+def _ready_endpoint(check: Callable[[], Check]) -> HTTPRouteHandler:
+    @get(
+        "/health/ready",
+        operation_id="ready",
+        summary="Whether the service can answer: the database is there, and migrated",
+        responses=documented(503),
+    )
+    async def ready() -> dict[str, str]:
+        await check()()
+        return {"status": "ready"}
+
+    return ready
 
 
 @get("/health/live", operation_id="live", summary="Whether the service runs", sync_to_thread=False)
 def live() -> dict[str, str]:
     return {"status": "live"}
-
-
-@get(
-    "/health/ready",
-    operation_id="ready",
-    summary="Whether the service can answer: the database is there, and migrated",
-    responses=documented(503),
-)
-async def ready(check: Check) -> dict[str, str]:
-    await check()
-    return {"status": "ready"}
 
 
 async def _json_object(request: Request[Any, Any, Any]) -> dict[str, Any]:
@@ -146,13 +150,17 @@ def create_app(
         lifespan: what is to run while the application runs.
         max_body_size: bytes; a larger body is refused.
     """
+    # Litestar resolves dependencies of a handler at each request, in a group of tasks; handlers that
+    # are made with what they need cost nothing.
     return Litestar(
-        [identify_customer, live, ready, swagger_ui, redoc, assets()],
-        dependencies={
-            "identify": Provide(lambda: identify(), sync_to_thread=False),
-            "check": Provide(lambda: check(), sync_to_thread=False),
-            "make_details": Provide(lambda: make_details, sync_to_thread=False),
-        },
+        [
+            _identify_endpoint(identify, make_details),
+            live,
+            _ready_endpoint(check),
+            swagger_ui,
+            redoc,
+            assets(),
+        ],
         exception_handlers=HANDLERS,
         lifespan=list(lifespan),
         logging_config=None,
