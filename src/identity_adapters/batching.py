@@ -8,9 +8,7 @@ once instead.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
-
-from attrs import field, frozen
+from typing import Generic, TypeAlias, TypeVar
 
 from identity_core import ContactDetails, IdentifyContacts, Identity, RepositoryBusy, RepositoryUnavailable
 
@@ -18,10 +16,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-@frozen(eq=False)
-class _Call(Generic[Item, Result]):
-    item: Item
-    result: asyncio.Future[Result] = field(factory=lambda: asyncio.get_running_loop().create_future())
+_Call: TypeAlias = tuple[Item, asyncio.Future[Result]]
+"""What a caller asks for, and what it waits for."""
 
 
 class Batches(Generic[Item, Result]):
@@ -63,45 +59,49 @@ class Batches(Generic[Item, Result]):
         """
         if len(self._waiting) >= self._max_waiting:
             raise RepositoryUnavailable("too many requests are waiting")
-        call: _Call[Item, Result] = _Call(item)
-        self._waiting.append(call)
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[Result] = loop.create_future()
+        self._waiting.append((item, result))
         if len(self._under_way) < self._max_at_once:
-            task = asyncio.create_task(self._work())
+            task = loop.create_task(self._work())
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
-        return await call.result
+        return await result
 
     async def _work(self) -> None:
         while batch := self._next_batch():
             try:
-                results = await self._run([call.item for call in batch])
+                results = await self._run([item for item, _ in batch])
             except Exception as error:  # noqa: BLE001 - it is the callers' to handle
                 self._fail(batch, error)
             else:
-                for call, result in zip(batch, results, strict=True):
-                    if not call.result.done():
-                        call.result.set_result(result)
+                for (_, future), result in zip(batch, results, strict=True):
+                    if not future.done():
+                        future.set_result(result)
 
     def _next_batch(self) -> list[_Call[Item, Result]]:
-        batch: list[_Call[Item, Result]] = []
-        while self._alone and not batch:
-            batch = [call for call in [self._alone.popleft()] if not call.result.done()]
-        if batch:
-            return batch
-        while self._waiting and len(batch) < self._max_size:
-            call = self._waiting.popleft()
-            if not call.result.done():
-                batch.append(call)
-        return batch
+        if alone := _taken(self._alone, 1):
+            return alone
+        return _taken(self._waiting, self._max_size)
 
     def _fail(self, batch: list[_Call[Item, Result]], error: Exception) -> None:
         concerns_all = isinstance(error, RepositoryUnavailable) and not isinstance(error, RepositoryBusy)
         if len(batch) > 1 and not concerns_all:
             self._alone.extend(batch)
             return
-        for call in batch:
-            if not call.result.done():
-                call.result.set_exception(error)
+        for _, future in batch:
+            if not future.done():
+                future.set_exception(error)
+
+
+def _taken(line: deque[_Call[Item, Result]], most: int) -> list[_Call[Item, Result]]:
+    """The first of a line whose callers still wait, removed from it."""
+    taken: list[_Call[Item, Result]] = []
+    while line and len(taken) < most:
+        call = line.popleft()
+        if not call[1].done():
+            taken.append(call)
+    return taken
 
 
 class IdentifyInBatches:

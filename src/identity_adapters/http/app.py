@@ -9,7 +9,9 @@ from typing import Any, TypeAlias
 import msgspec
 from litestar import Litestar, Request, get, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from identity_adapters.http.documentation import OPENAPI, assets, redoc, swagger_ui
 from identity_adapters.http.problems import HANDLERS, InvalidBody, documented
@@ -34,6 +36,18 @@ class IdentifyAnswer(msgspec.Struct):
     """What `POST /identify` answers."""
 
     contact: ConsolidatedContact
+
+
+class _Json:
+    """An answer of JSON, written out as it is: Litestar's own takes a tenth of the time of a request."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(self._body))]
+        await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": headers})
+        await send({"type": "http.response.body", "body": self._body, "more_body": False})
 
 
 @dataclass
@@ -72,20 +86,23 @@ def _identify_endpoint(identify: Callable[[], Identify], make_details: MakeDetai
         operation_id="identify",
         summary="Identify a customer",
         description="Links the details with what is known, and answers all that is known of the customer.",
-        response_description="The customer's consolidated contact",
-        responses=documented(400, 413, 415, 500, 503),
+        responses={
+            200: ResponseSpec(
+                IdentifyAnswer, generate_examples=False, description="The customer's consolidated contact"
+            ),
+            **documented(400, 413, 415, 500, 503),
+        },
     )
-    async def identify_customer(request: Request[Any, Any, Any]) -> IdentifyAnswer:
+    async def identify_customer(request: Request[Any, Any, Any]) -> ASGIApp:
         body = await _json_object(request)
         identity = await identify()(make_details(body.get("email"), body.get("phoneNumber")))
-        return IdentifyAnswer(
-            ConsolidatedContact(
-                identity.primary_contact_id,
-                identity.emails,
-                identity.phone_numbers,
-                identity.secondary_contact_ids,
-            )
+        contact = ConsolidatedContact(
+            identity.primary_contact_id,
+            identity.emails,
+            identity.phone_numbers,
+            identity.secondary_contact_ids,
         )
+        return _Json(msgspec.json.encode(IdentifyAnswer(contact)))
 
     return identify_customer
 
@@ -110,7 +127,9 @@ def live() -> dict[str, str]:
 
 
 async def _json_object(request: Request[Any, Any, Any]) -> dict[str, Any]:
-    _refuse_other_content(request.headers.get("content-type"))
+    for name, value in request.scope["headers"]:
+        if name == b"content-type":
+            _refuse_other_content(value.decode("latin-1"))
     try:
         body = msgspec.json.decode(await request.body())
     except RecursionError:
@@ -124,8 +143,8 @@ async def _json_object(request: Request[Any, Any, Any]) -> dict[str, Any]:
     return body
 
 
-def _refuse_other_content(content_type: str | None) -> None:
-    if content_type is None:
+def _refuse_other_content(content_type: str) -> None:
+    if content_type == "application/json":
         return
     media_type, _, parameters = content_type.lower().partition(";")
     charset = parameters.strip().removeprefix("charset=").strip('"')
