@@ -118,7 +118,7 @@ class IdentifyInBatches:
 
     def __init__(self, identify: IdentifyContacts, *, max_batch: int = 128, max_waiting: int = 2048) -> None:
         self._known = Batches(identify.known, max_size=max_batch, max_at_once=1, max_waiting=max_waiting)
-        self._decide = Batches(identify.decide, max_size=max_batch, max_at_once=2, max_waiting=max_waiting)
+        self._decide = Batches(identify.decide, max_size=max_batch, max_at_once=1, max_waiting=max_waiting)
 
     async def __call__(self, details: ContactDetails) -> Identity:
         """The identity of one customer, after the details were linked to it.

@@ -49,6 +49,7 @@ def _lifespan(container: "Container") -> Lifespan:
             migrate(url)
             with container.database_url.override(url):
                 gc.collect()
+                gc.set_threshold(10_000, 20, 20)
                 gc.freeze()  # what start-up made stays; looking through it again and again takes long
                 yield
                 await container.engine().dispose()

@@ -1,7 +1,10 @@
 """Every SQL statement of the repository.
 
 Lists come as arrays, so that a statement is the same for one of the details and for a
-thousand, and PostgreSQL can keep its plan.
+thousand, and PostgreSQL can keep its plan. It keeps the plan that it makes when the tables
+are new and empty, too, for as long as they were not analysed. So each row is looked up by a
+subquery of its own, which OFFSET 0 keeps apart: then nothing but the index serves it, whereas
+of a join the planner may think that reading all of a small table is as good.
 """
 
 from sqlalchemy import text
@@ -20,13 +23,19 @@ _CONTACT = f"""
 # The live contacts that have one of :emails or :phone_numbers.
 # Indexes: idx_contacts_compared_email, idx_contacts_compared_phone_number.
 _TOUCHED = f"""
-    SELECT {_CONTACT}
+    SELECT found.*
     FROM unnest(CAST(:emails AS text[])) AS given (email)
-    JOIN contacts c ON {EMAIL} = given.email AND c.deleted_at IS NULL
+    CROSS JOIN LATERAL (
+        SELECT {_CONTACT} FROM contacts c
+        WHERE {EMAIL} = given.email AND c.deleted_at IS NULL OFFSET 0
+    ) AS found
     UNION
-    SELECT {_CONTACT}
+    SELECT found.*
     FROM unnest(CAST(:phone_numbers AS text[])) AS given (phone_number)
-    JOIN contacts c ON {PHONE_NUMBER} = given.phone_number AND c.deleted_at IS NULL
+    CROSS JOIN LATERAL (
+        SELECT {_CONTACT} FROM contacts c
+        WHERE {PHONE_NUMBER} = given.phone_number AND c.deleted_at IS NULL OFFSET 0
+    ) AS found
 """
 
 # The contacts of every identity touched, and those of :pair_emails with :pair_phone_numbers
@@ -39,17 +48,20 @@ WITH RECURSIVE member AS (
     UNION
     SELECT near.*
     FROM member CROSS JOIN LATERAL (
-        SELECT {_CONTACT} FROM contacts c WHERE c.linked_id = member.id
+        (SELECT {_CONTACT} FROM contacts c WHERE c.linked_id = member.id OFFSET 0)
         UNION ALL
-        SELECT {_CONTACT} FROM contacts c WHERE c.id = member.linked_id
+        (SELECT {_CONTACT} FROM contacts c WHERE c.id = member.linked_id OFFSET 0)
     ) AS near
 )
 SELECT id, email, phone_number, linked_id, link_precedence, created_at, deleted_at IS NOT NULL
 FROM member
 UNION ALL
-SELECT NULL, evidence.email, evidence.phone_number, NULL, NULL, NULL, NULL
+SELECT NULL, found.email, found.phone_number, NULL, NULL, NULL, NULL
 FROM unnest(CAST(:pair_emails AS text[]), CAST(:pair_phone_numbers AS text[])) AS given (email, phone_number)
-JOIN contact_evidence evidence USING (email, phone_number)
+CROSS JOIN LATERAL (
+    SELECT evidence.email, evidence.phone_number FROM contact_evidence evidence
+    WHERE evidence.email = given.email AND evidence.phone_number = given.phone_number OFFSET 0
+) AS found
 """)
 
 # Takes an advisory lock for each of :keys, in their order, and shares the one over everything.
@@ -64,7 +76,7 @@ LOCK_EVERYTHING = text("SELECT pg_advisory_xact_lock(:everything)")
 
 # Locks the primaries of the identities touched, and those of :others, in the order of their
 # ids. Then, with all of them held: their ids, the time in UTC, and :count new ids.
-# (The outer query evaluates its columns after its last row has come in.)
+# The aggregate is evaluated, and with it the other columns, when the last lock is held.
 # Indexes: as in the first, and contacts_pkey.
 LOCK_PRIMARIES = text(f"""
 WITH supply AS MATERIALIZED (
@@ -75,15 +87,13 @@ SELECT
     clock_timestamp() AT TIME ZONE 'UTC',
     (SELECT array_agg(nextval(supply.ids)) FROM supply, generate_series(1, CAST(:count AS integer)))
 FROM (
-    SELECT c.id
-    FROM contacts c
-    WHERE c.id = ANY (ARRAY(
-        SELECT coalesce(touched.linked_id, touched.id) FROM ({_TOUCHED}) AS touched
-        UNION
-        SELECT unnest(CAST(:others AS bigint[]))
-    ))
-    ORDER BY c.id
-    FOR NO KEY UPDATE
+    SELECT coalesce(touched.linked_id, touched.id) AS id FROM ({_TOUCHED}) AS touched
+    UNION
+    SELECT unnest(CAST(:others AS bigint[]))
+    ORDER BY id
+) AS wanted
+CROSS JOIN LATERAL (
+    SELECT c.id FROM contacts c WHERE c.id = wanted.id FOR NO KEY UPDATE
 ) AS locked
 """)
 
@@ -114,7 +124,8 @@ WHERE c.id = new.id
 # Index: contacts_pkey.
 DELETE_CONTACTS = text("""
 UPDATE contacts c SET deleted_at = CAST(:now AS timestamp), updated_at = CAST(:now AS timestamp)
-WHERE c.id = ANY (CAST(:ids AS bigint[]))
+FROM unnest(CAST(:ids AS bigint[])) AS extra (id)
+WHERE c.id = extra.id
 """)
 
 INSERT_EVIDENCE = text("""
