@@ -12,6 +12,9 @@ from typing import Generic, TypeAlias, TypeVar
 
 from identity_core import ContactDetails, IdentifyContacts, Identity, RepositoryBusy, RepositoryUnavailable
 
+TURNS = 20
+"""How many turns of the event loop a further batch lets pass."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -69,7 +72,14 @@ class Batches(Generic[Item, Result]):
         return await result
 
     async def _work(self) -> None:
-        while batch := self._next_batch():
+        while True:
+            # One batch under way is enough for as long as it is quick. Another lets the event loop
+            # turn a few times first: that takes no time while there is little else to do, and is
+            # long enough for the first to come back while there is much.
+            for _ in range(TURNS if len(self._under_way) > 1 else 0):
+                await asyncio.sleep(0)
+            if not (batch := self._next_batch()):
+                return
             try:
                 results = await self._run([item for item, _ in batch])
             except Exception as error:  # noqa: BLE001 - it is the callers' to handle
@@ -117,8 +127,8 @@ class IdentifyInBatches:
     """
 
     def __init__(self, identify: IdentifyContacts, *, max_batch: int = 128, max_waiting: int = 2048) -> None:
-        self._known = Batches(identify.known, max_size=max_batch, max_at_once=1, max_waiting=max_waiting)
-        self._decide = Batches(identify.decide, max_size=max_batch, max_at_once=1, max_waiting=max_waiting)
+        self._known = Batches(identify.known, max_size=max_batch, max_at_once=2, max_waiting=max_waiting)
+        self._decide = Batches(identify.decide, max_size=max_batch, max_at_once=4, max_waiting=max_waiting)
 
     async def __call__(self, details: ContactDetails) -> Identity:
         """The identity of one customer, after the details were linked to it.

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from identity_adapters.batching import Batches, IdentifyInBatches
+from identity_adapters.batching import TURNS, Batches, IdentifyInBatches
 from identity_adapters.memory import InMemoryContactRepository
 from identity_core import ContactDetails, IdentifyContacts, RepositoryBusy, RepositoryUnavailable
 
@@ -32,7 +32,7 @@ def batches(run, max_size=3, max_at_once=1, max_waiting=100):
 
 async def turns():
     """Let everything run that can."""
-    for _ in range(10):
+    for _ in range(3 * TURNS):
         await asyncio.sleep(0)
 
 
