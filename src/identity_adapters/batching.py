@@ -8,7 +8,7 @@ once instead.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar, cast
 
 from identity_core import ContactDetails, IdentifyContacts, Identity, RepositoryBusy, RepositoryUnavailable
 
@@ -68,10 +68,17 @@ class Batches(Generic[Item, Result]):
         if len(self._under_way) < self._max_at_once:
             task = loop.create_task(self._work())
             self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
         return await result
 
     async def _work(self) -> None:
+        try:
+            await self._run_batches()
+        finally:
+            # At once, with nothing between it and the look at the empty line: a call that came in
+            # between would count on this task.
+            self._under_way.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+
+    async def _run_batches(self) -> None:
         while True:
             # One batch under way is enough for as long as it is quick. Another lets the event loop
             # turn a few times first: that takes no time while there is little else to do, and is

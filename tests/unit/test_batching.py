@@ -1,6 +1,8 @@
 import asyncio
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from identity_adapters.batching import TURNS, Batches, IdentifyInBatches
 from identity_adapters.memory import InMemoryContactRepository
@@ -146,6 +148,29 @@ def test_who_goes_away_is_left_out_and_nobody_notices(neighbour):
             "D",
         ]
         assert ["c"] not in run.batches
+        assert not calls._under_way
+
+    asyncio.run(body())
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=40), st.integers(1, 3), st.integers(1, 4))
+def test_no_call_is_left_behind_whenever_it_comes(moments, max_size, max_at_once):
+    async def body():
+        async def run(items):
+            for _ in range(items[0] % 4):
+                await asyncio.sleep(0)
+            return [item + 100 for item in items]
+
+        calls = batches(run, max_size=max_size, max_at_once=max_at_once)
+
+        async def call(moment):
+            for _ in range(moment):
+                await asyncio.sleep(0)
+            return await calls(moment)
+
+        async with asyncio.timeout(10):  # or it would never end
+            assert await asyncio.gather(*map(call, moments)) == [moment + 100 for moment in moments]
+        await turns()
         assert not calls._under_way
 
     asyncio.run(body())
