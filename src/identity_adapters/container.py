@@ -48,9 +48,11 @@ def _lifespan(container: "Container") -> Lifespan:
         with database(container.settings()) as url:
             migrate(url)
             with container.database_url.override(url):
+                # What start-up made stays. Looking through it again and again would take long, and
+                # so would looking for cycles as often as is the default: requests make few.
                 gc.collect()
+                gc.freeze()
                 gc.set_threshold(10_000, 20, 20)
-                gc.freeze()  # what start-up made stays; looking through it again and again takes long
                 yield
                 await container.engine().dispose()
 
