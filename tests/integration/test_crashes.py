@@ -18,6 +18,8 @@ from tests.integration.processes import service
 from tests.integration.proxy import commit_cutter
 from tests.integration.test_embedded import servers
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = (3, 12)
 DETAILS = (4_000, 60_000)
 

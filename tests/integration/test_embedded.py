@@ -17,6 +17,8 @@ OWNER = """
 import sys, time
 from pathlib import Path
 from identity_adapters.embedded import embedded_database
+
+pytestmark = pytest.mark.slow
 with embedded_database(Path(sys.argv[1])) as url:
     print(url.render_as_string(), flush=True)
     sys.stdin.read()

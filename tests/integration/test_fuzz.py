@@ -14,6 +14,8 @@ from identity_adapters.postgres import verify
 from tests.integration.conftest import connect
 from tests.integration.processes import service
 
+pytestmark = pytest.mark.slow
+
 lenient = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.function_scoped_fixture]
 
 

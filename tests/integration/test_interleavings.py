@@ -18,6 +18,8 @@ from identity_core.testing.conformance import partition
 from tests.integration.conftest import connect, repository_on
 from tests.integration.stepping import SECTIONS, run_in_order
 
+pytestmark = pytest.mark.slow
+
 OLD = datetime(2001, 1, 1, tzinfo=UTC)
 
 # What is known, the batch of each transaction, and the steps taken before the orders part.

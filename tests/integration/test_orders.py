@@ -14,6 +14,8 @@ from identity_adapters.embedded import embedded_database
 from tests.integration.conftest import connect
 from tests.integration.processes import service
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = 32
 
 # Each counts the rows that are not as they have to be.

@@ -19,6 +19,8 @@ from tests.integration.processes import service
 from tests.integration.test_embedded import servers
 from tests.integration.test_transactions import WAITING
 
+pytestmark = pytest.mark.slow
+
 
 def plain(url):
     return url.render_as_string(hide_password=False)

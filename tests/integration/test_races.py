@@ -2,8 +2,12 @@
 
 from contextlib import ExitStack
 
+import pytest
+
 from tests.integration.clients import Load, adversarial, check
 from tests.integration.processes import service
+
+pytestmark = pytest.mark.slow
 
 
 def test_no_race_makes_a_duplicate_or_loses_anything(tmp_path, url, size):
