@@ -174,6 +174,20 @@ def test_younger_primaries_and_unknown_precedences_are_mended_by_the_next_write(
     assert (identity.primary_contact_id, identity.secondary_contact_ids[:2], wrong) == (2, (3, 1), [])
 
 
+def test_dates_beyond_those_of_python_are_dates_all_the_same(existing, empty_url, identify, sql):
+    existing(
+        (1, "a@x", "1", None, "primary", 9, False),
+        (2, "b@x", "1", 1, "secondary", 8, False),
+        (3, "c@x", "1", 1, "secondary", 7, False),
+    )
+    sql("UPDATE contacts SET created_at = 'infinity' WHERE id = 1")
+    sql("UPDATE contacts SET created_at = '0044-03-15 BC' WHERE id = 3")
+    migrate(empty_url)
+    assert identify(("b@x", None))[0] == Identity(3, ("c@x", "b@x", "a@x"), ("1",), (2, 1))
+    identity, wrong = identify(("a@x", "2"))
+    assert (identity.primary_contact_id, wrong) == (3, [])
+
+
 @pytest.mark.parametrize(
     ("table", "reason"),
     [

@@ -15,9 +15,12 @@ from sqlalchemy import text
 EMAIL = """lower(btrim(c.email) COLLATE "C")"""
 PHONE_NUMBER = """translate(c.phone_number COLLATE "C", ' -./()[]', '')"""
 
+# Others may have stored a date that Python has none for, such as infinity.
+CREATED_AT = "least(greatest(c.created_at, '0001-01-01'), '9999-12-31 23:59:59.999999')"
+
 _CONTACT = f"""
     c.id, c.linked_id, c.link_precedence, nullif({EMAIL}, '') AS email,
-    nullif({PHONE_NUMBER}, '') AS phone_number, c.created_at, c.deleted_at
+    nullif({PHONE_NUMBER}, '') AS phone_number, {CREATED_AT} AS created_at, c.deleted_at
 """
 
 # The live contacts that have one of :emails or :phone_numbers.
