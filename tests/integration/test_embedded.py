@@ -13,12 +13,12 @@ from identity_adapters.embedded import EmbeddedDatabaseUnavailable, embedded_dat
 from tests.integration.conftest import connect, eventually
 from tests.integration.processes import environment
 
+pytestmark = pytest.mark.slow
+
 OWNER = """
 import sys, time
 from pathlib import Path
 from identity_adapters.embedded import embedded_database
-
-pytestmark = pytest.mark.slow
 with embedded_database(Path(sys.argv[1])) as url:
     print(url.render_as_string(), flush=True)
     sys.stdin.read()
