@@ -52,7 +52,10 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """Serve POST /identify over HTTP."""
     _exit_cleanly_on(signal.SIGTERM)
     with _database() as (settings, url):
-        migrate(url)
+        if settings.migrate_at_start:
+            migrate(url)
+        # Once is enough. A worker that starts while the database is away waits for it like the others.
+        os.environ["IDENTITY_MIGRATE_AT_START"] = "no"
         os.environ["DB_CONNECTION_STRING"] = url.render_as_string(hide_password=False)
         uvicorn.run(
             "identity_adapters.asgi:app",

@@ -45,8 +45,10 @@ def _lifespan(container: "Container") -> Lifespan:
     async def serving(_: Litestar) -> AsyncIterator[None]:
         if (parent := multiprocessing.parent_process()) is not None and parent.pid is not None:
             end_with_parent(parent.pid, signal.SIGTERM)
-        with database(container.settings()) as url:
-            migrate(url)
+        settings = container.settings()
+        with database(settings) as url:
+            if settings.migrate_at_start:
+                migrate(url)
             with container.database_url.override(url):
                 # What start-up made stays. Looking through it again and again would take long, and
                 # so would looking for cycles as often as is the default: requests make few.

@@ -46,6 +46,12 @@ def _number(kind: type[Any], least: float, most: float) -> Callable[[str], Any]:
     return parse
 
 
+def _yes_or_no(value: str) -> bool:
+    if value.lower() not in ("yes", "no", "true", "false", "1", "0"):
+        raise ValueError("must be yes or no")
+    return value.lower() in ("yes", "true", "1")
+
+
 def _region(value: str) -> str:
     try:
         import phonenumbers
@@ -68,6 +74,7 @@ class Settings:
         database_url: the database; None for the embedded one.
         data_folder: where the embedded database keeps its data.
         postgres_programs: the ``bin`` folder of another PostgreSQL for the embedded database.
+        migrate_at_start: whether the service brings the database to its schema when it starts.
         host: the address to listen on.
         port: the port to listen on.
         workers: how many processes serve.
@@ -84,6 +91,7 @@ class Settings:
     database_url: URL | None = _setting("DB_CONNECTION_STRING", _database_url, None)
     data_folder: Path = _setting("IDENTITY_DATA_DIR", Path, user_data_path("identity", appauthor=False))
     postgres_programs: Path | None = _setting("IDENTITY_POSTGRES_BIN", Path, None)
+    migrate_at_start: bool = _setting("IDENTITY_MIGRATE_AT_START", _yes_or_no, True)
     host: str = _setting("IDENTITY_HOST", str, "127.0.0.1")
     port: int = _setting("IDENTITY_PORT", _number(int, 0, 65535), 8000)
     workers: int = _setting("IDENTITY_WORKERS", _number(int, 1, 64), 1)

@@ -94,34 +94,29 @@ def test_a_worker_that_is_killed(tmp_path, server, size):
         clients.check_and_post_again(running)
 
 
-def test_a_backend_of_the_database_that_is_killed(tmp_path, server, size):
-    url, _ = server
+def a_backend(url, _):
+    """One that the service uses; the server ends all others then, and recovers as after a crash."""
+    with connect(url) as connection:
+        [backend] = connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'identity' ORDER BY random() LIMIT 1"
+        ).fetchone()
+    return [psutil.Process(backend)]
+
+
+def the_whole_server(_, folder):
+    [postmaster] = servers(folder)
+    return [postmaster, *postmaster.children(recursive=True)]
+
+
+@pytest.mark.parametrize("killed", [a_backend, the_whole_server])
+def test_a_database_of_which_something_is_killed(tmp_path, server, size, killed):
+    url, folder = server
     clients = Clients(url, adversarial(size(*DETAILS), seed=3))
     with service(tmp_path, DB_CONNECTION_STRING=plain(url)) as running:
         load = clients.post_to(running)
         for _ in range(size(*ROUNDS)):
             load.has_gone_on()
-            with connect(url) as connection:
-                [backend] = connection.execute(
-                    "SELECT pid FROM pg_stat_activity WHERE application_name = 'identity'"
-                    " ORDER BY random() LIMIT 1"
-                ).fetchone()
-            # All other backends are ended by the server then, which recovers as after a crash.
-            psutil.Process(backend).kill()
-            eventually(lambda: running.request("GET", "/health/ready")[0] == 200)
-        load.wait()
-        clients.check_and_post_again(running)
-
-
-def test_a_database_server_that_is_killed(tmp_path, server, size):
-    url, folder = server
-    clients = Clients(url, adversarial(size(*DETAILS), seed=4))
-    with service(tmp_path, DB_CONNECTION_STRING=plain(url)) as running:
-        load = clients.post_to(running)
-        for _ in range(size(*ROUNDS)):
-            load.has_gone_on()
-            [postmaster] = servers(folder)
-            for process in [postmaster, *postmaster.children(recursive=True)]:
+            for process in killed(url, folder):
                 process.kill()
             eventually(lambda: running.request("GET", "/health/ready")[0] == 200)
         load.wait()
@@ -130,7 +125,7 @@ def test_a_database_server_that_is_killed(tmp_path, server, size):
 
 def test_a_connection_that_is_cut_while_it_commits(tmp_path, server, size):
     url, folder = server
-    clients = Clients(url, adversarial(size(*DETAILS), seed=5))
+    clients = Clients(url, adversarial(size(*DETAILS), seed=4))
     proxied = tmp_path / "proxy"
     proxied.mkdir()
     with (

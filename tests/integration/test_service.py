@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
@@ -64,6 +65,21 @@ def test_an_embedded_server_that_is_killed_is_started_again(tmp_path):
             eventually(lambda before=before: running.post({"email": "a@x"}) == (200, {"contact": before}))
         assert len(servers(data)) == 1
     assert servers(data) == []
+
+
+def test_a_worker_that_starts_while_the_database_is_away_waits_for_it(tmp_path):
+    data = tmp_path / "data"
+    with ExitStack() as serving:
+        with embedded_database(data) as url:
+            plain = url.render_as_string(hide_password=False)
+            running = serving.enter_context(service(tmp_path, "--workers", "2", DB_CONNECTION_STRING=plain))
+            before = running.identify("a@x", "1")
+            eventually(lambda: running.output().count("Application startup complete") == 2)
+        running.workers()[0].kill()
+        eventually(lambda: running.output().count("Application startup complete") == 3)
+        assert running.request("GET", "/health/ready")[0] == 503
+        with embedded_database(data):
+            eventually(lambda: running.post({"email": "a@x"}) == (200, {"contact": before}))
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])

@@ -3,6 +3,9 @@
 import asyncio
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
 
 import pytest
 
@@ -116,6 +119,17 @@ def test_links_to_contacts_that_are_not_there_are_found_and_mended(sql, empty_ur
     assert sql("SELECT linked_id FROM contacts ORDER BY id") == [(None,), (1,)]
 
 
+def test_dates_that_python_has_none_for_are_compared_as_they_are_answered(sql, url):
+    write(sql, [FIRST, (2, "b@x", "1", 1, "secondary", 8), (3, "a@x", "3", 1, "secondary", 7)])
+    sql("UPDATE contacts SET created_at = '0044-03-15 BC' WHERE id = 1")
+    sql("UPDATE contacts SET created_at = '0050-01-01 BC' WHERE id = 2")
+    assert verify(url) == [], "for the repository both are of the year 1, and the first has the smaller id"
+    sql("UPDATE contacts SET created_at = 'infinity' WHERE id = 1")
+    assert found(url) == {"older than its primary": (2, [2, 3])}
+    assert mend_all(url).identities == 1
+    assert verify(url) == []
+
+
 def test_the_command_counts_shows_ids_and_no_personal_value(sql, url, command):
     assert command() == (0, "All invariants hold.\n")
     assert command("--json") == (0, {"violations": []})
@@ -156,36 +170,35 @@ def write_badly(sql, number):
     sql("SELECT setval('contacts_id_seq', (SELECT max(id) FROM contacts))")
 
 
+@contextmanager
+def traffic(url, batch, clients=1):
+    """Clients that identify one batch after the other, each made of its number, until the end."""
+    stop = threading.Event()
+
+    async def body():
+        async with repository_on(url) as repository:
+            for n in count(1):
+                if stop.is_set():
+                    return
+                await IdentifyContacts(repository).many(batch(n))
+
+    with ThreadPoolExecutor(clients) as pool:
+        running = [pool.submit(asyncio.run, body()) for _ in range(clients)]
+        try:
+            yield
+        finally:
+            stop.set()
+        for one in running:
+            one.result()
+
+
 def test_a_large_and_thoroughly_bad_database_is_mended_beside_live_traffic(sql, url):
     number = 3000
     write_badly(sql, number)
     batch = [ContactDetails(f"{n // 3}@x", str(n // 5 + 1000)) for n in range(1, number + 1)]
     assert len(verify(url)) >= 4
-    stop, errors = threading.Event(), []
-
-    def traffic():
-        async def body():
-            async with repository_on(url) as repository:
-                n = 0
-                while not stop.is_set():
-                    n += 1
-                    await IdentifyContacts(repository)(
-                        ContactDetails(f"{n * 7 % 1000}@x", str(9_000_000 + n))
-                    )
-
-        try:
-            asyncio.run(body())
-        except Exception as error:  # noqa: BLE001
-            errors.append(error)
-
-    clients = [threading.Thread(target=traffic) for _ in range(2)]
-    for client in clients:
-        client.start()
-    mend_all(url)
-    stop.set()
-    for client in clients:
-        client.join()
-    assert errors == []
+    with traffic(url, lambda n: [ContactDetails(f"{n * 7 % 1000}@x", str(9_000_000 + n))], clients=2):
+        mend_all(url)
     mend_all(url)  # for what was written badly by nobody, but read before it was mended
     assert verify(url) == []
 
@@ -223,26 +236,13 @@ def test_interrupted_it_goes_on_where_it_was(sql, url):
 
 def test_live_traffic_is_no_violation(sql, url):
     """A check beside traffic reads one snapshot, in which everything is whole."""
-    stop = threading.Event()
 
-    def traffic():
-        async def body():
-            async with repository_on(url) as repository:
-                n = 0
-                while not stop.is_set():
-                    n += 1
-                    keys = [(f"{n % 50}@x", str(n % 70)), (f"{n % 30}@x", str(n % 90)), (None, str(n % 40))]
-                    await IdentifyContacts(repository).many([ContactDetails(*key) for key in keys])
+    def batch(n):
+        keys = [(f"{n % 50}@x", str(n % 70)), (f"{n % 30}@x", str(n % 90)), (None, str(n % 40))]
+        return [ContactDetails(*key) for key in keys]
 
-        asyncio.run(body())
-
-    client = threading.Thread(target=traffic)
-    client.start()
-    try:
+    with traffic(url, batch):
         for _ in range(20):
             assert verify(url) == []
-    finally:
-        stop.set()
-        client.join()
     with connect(url) as connection:
         assert connection.execute("SELECT count(*) > 50 FROM contacts").fetchone() == (True,)

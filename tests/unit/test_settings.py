@@ -29,6 +29,11 @@ def test_a_blank_value_counts_as_absent(tmp_path):
     assert load(tmp_path, "IDENTITY_PORT=\n", DB_CONNECTION_STRING=" ") == Settings()
 
 
+@pytest.mark.parametrize(("value", "meaning"), [("Yes", True), ("true", True), ("no", False), ("0", False)])
+def test_a_setting_may_be_yes_or_no(tmp_path, value, meaning):
+    assert load(tmp_path, IDENTITY_MIGRATE_AT_START=value).migrate_at_start is meaning
+
+
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2", "postgresql+asyncpg"])
 def test_a_connection_string_may_name_any_driver(tmp_path, scheme):
     url = load(
@@ -45,6 +50,7 @@ def test_a_connection_string_may_name_any_driver(tmp_path, scheme):
         ("DB_CONNECTION_STRING", "secret"),
         ("DB_CONNECTION_STRING", "sqlite:///secret"),
         ("DB_CONNECTION_STRING", "postgresql://user:secret@host:port/db"),
+        ("IDENTITY_MIGRATE_AT_START", "secret"),
         ("IDENTITY_PORT", "secret"),
         ("IDENTITY_PORT", "65536"),
         ("IDENTITY_PORT", "80.5"),
@@ -68,5 +74,7 @@ def test_the_page_of_settings_lists_each_with_its_default():
     listed = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", PAGE.read_text(), re.MULTILINE))
     assert list(listed) == [attribute.metadata["variable"] for attribute in fields(Settings)]
     for attribute in fields(Settings):
-        if isinstance(attribute.default, int | float):
+        if isinstance(attribute.default, bool):
+            assert listed[attribute.metadata["variable"]] == ("`yes`" if attribute.default else "`no`")
+        elif isinstance(attribute.default, int | float):
             assert listed[attribute.metadata["variable"]] == f"`{attribute.default:g}`"

@@ -16,7 +16,7 @@ from sqlalchemy import URL, Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from identity_adapters.postgres.repository import PostgresContactRepository
-from identity_adapters.postgres.statements import EMAIL, PHONE_NUMBER
+from identity_adapters.postgres.statements import CREATED_AT, EMAIL, PHONE_NUMBER
 from identity_core import Changes, ContactDetails, mend
 
 EXAMPLES = 5
@@ -27,7 +27,7 @@ AT_ONCE = 32
 
 _LIVE = f"""
     SELECT c.id, nullif({EMAIL}, '') AS email, nullif({PHONE_NUMBER}, '') AS phone_number,
-        c.linked_id, c.link_precedence, c.created_at, coalesce(c.linked_id, c.id) AS root
+        c.linked_id, c.link_precedence, {CREATED_AT} AS created_at, coalesce(c.linked_id, c.id) AS root
     FROM contacts c WHERE c.deleted_at IS NULL
 """
 
@@ -36,19 +36,19 @@ _LIVE = f"""
 # taken to be that of the contact it is linked to; where that is wrong, another kind says so.
 _LINKS = """
     SELECT live.id, live.email, live.phone_number, live.linked_id AS together
-    FROM live {} JOIN contacts linked ON linked.id = live.linked_id
+    FROM live {} JOIN contacts c ON c.id = live.linked_id
 """
 KINDS = {
     "precedence": """
         SELECT id, email, phone_number, id AS together FROM live
         WHERE link_precedence <> CASE WHEN linked_id IS NULL THEN 'primary' ELSE 'secondary' END""",
     "linked to a missing contact": _LINKS.format("LEFT")
-    + "WHERE live.linked_id IS NOT NULL AND linked.id IS NULL",
-    "linked to a deleted contact": _LINKS.format("") + "WHERE linked.deleted_at IS NOT NULL",
+    + "WHERE live.linked_id IS NOT NULL AND c.id IS NULL",
+    "linked to a deleted contact": _LINKS.format("") + "WHERE c.deleted_at IS NOT NULL",
     "linked to a secondary contact": _LINKS.format("")
-    + "WHERE linked.deleted_at IS NULL AND linked.linked_id IS NOT NULL",
+    + "WHERE c.deleted_at IS NULL AND c.linked_id IS NOT NULL",
     "older than its primary": _LINKS.format("")
-    + "WHERE linked.deleted_at IS NULL AND (live.created_at, live.id) < (linked.created_at, linked.id)",
+    + f"WHERE c.deleted_at IS NULL AND (live.created_at, live.id) < ({CREATED_AT}, c.id)",
     "email in several identities": """
         SELECT min(id) AS id, email, NULL AS phone_number, min(id) AS together FROM live
         WHERE email IS NOT NULL GROUP BY email HAVING min(root) <> max(root)""",
