@@ -8,34 +8,34 @@ from identity_adapters.postgres import PostgresContactRepository, statements
 SECTIONS = ["lock identifiers", "lock primaries", "load", "write", "commit"]
 
 
-class Transaction:
+class Transaction(PostgresContactRepository):
     """One transaction of its own process, as it were: it stops before each section until it is let go."""
 
     def __init__(self, engine, batch, decide):
-        self._engine = engine
+        super().__init__(engine)
         self._go_on = asyncio.Event()
         self._is_free = False
         self.stands_before = None
         self.backend = None
-        repository = PostgresContactRepository(self)
-        self.task = asyncio.create_task(repository.transact(batch, decide))
-
-    # What the repository sees is an engine, and a connection, that stop at each section.
-
-    def execution_options(self, **_):
-        return self
+        self.task = asyncio.create_task(self.transact(batch, decide))
 
     @asynccontextmanager
-    async def begin(self):
-        async with self._engine.connect() as connection:
-            self._connection = connection
+    async def _connection(self):
+        async with super()._connection() as connection:
+            self._real = connection
             self._has_written = False
-            self.backend = (await connection.get_raw_connection()).driver_connection.info.backend_pid
-            async with connection.begin():
-                yield self
-                await self._stop_before("commit")
+            self.backend = connection.info.backend_pid
+            yield self
 
-    async def execute(self, statement, values):
+    # What the repository sees is a connection that stops at each section.
+
+    @asynccontextmanager
+    async def transaction(self):
+        async with self._real.transaction() as transaction:
+            yield transaction
+            await self._stop_before("commit")
+
+    async def execute(self, statement, values, **options):
         if statement in (statements.LOCK_IDENTIFIERS, statements.LOCK_EVERYTHING):
             await self._stop_before("lock identifiers")
         elif statement is statements.LOCK_PRIMARIES:
@@ -45,10 +45,7 @@ class Transaction:
         elif not self._has_written:
             self._has_written = True
             await self._stop_before("write")
-        return await self._connection.execute(statement, values)
-
-    async def rollback(self):
-        await self._connection.rollback()
+        return await self._real.execute(statement, values, **options)
 
     async def _stop_before(self, section):
         if self._is_free:

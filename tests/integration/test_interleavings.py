@@ -9,7 +9,6 @@ from functools import partial
 from itertools import combinations, count
 
 import pytest
-from sqlalchemy import text
 
 from identity_adapters.postgres import create_engine, repository, statements
 from identity_core import ContactDetails, IdentifyContacts, reconcile
@@ -104,13 +103,13 @@ def test_every_order_of_two_transactions_comes_out_right(url, scenario):
 
 
 def without_identifier_locks(monkeypatch):
-    nothing = text("SELECT CAST(:everything AS bigint), CAST(:keys AS bigint[])")
+    nothing = "SELECT %(everything)s, json_array_elements(%(keys)s)"
     monkeypatch.setattr(statements, "LOCK_IDENTIFIERS", nothing)
 
 
 def without_row_locks(monkeypatch):
-    unlocked = statements.LOCK_PRIMARIES.text.replace("FOR NO KEY UPDATE", "")
-    monkeypatch.setattr(statements, "LOCK_PRIMARIES", text(unlocked))
+    unlocked = statements.LOCK_PRIMARIES.replace("FOR NO KEY UPDATE", "")
+    monkeypatch.setattr(statements, "LOCK_PRIMARIES", unlocked)
 
 
 def without_looking_again(monkeypatch):
@@ -118,8 +117,8 @@ def without_looking_again(monkeypatch):
 
 
 def with_the_time_from_before_the_locks(monkeypatch):
-    early = statements.LOCK_PRIMARIES.text.replace("clock_timestamp()", "transaction_timestamp()")
-    monkeypatch.setattr(statements, "LOCK_PRIMARIES", text(early))
+    early = statements.LOCK_PRIMARIES.replace("clock_timestamp()", "transaction_timestamp()")
+    monkeypatch.setattr(statements, "LOCK_PRIMARIES", early)
 
 
 @pytest.mark.parametrize(

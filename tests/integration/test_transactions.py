@@ -145,6 +145,12 @@ def test_keys_of_locks_are_ascending_and_tell_emails_from_phone_numbers():
     assert _lock_keys([ContactDetails("1@1")]) != _lock_keys([ContactDetails(None, "11")])
 
 
+def test_a_database_that_asks_for_stricter_transactions_gets_none(url, meanwhile, sql):
+    sql(f"ALTER DATABASE {url.database} SET default_transaction_isolation = 'serializable'")
+    _, second = meanwhile(("a@x", "1"), ("a@x", "2"))
+    assert second.phone_numbers == ("1", "2")
+
+
 def test_a_lost_connection_is_no_failure(url):
     batch = [ContactDetails("a@x", "1")]
     calls = []

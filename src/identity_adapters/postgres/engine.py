@@ -23,6 +23,8 @@ def create_engine(
     """
     session = {
         "timezone": "UTC",
+        # The locks make it enough; what is stricter would refuse what they keep apart.
+        "default_transaction_isolation": r"read\ committed",
         "statement_timeout": f"{statement_timeout:g}s",
         "lock_timeout": f"{lock_timeout:g}s",
         # Every statement finds each of its rows by an index. The planner does not know how few
@@ -35,7 +37,7 @@ def create_engine(
     }
     return create_async_engine(
         url,
-        isolation_level="READ COMMITTED",
+        isolation_level="AUTOCOMMIT",  # transactions are begun where they are needed
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=pool_timeout,

@@ -3,8 +3,9 @@
 The server's own words are never passed on: they quote values.
 """
 
+import psycopg
 from attrs import frozen
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from identity_core import RepositoryBusy, RepositoryUnavailable
@@ -53,12 +54,13 @@ _NO_FREE_CONNECTION = Fault("all connections to the database are in use")
 NO_ANSWER = Fault("the database does not answer")
 
 
-def fault(error: DBAPIError | PoolTimeoutError) -> Fault | None:
+def fault(error: psycopg.Error | DBAPIError | PoolTimeoutError) -> Fault | None:
     """What kind of fault an error is; None if it is a mistake in the program."""
     if isinstance(error, PoolTimeoutError):
         return _NO_FREE_CONNECTION
-    sqlstate: str | None = getattr(error.orig, "sqlstate", None)
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    sqlstate: str | None = getattr(cause, "sqlstate", None)
     if sqlstate is None:
-        is_lost = error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+        is_lost = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
         return _NO_CONNECTION if is_lost else None
     return _BY_SQLSTATE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2])

@@ -23,14 +23,18 @@ the connection was lost while committing and nobody knows what became of it.
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from random import uniform
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
+import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from identity_adapters.postgres import statements
 from identity_adapters.postgres.faults import NO_ANSWER, fault
@@ -61,6 +65,7 @@ EVERYTHING = 0x6964_656E_7469_7479
 
 _LINK_PRECEDENCES = {precedence.value: precedence for precedence in LinkPrecedence}
 
+Connection: TypeAlias = psycopg.AsyncConnection[Any]
 T = TypeVar("T")
 
 
@@ -74,7 +79,6 @@ class PostgresContactRepository:
 
     def __init__(self, engine: AsyncEngine, answer_within: float = 15.0) -> None:
         self._engine = engine
-        self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._answer_within = answer_within
 
     async def check(self) -> None:
@@ -85,50 +89,69 @@ class PostgresContactRepository:
         """
 
         async def attempt() -> None:
-            async with self._reader.connect() as connection:
-                await connection.execute(statements.CHECK)
+            async with self._connection() as connection:
+                await _execute(connection, statements.CHECK, {})
 
         await _retried(attempt, answer_within=CHECK_WITHIN, retry_for=0)
 
     async def load(self, batch: Sequence[ContactDetails]) -> Snapshot:
+        asked = {"details": _as_json(batch)}
+
         async def attempt() -> Snapshot:
-            async with self._reader.connect() as connection:
-                return await _load(connection, batch)
+            async with self._connection() as connection:
+                return _snapshot(await _execute(connection, statements.LOAD, asked))
 
         return await _retried(attempt, self._answer_within, RETRY_FOR)
 
     async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Reconciliation:
         keys = _lock_keys(batch)
+        asked = {"details": _as_json(batch)}
         others: set[int] = set()
         fresh_starts = 0
 
         async def attempt() -> Reconciliation | None:
             nonlocal fresh_starts
-            async with self._engine.begin() as connection:
+            async with self._connection() as connection, connection.transaction() as transaction:
                 if len(keys) > MAX_IDENTIFIER_LOCKS or fresh_starts > MAX_FRESH_STARTS:
-                    await connection.execute(statements.LOCK_EVERYTHING, {"everything": EVERYTHING})
+                    await _execute(connection, statements.LOCK_EVERYTHING, {"everything": EVERYTHING})
                 else:
-                    locks = {"everything": EVERYTHING, "keys": keys}
-                    await connection.execute(statements.LOCK_IDENTIFIERS, locks)
-                locked, now, ids = (
-                    await connection.execute(
-                        statements.LOCK_PRIMARIES,
-                        {**_identifiers(batch), "others": list(others), "count": len(batch)},
-                    )
-                ).one()
-                snapshot = await _load(connection, batch)
+                    locks = {"everything": EVERYTHING, "keys": json.dumps(keys)}
+                    await _execute(connection, statements.LOCK_IDENTIFIERS, locks)
+                [(locked, now, ids)] = await _execute(
+                    connection,
+                    statements.LOCK_PRIMARIES,
+                    {**asked, "others": json.dumps([*others]), "count": len(batch)},
+                )
+                snapshot = _snapshot(await _execute(connection, statements.LOAD, asked))
                 if not_locked := _primaries(snapshot) - set(locked):
                     others.update(not_locked)
                     fresh_starts += 1
-                    await connection.rollback()
-                    return None
-                decided = decide(snapshot, now.replace(tzinfo=UTC), iter(ids or ()))
+                    raise psycopg.Rollback(transaction)
+                decided = decide(snapshot, now, iter(ids or ()))
                 await _write(connection, decided.changes, now)
                 return decided
+            return None
 
         while True:
             if (decided := await _retried(attempt, self._answer_within, RETRY_FOR)) is not None:
                 return decided
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        """A connection of the pool's, as the driver has it; by SQLAlchemy a statement takes twice as long."""
+        async with self._engine.connect() as pooled:
+            connection = cast(Connection, (await pooled.get_raw_connection()).driver_connection)
+            try:
+                yield connection
+            finally:
+                if connection.info.transaction_status != TransactionStatus.IDLE:
+                    await pooled.invalidate()
+
+
+async def _execute(connection: Connection, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    is_prepared = statement not in statements.PLANNED_ANEW
+    cursor = await connection.execute(statement, values, prepare=is_prepared, binary=True)
+    return await cursor.fetchall() if cursor.description is not None else []
 
 
 async def _retried(
@@ -141,7 +164,7 @@ async def _retried(
     while True:
         try:
             return await _within(answer_within, attempt())
-        except (DBAPIError, PoolTimeoutError) as error:
+        except (psycopg.Error, DBAPIError, PoolTimeoutError) as error:
             what = fault(error)
             if what is None:
                 raise
@@ -189,23 +212,13 @@ def _lock_keys(batch: Iterable[ContactDetails]) -> list[int]:
     )
 
 
-def _identifiers(batch: Iterable[ContactDetails]) -> dict[str, Any]:
-    return {
-        "emails": list({details.email for details in batch if details.email is not None}),
-        "phone_numbers": list({d.phone_number for d in batch if d.phone_number is not None}),
-    }
+def _as_json(batch: Iterable[ContactDetails]) -> str:
+    """A row for each of the details."""
+    keys = {details.key for details in batch}
+    return json.dumps([{"email": email, "phone_number": phone_number} for email, phone_number in keys])
 
 
-async def _load(connection: AsyncConnection, batch: Sequence[ContactDetails]) -> Snapshot:
-    pairs = {details.pair for details in batch if details.pair is not None}
-    rows = await connection.execute(
-        statements.LOAD,
-        {
-            **_identifiers(batch),
-            "pair_emails": [email for email, _ in pairs],
-            "pair_phone_numbers": [phone_number for _, phone_number in pairs],
-        },
-    )
+def _snapshot(rows: Iterable[tuple[Any, ...]]) -> Snapshot:
     contacts: list[Contact] = []
     evidence: list[tuple[str, str]] = []
     links_of_deleted: dict[int, int | None] = {}
@@ -215,77 +228,62 @@ async def _load(connection: AsyncConnection, batch: Sequence[ContactDetails]) ->
         elif is_deleted:
             links_of_deleted[id] = linked_id
         else:
-            contacts.append(
-                Contact(
-                    id,
-                    email,
-                    phone_number,
-                    linked_id,
-                    _LINK_PRECEDENCES.get(link_precedence),
-                    created_at.replace(tzinfo=UTC),
-                )
-            )
+            precedence = _LINK_PRECEDENCES.get(link_precedence)
+            contacts.append(Contact(id, email, phone_number, linked_id, precedence, created_at))
     return Snapshot.of(contacts, evidence, links_of_deleted)
 
 
-async def _write(connection: AsyncConnection, changes: Changes, now: datetime) -> None:
-    if changes.created:
-        await connection.execute(
-            statements.INSERT_CONTACTS,
-            {
-                **_columns_of_links(changes.created),
-                "emails": [contact.email for contact in changes.created],
-                "phone_numbers": [contact.phone_number for contact in changes.created],
-                "now": now,
-            },
-        )
-    if changes.altered:
-        await connection.execute(
-            statements.UPDATE_CONTACTS, {**_columns_of_links(changes.altered), "now": now}
-        )
-    if changes.deleted:
-        await connection.execute(statements.DELETE_CONTACTS, {"ids": list(changes.deleted), "now": now})
-    if changes.superseded:
-        await connection.execute(
-            statements.DELETE_EVIDENCE,
-            {
-                "emails": [email for email, _ in changes.superseded],
-                "phone_numbers": [phone_number for _, phone_number in changes.superseded],
-            },
-        )
-    if changes.evidence:
-        await connection.execute(
-            statements.INSERT_EVIDENCE,
-            {
-                "ids": [evidence.id for evidence in changes.evidence],
-                "emails": [evidence.email for evidence in changes.evidence],
-                "phone_numbers": [evidence.phone_number for evidence in changes.evidence],
-                "seen_at": [_naive(evidence.seen_at) for evidence in changes.evidence],
-            },
-        )
-    if changes.events:
-        await connection.execute(
-            statements.INSERT_EVENTS,
-            {
-                "happened_at": [_naive(event.happened_at) for event in changes.events],
-                "kinds": [event.kind.value for event in changes.events],
-                "primary_ids": [event.primary_id for event in changes.events],
-                "contact_ids": [event.contact_id for event in changes.events],
-                "evidence_ids": [event.evidence_id for event in changes.events],
-                "absorbed_ids": [f"{{{','.join(map(str, event.absorbed_ids))}}}" for event in changes.events],
-            },
-        )
+async def _write(connection: Connection, changes: Changes, now: datetime) -> None:
+    if changes.created or changes.evidence or changes.events:
+        new = {
+            "created": [
+                {**_link(contact), "email": contact.email, "phone_number": contact.phone_number}
+                for contact in changes.created
+            ],
+            "evidence": [
+                {
+                    "id": evidence.id,
+                    "email": evidence.email,
+                    "phone_number": evidence.phone_number,
+                    "seen_at": _naive(evidence.seen_at),
+                }
+                for evidence in changes.evidence
+            ],
+            "events": [
+                {
+                    "happened_at": _naive(event.happened_at),
+                    "kind": event.kind,
+                    "primary_id": event.primary_id,
+                    "contact_id": event.contact_id,
+                    "evidence_id": event.evidence_id,
+                    "absorbed_ids": event.absorbed_ids,
+                }
+                for event in changes.events
+            ],
+        }
+        await _execute(connection, statements.INSERT, _rows(now, new))
+    if changes.altered or changes.deleted or changes.superseded:
+        changed = {
+            "altered": [_link(contact) for contact in changes.altered],
+            "deleted": changes.deleted,
+            "superseded": [{"email": email, "phone_number": number} for email, number in changes.superseded],
+        }
+        await _execute(connection, statements.UPDATE, _rows(now, changed))
 
 
-def _columns_of_links(contacts: Sequence[Contact]) -> dict[str, Any]:
+def _rows(now: datetime, by_name: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    return {"now": now} | {name: json.dumps(rows) for name, rows in by_name.items()}
+
+
+def _link(contact: Contact) -> dict[str, Any]:
     return {
-        "ids": [contact.id for contact in contacts],
-        "linked_ids": [contact.linked_id for contact in contacts],
-        "link_precedences": [contact.link_precedence for contact in contacts],
-        "created_at": [_naive(contact.created_at) for contact in contacts],
+        "id": contact.id,
+        "linked_id": contact.linked_id,
+        "link_precedence": contact.link_precedence,
+        "created_at": _naive(contact.created_at),
     }
 
 
-def _naive(moment: datetime) -> datetime:
+def _naive(moment: datetime) -> str:
     """As the columns of the table hold it: in UTC, without saying so."""
-    return moment.astimezone(UTC).replace(tzinfo=None)
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat()
