@@ -27,8 +27,8 @@ class Batches(Generic[Item, Result]):
     """Calls of a function of many items, made one item at a time.
 
     A caller that is cancelled is left out, or its result is dropped; nobody else notices. If a
-    batch fails, its items are tried again one by one, so that only those fail that fail alone;
-    unless the repository is unavailable, which it is for all of them.
+    batch fails, its halves are tried again, so that in the end only those items fail that fail
+    alone; unless the repository is unavailable, which it is for all of them.
 
     Args:
         run: gives the results of some items, in their order.
@@ -50,7 +50,8 @@ class Batches(Generic[Item, Result]):
         self._max_at_once = max_at_once
         self._max_waiting = max_waiting
         self._waiting: deque[_Call[Item, Result]] = deque()
-        self._alone: deque[_Call[Item, Result]] = deque()
+        self._halves: deque[list[_Call[Item, Result]]] = deque()
+        self._is_turn_of_halves = False
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def __call__(self, item: Item) -> Result:
@@ -97,28 +98,26 @@ class Batches(Generic[Item, Result]):
                         future.set_result(result)
 
     def _next_batch(self) -> list[_Call[Item, Result]]:
-        if alone := _taken(self._alone, 1):
-            return alone
-        return _taken(self._waiting, self._max_size)
+        # In turns, so that nobody waits for long behind a batch that fails again and again.
+        self._is_turn_of_halves = not self._is_turn_of_halves
+        if self._halves and (self._is_turn_of_halves or not self._waiting):
+            return self._halves.popleft()
+        batch: list[_Call[Item, Result]] = []
+        while self._waiting and len(batch) < self._max_size:
+            call = self._waiting.popleft()
+            if not call[1].done():
+                batch.append(call)
+        return batch or (self._halves.popleft() if self._halves else [])
 
     def _fail(self, batch: list[_Call[Item, Result]], error: Exception) -> None:
         concerns_all = isinstance(error, RepositoryUnavailable) and not isinstance(error, RepositoryBusy)
         if len(batch) > 1 and not concerns_all:
-            self._alone.extend(batch)
+            middle = len(batch) // 2
+            self._halves += [batch[:middle], batch[middle:]]
             return
         for _, future in batch:
             if not future.done():
                 future.set_exception(error)
-
-
-def _taken(line: deque[_Call[Item, Result]], most: int) -> list[_Call[Item, Result]]:
-    """The first of a line whose callers still wait, removed from it."""
-    taken: list[_Call[Item, Result]] = []
-    while line and len(taken) < most:
-        call = line.popleft()
-        if not call[1].done():
-            taken.append(call)
-    return taken
 
 
 class IdentifyInBatches:

@@ -39,4 +39,7 @@ class RepositoryUnavailable(IdentityError):
 
 
 class RepositoryBusy(RepositoryUnavailable):
-    """What some details touch was locked, or took, for too long. Others may fare better."""
+    """What some details touch was locked, or took, for too long, or is too much at once.
+
+    Others, or fewer, may fare better.
+    """

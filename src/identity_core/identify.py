@@ -1,5 +1,6 @@
 """The use case: identify customers by the details they gave."""
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 
@@ -7,6 +8,9 @@ from identity_core.details import ContactDetails
 from identity_core.identity import Identity
 from identity_core.reconcile import reconcile, settled
 from identity_core.repository import ContactRepository
+
+LARGE = 1_000
+"""From how many contacts on others get their turn while a snapshot is looked at."""
 
 
 class IdentifyContacts:
@@ -56,7 +60,10 @@ class IdentifyContacts:
         Raises:
             RepositoryUnavailable: ask again later; it is safe to.
         """
-        return settled(batch, await self._repository.load(batch))
+        snapshot = await self._repository.load(batch)
+        if snapshot.size < LARGE:
+            return settled(batch, snapshot)
+        return await asyncio.to_thread(settled, batch, snapshot)
 
     async def decide(self, batch: Sequence[ContactDetails]) -> Sequence[Identity]:
         """The second half of `many`: decides on details and has the outcome persisted.

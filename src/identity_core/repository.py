@@ -28,7 +28,7 @@ class ContactRepository(Protocol):
 
         Raises:
             RepositoryUnavailable: it cannot be read for now.
-            RepositoryBusy: these details cannot.
+            RepositoryBusy: these details cannot; fewer of them may.
         """
         ...
 
@@ -43,6 +43,6 @@ class ContactRepository(Protocol):
 
         Raises:
             RepositoryUnavailable: it cannot be done for now; nothing is known to be persisted.
-            RepositoryBusy: these details cannot.
+            RepositoryBusy: these details cannot; fewer of them may.
         """
         ...

@@ -20,6 +20,11 @@ class Snapshot:
     identities: tuple[tuple[Contact, ...], ...] = ()
     evidence: frozenset[tuple[str, str]] = frozenset()
 
+    @property
+    def size(self) -> int:
+        """How many contacts it holds."""
+        return sum(map(len, self.identities))
+
     @classmethod
     def of(
         cls,

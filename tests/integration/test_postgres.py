@@ -1,8 +1,12 @@
+import asyncio
+
 import pytest
 from hypothesis import settings
 
+from identity_adapters.batching import IdentifyInBatches
+from identity_core import ContactDetails, IdentifyContacts, RepositoryBusy
 from identity_core.testing import ContactRepositoryConformance, IdentityMachine
-from tests.integration.conftest import emptied_repository_on
+from tests.integration.conftest import emptied_repository_on, repository_on
 
 
 class TestConformance(ContactRepositoryConformance):
@@ -12,6 +16,41 @@ class TestConformance(ContactRepositoryConformance):
 
     def empty_repository(self):
         return emptied_repository_on(self.url)
+
+
+def test_what_several_touch_is_bounded_but_not_what_one_does(url, monkeypatch):
+    monkeypatch.setattr("identity_adapters.postgres.repository.MAX_CONTACTS", 5)
+
+    async def body():
+        async with repository_on(url) as repository:
+            identify = IdentifyContacts(repository)
+            for number in range(8):
+                await identify(ContactDetails("large@x", str(number)))
+            batch = [ContactDetails("large@x", "9"), ContactDetails("b@x", "1000"), ContactDetails("c@x")]
+            with pytest.raises(RepositoryBusy, match="too much is known of these details"):
+                await repository.load(batch)
+            with pytest.raises(RepositoryBusy, match="too much is known of these details"):
+                await identify.decide(batch)
+            large, *others = await asyncio.gather(*map(IdentifyInBatches(identify), batch))
+            assert len(large.phone_numbers) == 9
+            assert [other.emails for other in others] == [("b@x",), ("c@x",)]
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("number", [999, 1000, 1001, 2000, 2500])
+def test_large_identities_come_whole(url, number):
+    async def body():
+        async with repository_on(url) as repository:
+            identify = IdentifyContacts(repository)
+            await identify.many([ContactDetails("a@x", str(n)) for n in range(number)])
+            await identify(ContactDetails("b@x", "10000"))
+            identity = await identify(ContactDetails("b@x", "1"))
+            assert identity == await identify(ContactDetails("b@x"))
+            assert identity.phone_numbers == (*map(str, range(number)), "10000")
+            assert identity.secondary_contact_ids == tuple(range(2, number + 2))
+
+    asyncio.run(body())
 
 
 def test_the_machine_runs_on_postgres_too(url):

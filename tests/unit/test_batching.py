@@ -28,7 +28,7 @@ class Gate:
         return [item.upper() for item in items]
 
 
-def batches(run, max_size=3, max_at_once=1, max_waiting=100):
+def batches(run, max_size=3, max_at_once=1, max_waiting=200):
     return Batches(run, max_size=max_size, max_at_once=max_at_once, max_waiting=max_waiting)
 
 
@@ -106,12 +106,29 @@ def test_past_the_bound_of_the_waiting_line_a_call_is_refused_at_once():
 def test_who_fails_alone_fails_alone(bad, error):
     async def body():
         run = Gate()
-        calls = batches(run)
+        calls = batches(run, max_size=128)
         tasks = await called(calls, "first")
-        tasks += await called(calls, "a", bad, "c", "d")
+        neighbours = [f"n{number}" for number in range(127)]
+        tasks += await called(calls, *neighbours[:99], bad, *neighbours[99:])
         run.open.set()
-        assert await outcomes(tasks) == ["FIRST", "A", error, "C", "D"]
-        assert run.batches == [["first"], ["a", bad, "c"], ["a"], [bad], ["c"], ["d"]]
+        expected = ["FIRST", *map(str.upper, neighbours)]
+        expected.insert(100, error)
+        assert await outcomes(tasks) == expected
+        assert len(run.batches) == 2 + 2 * 7, "each time the half that fails is halved"
+
+    asyncio.run(body())
+
+
+def test_who_comes_meanwhile_waits_for_one_half_at_most():
+    async def body():
+        run = Gate()
+        calls = batches(run, max_size=4)
+        tasks = await called(calls, "first")
+        tasks += await called(calls, "a", "mistake", "c", "d", "later", "last")
+        run.open.set()
+        assert (await outcomes(tasks))[2:4] == [ZeroDivisionError, "C"]
+        whole = run.batches.index(["a", "mistake", "c", "d"])
+        assert run.batches.index(["later", "last"]) - whole <= 2
 
     asyncio.run(body())
 

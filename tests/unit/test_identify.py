@@ -1,9 +1,11 @@
 import asyncio
+import threading
 
 import pytest
 
 from identity_adapters.memory import InMemoryContactRepository
-from identity_core import ContactDetails, IdentifyContacts, IdentityError, RepositoryUnavailable
+from identity_core import ContactDetails, IdentifyContacts, IdentityError, RepositoryUnavailable, settled
+from identity_core.identify import LARGE
 
 
 class Recording(InMemoryContactRepository):
@@ -48,6 +50,22 @@ def test_of_a_batch_only_what_is_not_known_is_decided_on():
     assert (first.primary_contact_id, second.primary_contact_id) == (1, 2)
     assert second == fourth
     assert second.phone_numbers == ("2", "3")
+
+
+@pytest.mark.parametrize("number", [LARGE - 1, LARGE])
+def test_a_large_identity_is_looked_at_beside_the_event_loop(monkeypatch, number):
+    threads = []
+
+    def watched(batch, snapshot):
+        threads.append(threading.current_thread())
+        return settled(batch, snapshot)
+
+    repository = InMemoryContactRepository()
+    identified(repository, *[("a@x", str(n)) for n in range(number)])
+    monkeypatch.setattr("identity_core.identify.settled", watched)
+    [identity] = identified(repository, ("a@x", None))
+    assert len(identity.phone_numbers) == number
+    assert (threads == [threading.main_thread()]) == (number < LARGE)
 
 
 def test_no_details_are_no_identities():

@@ -51,6 +51,7 @@ _BY_CLASS = {
 }
 _NO_CONNECTION = Fault("the database cannot be reached", passes=True)
 _NO_FREE_CONNECTION = Fault("all connections to the database are in use")
+TOO_MUCH = Fault("too much is known of these details to be looked at together", is_of_details=True)
 NO_ANSWER = Fault("the database does not answer")
 
 

@@ -28,7 +28,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mappin
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from random import uniform
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -37,7 +37,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from identity_adapters.postgres import statements
-from identity_adapters.postgres.faults import NO_ANSWER, fault
+from identity_adapters.postgres.faults import NO_ANSWER, TOO_MUCH, fault
 from identity_core import (
     Changes,
     Contact,
@@ -54,6 +54,12 @@ MAX_IDENTIFIER_LOCKS = 256
 MAX_FRESH_STARTS = 3
 """How often others may be faster before a transaction takes the lock over everything."""
 
+MAX_CONTACTS = 20_000
+"""How many contacts several details touch at most; more are looked at for one of the details at a time."""
+
+LARGE = 1_000
+"""From how many rows on others get their turn while they are looked at."""
+
 RETRY_FOR = 3.0
 """For how many seconds a fault that passes is retried."""
 
@@ -66,6 +72,7 @@ EVERYTHING = 0x6964_656E_7469_7479
 _LINK_PRECEDENCES = {precedence.value: precedence for precedence in LinkPrecedence}
 
 Connection: TypeAlias = psycopg.AsyncConnection[Any]
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -95,17 +102,17 @@ class PostgresContactRepository:
         await _retried(attempt, answer_within=CHECK_WITHIN, retry_for=0)
 
     async def load(self, batch: Sequence[ContactDetails]) -> Snapshot:
-        asked = {"details": _as_json(batch)}
+        details, most = _as_json(batch), _most(batch)
 
         async def attempt() -> Snapshot:
             async with self._connection() as connection:
-                return _snapshot(await _execute(connection, statements.LOAD, asked))
+                return await _load(connection, details, most)
 
         return await _retried(attempt, self._answer_within, RETRY_FOR)
 
     async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Reconciliation:
         keys = _lock_keys(batch)
-        asked = {"details": _as_json(batch)}
+        details, most = _as_json(batch), _most(batch)
         others: set[int] = set()
         fresh_starts = 0
 
@@ -120,14 +127,14 @@ class PostgresContactRepository:
                 [(locked, now, ids)] = await _execute(
                     connection,
                     statements.LOCK_PRIMARIES,
-                    {**asked, "others": json.dumps([*others]), "count": len(batch)},
+                    {"details": details, "others": json.dumps([*others]), "count": len(batch)},
                 )
-                snapshot = _snapshot(await _execute(connection, statements.LOAD, asked))
+                snapshot = await _load(connection, details, most)
                 if not_locked := _primaries(snapshot) - set(locked):
                     others.update(not_locked)
                     fresh_starts += 1
                     raise psycopg.Rollback(transaction)
-                decided = decide(snapshot, now, iter(ids or ()))
+                decided = await _in_turns(snapshot.size, decide, snapshot, now, iter(ids or ()))
                 await _write(connection, decided.changes, now)
                 return decided
             return None
@@ -151,7 +158,13 @@ class PostgresContactRepository:
 async def _execute(connection: Connection, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
     is_prepared = statement not in statements.PLANNED_ANEW
     cursor = await connection.execute(statement, values, prepare=is_prepared, binary=True)
-    return await cursor.fetchall() if cursor.description is not None else []
+    if cursor.description is None:
+        return []
+    rows = await cursor.fetchmany(LARGE)
+    while len(rows) < cursor.rowcount:
+        await asyncio.sleep(0)
+        rows += await cursor.fetchmany(LARGE)
+    return rows
 
 
 async def _retried(
@@ -218,6 +231,25 @@ def _as_json(batch: Iterable[ContactDetails]) -> str:
     return json.dumps([{"email": email, "phone_number": phone_number} for email, phone_number in keys])
 
 
+def _most(batch: Sequence[ContactDetails]) -> int | None:
+    """How many contacts a batch may touch; None for any number."""
+    return MAX_CONTACTS if len(batch) > 1 else None
+
+
+async def _load(connection: Connection, details: str, most: int | None) -> Snapshot:
+    rows = await _execute(connection, statements.LOAD, {"details": details, "most": most})
+    if most is not None and len(rows) >= most:
+        raise TOO_MUCH.error()
+    return await _in_turns(len(rows), _snapshot, rows)
+
+
+async def _in_turns(size: int, function: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
+    """What a function returns; if there is much to look at, others get their turn meanwhile."""
+    if size < LARGE:
+        return function(*values, **named)
+    return await asyncio.to_thread(function, *values, **named)
+
+
 def _snapshot(rows: Iterable[tuple[Any, ...]]) -> Snapshot:
     contacts: list[Contact] = []
     evidence: list[tuple[str, str]] = []
@@ -261,17 +293,18 @@ async def _write(connection: Connection, changes: Changes, now: datetime) -> Non
                 for event in changes.events
             ],
         }
-        await _execute(connection, statements.INSERT, _rows(now, new))
+        await _execute(connection, statements.INSERT, _as_rows(now, new))
     if changes.altered or changes.deleted or changes.superseded:
+        altered = await _in_turns(len(changes.altered), lambda: [*map(_link, changes.altered)])
         changed = {
-            "altered": [_link(contact) for contact in changes.altered],
+            "altered": altered,
             "deleted": changes.deleted,
             "superseded": [{"email": email, "phone_number": number} for email, number in changes.superseded],
         }
-        await _execute(connection, statements.UPDATE, _rows(now, changed))
+        await _execute(connection, statements.UPDATE, _as_rows(now, changed))
 
 
-def _rows(now: datetime, by_name: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+def _as_rows(now: datetime, by_name: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     return {"now": now} | {name: json.dumps(rows) for name, rows in by_name.items()}
 
 

@@ -16,61 +16,63 @@ PHONE_NUMBER = """translate(c.phone_number COLLATE "C", ' -./()[]', '')"""
 # Others may have stored a date that Python has none for, such as infinity.
 CREATED_AT = "least(greatest(c.created_at, '0001-01-01'), '9999-12-31 23:59:59.999999')"
 
-_CONTACT = f"""
-    c.id, c.linked_id, c.link_precedence, nullif({EMAIL}, '') AS email,
-    nullif({PHONE_NUMBER}, '') AS phone_number, {CREATED_AT} AS created_at, c.deleted_at
-"""
-
 _GIVEN = "json_to_recordset(%(details)s) AS given (email text, phone_number text)"
 
 
-def _touched(columns: str) -> str:
-    """The live contacts that have an email or a phone number of the :details.
-
-    Indexes: idx_contacts_compared_email, idx_contacts_compared_phone_number.
-    """
-    return f"""
-    SELECT found.*
+# The live contacts that have an email or a phone number of the :details, without the details
+# themselves. Indexes: idx_contacts_compared_email, idx_contacts_compared_phone_number.
+_TOUCHED = f"""
+    SELECT found.id, found.linked_id
     FROM (SELECT DISTINCT email FROM {_GIVEN}) AS given
     CROSS JOIN LATERAL (
-        SELECT {columns} FROM contacts c
+        SELECT c.id, c.linked_id FROM contacts c
         WHERE {EMAIL} = given.email AND c.deleted_at IS NULL OFFSET 0
     ) AS found
     UNION
-    SELECT found.*
+    SELECT found.id, found.linked_id
     FROM (SELECT DISTINCT phone_number FROM {_GIVEN}) AS given
     CROSS JOIN LATERAL (
-        SELECT {columns} FROM contacts c
+        SELECT c.id, c.linked_id FROM contacts c
         WHERE {PHONE_NUMBER} = given.phone_number AND c.deleted_at IS NULL OFFSET 0
     ) AS found
-    """
-
+"""
 
 # The contacts of every identity that the :details touch, and those pairs of them that are on
-# record as evidence: rows without an id. An identity is followed along its links both ways,
-# through deleted contacts as well, which therefore come too.
+# record as evidence: rows without an id.
+#
+# An identity is followed along its links both ways, through deleted contacts as well, which
+# therefore come too. A hub is what contacts are linked to: the primary alone, where all is as it
+# should be. So every contact of the identity is linked to a hub, or is one that is linked to none.
+# At most so many rows as :most says come; NULL stands for all.
 # Indexes: as above, contacts_pkey, idx_contacts_linked_id, and the unique one of the evidence.
 LOAD = f"""
-WITH RECURSIVE member AS (
-    {_touched(_CONTACT)}
+WITH RECURSIVE hub (id) AS (
+    SELECT coalesce(linked_id, id) FROM ({_TOUCHED}) AS touched
     UNION
-    SELECT near.*
-    FROM member CROSS JOIN LATERAL (
-        (SELECT {_CONTACT} FROM contacts c WHERE c.linked_id = member.id OFFSET 0)
+    SELECT near.id
+    FROM hub CROSS JOIN LATERAL (
+        (SELECT c.linked_id AS id FROM contacts c WHERE c.id = hub.id OFFSET 0)
         UNION ALL
-        (SELECT {_CONTACT} FROM contacts c WHERE c.id = member.linked_id OFFSET 0)
+        (SELECT c.id FROM contacts c
+         WHERE c.linked_id = hub.id AND EXISTS (SELECT FROM contacts d WHERE d.linked_id = c.id OFFSET 0)
+         OFFSET 0)
     ) AS near
 )
 SELECT
-    id, email, phone_number, linked_id, link_precedence, created_at AT TIME ZONE 'UTC',
-    deleted_at IS NOT NULL
-FROM member
+    c.id, nullif({EMAIL}, ''), nullif({PHONE_NUMBER}, ''), c.linked_id, c.link_precedence,
+    {CREATED_AT} AT TIME ZONE 'UTC', c.deleted_at IS NOT NULL
+FROM hub CROSS JOIN LATERAL (
+    SELECT * FROM (SELECT * FROM contacts c WHERE c.id = hub.id OFFSET 0) AS c WHERE c.linked_id IS NULL
+    UNION ALL
+    (SELECT * FROM contacts c WHERE c.linked_id = hub.id OFFSET 0)
+) AS c
 UNION ALL
 SELECT NULL, found.email, found.phone_number, NULL, NULL, NULL, NULL
 FROM {_GIVEN} CROSS JOIN LATERAL (
     SELECT evidence.email, evidence.phone_number FROM contact_evidence evidence
     WHERE evidence.email = given.email AND evidence.phone_number = given.phone_number OFFSET 0
 ) AS found
+LIMIT CAST(%(most)s AS bigint)
 """
 
 # Takes an advisory lock for each of :keys, in their order, and shares the one over :everything.
@@ -97,7 +99,7 @@ SELECT
     (SELECT array_agg(nextval(supply.ids)) FROM supply, generate_series(1, %(count)s))
 FROM (
     SELECT coalesce(touched.linked_id, touched.id) AS id
-    FROM ({_touched("c.id, c.linked_id")}) AS touched
+    FROM ({_TOUCHED}) AS touched
     UNION
     SELECT CAST(other AS bigint) FROM json_array_elements_text(%(others)s) AS other
     ORDER BY id
