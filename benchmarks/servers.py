@@ -15,9 +15,10 @@ from sqlalchemy import URL
 from identity_adapters.postgres import migrate
 
 LOAD = """
-INSERT INTO contacts (email, phone_number, link_precedence, created_at)
-SELECT n || '@example.org', 1000000000 + n, 'primary', now() - interval '1 day'
-FROM generate_series(0, %s - 1) n
+INSERT INTO contacts (email, phone_number, linked_id, link_precedence, created_at)
+SELECT n || '@example.org', 1000000000 + n, nullif(n - mod(n, %(size)s), n) + 1,
+    CASE WHEN mod(n, %(size)s) = 0 THEN 'primary' ELSE 'secondary' END, now() - interval '1 day'
+FROM generate_series(0, %(contacts)s - 1) n
 """
 
 
@@ -26,15 +27,15 @@ def connect(url: URL) -> psycopg.Connection:
     return psycopg.connect(plain, autocommit=True)
 
 
-def loaded_database(server: URL, name: str, contacts: int) -> URL:
-    """A new database with so many identities of one contact each."""
+def loaded_database(server: URL, name: str, contacts: int, size: int = 1) -> URL:
+    """A new database with so many contacts, in identities of one size."""
     with connect(server) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         connection.execute(f"CREATE DATABASE {name}")
     url = server.set(database=name)
     migrate(url)
     with connect(url) as connection:
-        connection.execute(LOAD, [contacts])
+        connection.execute(LOAD, {"contacts": contacts, "size": size})
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")
     return url

@@ -27,7 +27,13 @@ local function mix()
   return email(any()) .. "," .. phone(any())
 end
 
-local bodies = { known = known, new = new, mix = mix }
+-- Beside the contacts there are 100,000 of ten large identities.
+local function giants()
+  if math.random(2000) > 1 then return mix() end
+  return email(contacts + math.random(0, 99999))
+end
+
+local bodies = { known = known, new = new, mix = mix, giants = giants }
 
 function request()
   count = count + 1

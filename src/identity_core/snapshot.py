@@ -1,6 +1,7 @@
 """What a repository knows about some details at one moment."""
 
 from collections.abc import Collection, Iterable, Mapping
+from operator import attrgetter
 
 from attrs import frozen
 
@@ -44,13 +45,16 @@ class Snapshot:
             links_of_deleted: what each deleted contact that stands between live ones is
                 linked to, by id.
         """
-        oldest_first = sorted(contacts, key=lambda contact: contact.age)
+        oldest_first = sorted(contacts, key=attrgetter("created_at", "id"))
         links = {contact.id: contact.linked_id for contact in oldest_first}
         links.update(links_of_deleted or {})
         roots: dict[int, int] = {}
         identities: dict[int, list[Contact]] = {}
         for contact in oldest_first:
-            identities.setdefault(_root(contact.id, links, roots), []).append(contact)
+            root = contact.id if contact.linked_id is None else contact.linked_id
+            if links.get(root) is not None:
+                root = _root(root, links, roots)
+            identities.setdefault(root, []).append(contact)
         return cls(tuple(map(tuple, identities.values())), frozenset(evidence))
 
 

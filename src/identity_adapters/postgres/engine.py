@@ -34,6 +34,12 @@ def create_engine(
         "enable_hashjoin": "off",
         "enable_mergejoin": "off",
         "jit": "off",
+        # That plan is as good for all values, and is made once.
+        "plan_cache_mode": "force_generic_plan",
+        # Room for hashing is taken for as many rows as the planner expects, which after an identity
+        # of thousands are millions, and given back at once: several MB for each statement.
+        "work_mem": "512kB",
+        "hash_mem_multiplier": "1",
     }
     return create_async_engine(
         url,

@@ -19,8 +19,8 @@ CREATED_AT = "least(greatest(c.created_at, '0001-01-01'), '9999-12-31 23:59:59.9
 _GIVEN = "json_to_recordset(%(details)s) AS given (email text, phone_number text)"
 
 
-# The live contacts that have an email or a phone number of the :details, without the details
-# themselves. Indexes: idx_contacts_compared_email, idx_contacts_compared_phone_number.
+# The live contacts that have an email or a phone number of the :details; some come twice.
+# Indexes: idx_contacts_compared_email, idx_contacts_compared_phone_number.
 _TOUCHED = f"""
     SELECT found.id, found.linked_id
     FROM (SELECT DISTINCT email FROM {_GIVEN}) AS given
@@ -28,7 +28,7 @@ _TOUCHED = f"""
         SELECT c.id, c.linked_id FROM contacts c
         WHERE {EMAIL} = given.email AND c.deleted_at IS NULL OFFSET 0
     ) AS found
-    UNION
+    UNION ALL
     SELECT found.id, found.linked_id
     FROM (SELECT DISTINCT phone_number FROM {_GIVEN}) AS given
     CROSS JOIN LATERAL (
