@@ -5,9 +5,18 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from itertools import count
+from itertools import chain, count
 
-from identity_core import Contact, ContactDetails, Decide, Event, Evidence, Reconciliation, Snapshot
+from identity_core import (
+    Contact,
+    ContactDetails,
+    ContactRepository,
+    Decide,
+    Event,
+    Evidence,
+    Reconciliation,
+    Snapshot,
+)
 
 
 def _now() -> datetime:
@@ -90,3 +99,34 @@ class InMemoryContactRepository:
                 to_visit.add(contact.linked_id)
         pairs = {details.pair for details in batch if details.pair is not None}
         return Snapshot.of(found.values(), pairs & self._evidence.keys())
+
+
+class Rehearsal(InMemoryContactRepository):
+    """What would be written to another repository, kept in memory; nothing is written to it.
+
+    Args:
+        stage: the repository as it is; its contacts are read as details touch them.
+    """
+
+    def __init__(self, stage: ContactRepository) -> None:
+        super().__init__()
+        self._stage = stage
+        self._ids = count(2**62)  # later than all there are
+        self._seen_evidence: set[tuple[str, str]] = set()
+
+    async def load(self, batch: Sequence[ContactDetails]) -> Snapshot:
+        await self._read(batch)
+        return await super().load(batch)
+
+    async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Reconciliation:
+        await self._read(batch)
+        return await super().transact(batch, decide)
+
+    async def _read(self, batch: Sequence[ContactDetails]) -> None:
+        snapshot = await self._stage.load(batch)
+        for contact in chain.from_iterable(snapshot.identities):
+            if contact.id not in self._contacts:
+                self._store(contact)
+        for pair in snapshot.evidence - self._seen_evidence:
+            self._seen_evidence.add(pair)
+            self._evidence[pair] = Evidence(0, *pair, self._clock())

@@ -4,6 +4,7 @@
 port that it needs an adapter for.
 """
 
+from identity_core.bulk import ImportReport, import_contacts
 from identity_core.changes import Changes, Event, EventKind, Evidence, Reconciliation
 from identity_core.contact import Contact, LinkPrecedence
 from identity_core.details import ContactDetails
@@ -27,12 +28,14 @@ __all__ = [
     "IdentifyContacts",
     "Identity",
     "IdentityError",
+    "ImportReport",
     "InvalidDetails",
     "LinkPrecedence",
     "Reconciliation",
     "RepositoryBusy",
     "RepositoryUnavailable",
     "Snapshot",
+    "import_contacts",
     "mend",
     "reconcile",
     "settled",

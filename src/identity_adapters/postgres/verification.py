@@ -70,6 +70,10 @@ KINDS = {
 }
 
 
+LINKS = [kind for kind in KINDS if kind.startswith("linked to")]
+"""The kinds that make an identity hard to tell."""
+
+
 @frozen
 class Violation:
     """How often an invariant is violated.
@@ -121,9 +125,9 @@ def verify(url: URL) -> list[Violation]:
         sqlalchemy.exc.SQLAlchemyError: it cannot be checked.
     """
     found = []
-    with _snapshot(url) as connection:
+    with snapshot(url) as connection:
         for kind in KINDS:
-            ids = (row_id for row_id, *_ in _violations(connection, kind))
+            ids = (row_id for row_id, *_ in violations(connection, kind))
             examples = tuple(islice(ids, EXAMPLES))
             if examples:
                 found.append(Violation(kind, len(examples) + sum(1 for _ in ids), examples))
@@ -144,11 +148,10 @@ async def repair(url: URL, repository: PostgresContactRepository, *, dry_run: bo
         RepositoryUnavailable: they cannot be mended for now. What was mended stays so.
     """
     mended = Mended()
-    with _snapshot(url) as connection:
+    with snapshot(url) as connection:
         for batch in chain.from_iterable(_batches(connection, kind) for kind in KINDS):
             if dry_run:
-                snapshot = await repository.load(batch)
-                decided = mend(batch, snapshot, datetime.now(UTC), count())
+                decided = mend(batch, await repository.load(batch), datetime.now(UTC), count())
             else:
                 decided = await repository.transact(batch, partial(mend, batch))
             mended = mended.and_also(decided.changes)
@@ -156,7 +159,8 @@ async def repair(url: URL, repository: PostgresContactRepository, *, dry_run: bo
 
 
 @contextmanager
-def _snapshot(url: URL) -> Iterator[Connection]:
+def snapshot(url: URL) -> Iterator[Connection]:
+    """A connection that reads one snapshot of the database, a few rows at a time."""
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True, isolation_level="REPEATABLE READ")
     with engine.connect() as connection:
         connection.execute(text("SET TRANSACTION READ ONLY"))
@@ -166,7 +170,7 @@ def _snapshot(url: URL) -> Iterator[Connection]:
         yield connection.execution_options(stream_results=True, max_row_buffer=1000)
 
 
-def _violations(connection: Connection, kind: str) -> Iterator[tuple[int, str | None, str | None, int]]:
+def violations(connection: Connection, kind: str) -> Iterator[tuple[int, str | None, str | None, int]]:
     query = text(f"""
         WITH live AS NOT MATERIALIZED ({_LIVE})
         SELECT * FROM ({KINDS[kind]}) AS found ORDER BY together, id
@@ -178,7 +182,7 @@ def _violations(connection: Connection, kind: str) -> Iterator[tuple[int, str | 
 def _batches(connection: Connection, kind: str) -> Iterator[Sequence[ContactDetails]]:
     """Details that touch what violates an invariant; what belongs together in one batch."""
     batch: list[ContactDetails] = []
-    for _, rows in groupby(_violations(connection, kind), key=lambda row: row[3]):
+    for _, rows in groupby(violations(connection, kind), key=lambda row: row[3]):
         batch += [
             ContactDetails.on_record(email, phone_number)
             for _, email, phone_number, _ in rows

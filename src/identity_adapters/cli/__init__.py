@@ -1,0 +1,21 @@
+"""The command line: ``identity``."""
+
+import click
+
+from identity_adapters.cli.files import export_command, import_command
+from identity_adapters.cli.serve import migrate_command, serve
+from identity_adapters.cli.verify import verify_command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="identity-reconciliation")
+def main() -> None:
+    """Says which orders belong to one customer.
+
+    Settings come from the environment or a file .env; DB_CONNECTION_STRING names the database.
+    Without it, the command uses one that is embedded in it.
+    """
+
+
+for command in (serve, migrate_command, verify_command, import_command, export_command):
+    main.add_command(command)

@@ -1,0 +1,265 @@
+"""``identity import`` and ``identity export``."""
+
+import asyncio
+import csv
+import gc
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import ExitStack
+from itertools import chain, islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, NoReturn
+
+import attrs
+import click
+from sqlalchemy import URL
+
+from identity_adapters.cli.database import configured, fail, repository_on
+from identity_adapters.container import details_maker
+from identity_adapters.memory import Rehearsal
+from identity_adapters.postgres import migrate
+from identity_adapters.postgres.export import NotStraight, identities, recorded
+from identity_adapters.settings import Settings
+from identity_core import ContactDetails, ImportReport, import_contacts
+
+if TYPE_CHECKING:
+    from identity_adapters.files.reading import Rejected
+
+BLOCK = 10_000
+"""How many details are read ahead while the database is at work."""
+
+SAY_EVERY = 5.0
+"""Seconds between two lines of progress where there is no terminal."""
+
+
+class _Stopped(Exception):
+    """A row was rejected, and none may be."""
+
+
+class _Rejects:
+    """Writes what is rejected to a file, which is made for the first."""
+
+    def __init__(self, path: Path, is_strict: bool) -> None:
+        self.count = 0
+        self.path = path
+        self._is_strict = is_strict
+        self._file: IO[str] | None = None
+
+    def __call__(self, rejected: "Rejected") -> None:
+        self.count += 1
+        if self._is_strict:
+            raise _Stopped(f"{rejected.file}, line {rejected.line}: {rejected.field} {rejected.reason}")
+        if self._file is None:
+            self._file = self.path.open("w", encoding="utf-8", newline="")
+            csv.writer(self._file).writerow(["file", "line", "field", "reason"])
+        csv.writer(self._file).writerow(attrs.astuple(rejected))
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+class _Progress:
+    """Says on standard error how far it is: in one line on a terminal, now and then elsewhere."""
+
+    def __init__(self, what: str, total: int | None = None) -> None:
+        self._what = what
+        self._total = total
+        self._started = self._said = time.monotonic()
+        self._is_terminal = sys.stderr.isatty()
+
+    def __call__(self, done: int, *, is_end: bool = False) -> None:
+        now = time.monotonic()
+        if not is_end and now - self._said < (0.2 if self._is_terminal else SAY_EVERY):
+            return
+        self._said = now
+        rate = done / max(now - self._started, 1e-3)
+        line = f"{self._what} {done:,} rows, {rate:,.0f} a second"
+        if self._total is not None and done:
+            left = (self._total - done) / rate
+            line += f", {100 * done / self._total:.0f} %, {left:,.0f} s left"
+        if self._is_terminal:
+            click.echo(f"\r\x1b[K{line}", err=True, nl=is_end)
+        else:
+            click.echo(line, err=True)
+
+
+@click.command("import")
+@click.argument("paths", nargs=-1, required=True, metavar="FILE…")
+@click.option("--email", "email_column", metavar="NAME", help="The column of emails.")
+@click.option("--phone-number", "phone_number_column", metavar="NAME", help="The column of phone numbers.")
+@click.option("--created-at", "created_at_column", metavar="NAME", help="The column of times.")
+@click.option("--encoding", default="utf-8", show_default=True, help="Of the text in CSV files.")
+@click.option("--delimiter", help="Of CSV.  [default: seen from the first line]")
+@click.option("--no-sort", is_flag=True, help="Take the rows as they come instead of by their times.")
+@click.option("--strict", is_flag=True, help="Stop at the first row that is rejected.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen, and write nothing.")
+@click.option(
+    "--rejects",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("rejected.csv"),
+    show_default=True,
+    help="The file for what is rejected.",
+)
+@click.option("--json", "is_json", is_flag=True, help="Write the summary as JSON.")
+def import_command(
+    paths: tuple[str, ...],
+    email_column: str | None,
+    phone_number_column: str | None,
+    created_at_column: str | None,
+    encoding: str,
+    delimiter: str | None,
+    no_sort: bool,
+    strict: bool,
+    dry_run: bool,
+    rejects: Path,
+    is_json: bool,
+) -> None:
+    """Import orders from files: CSV, JSON Lines and Parquet, also as gzip or zstd.
+
+    FILE is a file, a folder, or - for the standard input. Rows are taken in the order of their
+    times, whatever their order in the files. An import that is interrupted is completed by
+    running it again.
+
+    Exit code 0: everything was imported. 1: some rows were rejected, all others imported. 2: it
+    did not come to its end.
+    """
+    try:
+        from identity_adapters.files import reading, sorting
+    except ModuleNotFoundError as error:
+        _fail_without(error)
+    columns = reading.Columns(email_column, phone_number_column, created_at_column)
+    rejected = _Rejects(rejects, strict)
+    try:
+        with configured(failure=2) as (settings, url), ExitStack() as stack:
+            stack.callback(rejected.close)
+            make_details = details_maker(settings.default_region)
+            details: Iterable[ContactDetails] = chain.from_iterable(
+                sorting.checked(
+                    file,
+                    reading.rows(file, columns, encoding=encoding, delimiter=delimiter),
+                    make_details,
+                    rejected,
+                )
+                for file in reading.files_in(paths)
+            )
+            repeated = 0
+            total = None
+            if no_sort:
+                click.echo("The rows are taken as they come, not by their times.", err=True)
+            else:
+                in_order = sorting.Sorted(_counted(details, _Progress("Read")))
+                stack.callback(in_order.close)
+                total = len(in_order)
+                repeated = in_order.read - total
+                details = in_order
+            report = asyncio.run(_import(settings, url, iter(details), total, dry_run))
+            report = attrs.evolve(report, read=report.read + repeated, known=report.known + repeated)
+    except (reading.FileUnusable, _Stopped) as error:
+        fail(2, str(error))
+    except LookupError:
+        fail(2, f"there is no encoding {encoding}")
+    except (OSError, sorting.SortingFailed) as error:
+        fail(2, f"it cannot go on: {(error.strerror if isinstance(error, OSError) else None) or error}")
+    _say(report, rejected, dry_run, is_json)
+    sys.exit(1 if rejected.count else 0)
+
+
+def _counted(details: Iterable[ContactDetails], progress: _Progress) -> Iterator[ContactDetails]:
+    number = 0
+    for number, one in enumerate(details, start=1):
+        if number % 1000 == 0:
+            progress(number)
+        yield one
+    progress(number, is_end=True)
+
+
+async def _import(
+    settings: Settings, url: URL, details: Iterator[ContactDetails], total: int | None, dry_run: bool
+) -> ImportReport:
+    migrate(url)
+    progress = _Progress("Imported", total)
+    # It makes millions of small things, and no cycles of them.
+    gc.set_threshold(200_000, 50, 50)
+    async with repository_on(settings, url) as repository:
+        report = await import_contacts(
+            Rehearsal(repository) if dry_run else repository,
+            _read_ahead(details),
+            on_progress=lambda report: progress(report.read),
+        )
+    progress(report.read, is_end=True)
+    return report
+
+
+async def _read_ahead(details: Iterator[ContactDetails]) -> AsyncIterator[ContactDetails]:
+    """Details, the next of which are read in a thread while the database is at work."""
+
+    def block() -> list[ContactDetails]:
+        return list(islice(details, BLOCK))
+
+    following = asyncio.create_task(asyncio.to_thread(block))
+    while ready := await following:
+        following = asyncio.create_task(asyncio.to_thread(block))
+        for one in ready:
+            yield one
+
+
+def _say(report: ImportReport, rejected: _Rejects, dry_run: bool, is_json: bool) -> None:
+    numbers = attrs.asdict(report) | {"rejected": rejected.count}
+    numbers["read"] += rejected.count
+    if is_json:
+        click.echo(json.dumps(numbers))
+        return
+    meanings = {
+        "read": "rows read",
+        "created": "new identities",
+        "linked": "contacts added to an identity",
+        "merged": "rows that made several identities one",
+        "corroborated": "rows that confirmed an identity",
+        "known": "rows that were known already",
+        "rejected": "rows rejected",
+    }
+    if dry_run:
+        click.echo("Nothing was written. It would come to:")
+    for name, meaning in meanings.items():
+        click.echo(f"{numbers[name]:>14,}  {meaning}")
+    if rejected.count:
+        click.echo(f"{rejected.path} says which rows were rejected, and why.")
+
+
+@click.command("export")
+@click.argument("file", default="-")
+@click.option("--format", "format_", type=click.Choice(["jsonl", "csv", "parquet"]), help="Of the file.")
+def export_command(file: str, format_: str | None) -> None:
+    """Export everything: JSON Lines of identities, or CSV or Parquet of contacts.
+
+    The name of the FILE says which: it ends in .jsonl, .csv or .parquet, and in .gz or .zst if it
+    is to be compressed. Without a FILE the standard output is written to, as JSON Lines.
+
+    CSV and Parquet can be imported again, and come to the same identities.
+    """
+    try:
+        from identity_adapters.files import writing
+    except ModuleNotFoundError as error:
+        _fail_without(error)
+    format_ = format_ or writing.format_of(file)
+    write: dict[str, Callable[[URL], int]] = {
+        "jsonl": lambda url: writing.write_identities(file, identities(url)),
+        "csv": lambda url: writing.write_csv(file, recorded(url)),
+        "parquet": lambda url: writing.write_parquet(file, recorded(url)),
+    }
+    try:
+        with configured() as (_, url):
+            migrate(url)
+            written = write[format_](url)
+    except NotStraight as error:
+        fail(1, str(error))
+    except OSError as error:
+        fail(1, f"{file} cannot be written: {error.strerror}")
+    click.echo(f"{written:,} {'identities' if format_ == 'jsonl' else 'contacts'}", err=True)
+
+
+def _fail_without(error: ModuleNotFoundError) -> NoReturn:
+    fail(2, f"{error.name} is not installed; it needs pip install 'identity-reconciliation[files]'")

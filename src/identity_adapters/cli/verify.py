@@ -1,0 +1,52 @@
+"""``identity verify``."""
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+import attrs
+import click
+from sqlalchemy import URL
+
+from identity_adapters.cli.database import configured, repository_on
+from identity_adapters.postgres import Mended, repair, verify
+from identity_adapters.settings import Settings
+
+
+@click.command("verify")
+@click.option("--repair", "is_repair", is_flag=True, help="Bring the database to the invariants.")
+@click.option("--dry-run", is_flag=True, help="With --repair: only say what it would do.")
+@click.option("--json", "is_json", is_flag=True, help="Write JSON.")
+def verify_command(is_repair: bool, dry_run: bool, is_json: bool) -> None:
+    """Check the database for every invariant, while the service runs.
+
+    Exit code 0: all hold. 1: some are violated. 2: it could not be checked.
+    """
+    if dry_run and not is_repair:
+        raise click.UsageError("--dry-run goes with --repair")
+    with configured(failure=2) as (settings, url):
+        mended = asyncio.run(_repair(settings, url, dry_run)) if is_repair else None
+        violations = verify(url)
+    if is_json:
+        report: dict[str, Any] = {"violations": [attrs.asdict(violation) for violation in violations]}
+        if mended is not None:
+            report["wouldMend" if dry_run else "mended"] = attrs.asdict(mended)
+        click.echo(json.dumps(report, indent=2))
+    else:
+        if mended is not None:
+            click.echo(
+                f"{'Would mend' if dry_run else 'Mended'} {mended.identities} identities: {mended.linked}"
+                f" contacts linked anew, {mended.deleted} deleted that held the same as another,"
+                f" {mended.evidence} pieces of evidence removed that a contact holds."
+            )
+        for violation in violations:
+            examples = ", ".join(map(str, violation.examples))
+            click.echo(f"{violation.count:>9}  {violation.kind} (for example {examples})")
+        click.echo("Some invariants are violated." if violations else "All invariants hold.")
+    sys.exit(1 if violations else 0)
+
+
+async def _repair(settings: Settings, url: URL, dry_run: bool) -> Mended:
+    async with repository_on(settings, url) as repository:
+        return await repair(url, repository, dry_run=dry_run)

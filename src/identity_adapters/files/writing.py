@@ -1,0 +1,101 @@
+"""What is on record into a file: identities as JSON Lines, contacts as CSV or Parquet."""
+
+import csv
+import gzip
+import io
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from identity_core import Identity
+
+NAMES = ("contactId", "email", "phoneNumber", "createdAt", "primaryContactId")
+FORMATS = ("jsonl", "csv", "parquet")
+_ROWS = 50_000
+_SCHEMA = pa.schema(
+    zip(
+        NAMES,
+        (pa.int64(), pa.string(), pa.string(), pa.timestamp("us", "UTC"), pa.int64()),
+        strict=True,
+    )
+)
+
+
+def format_of(file: str) -> str:
+    """The format that the name of a file ends in; JSON Lines if it says nothing."""
+    suffixes = [suffix.lstrip(".") for suffix in Path(file).suffixes]
+    return next((one for one in reversed(suffixes) if one in FORMATS), "jsonl")
+
+
+def write_identities(file: str, identities: Iterable[Identity]) -> int:
+    """JSON Lines, one identity each, as ``POST /identify`` answers it; how many there were."""
+    encode = msgspec.json.Encoder().encode
+    written = 0
+    with _opened(file) as stream:
+        for identity in identities:
+            contact = {
+                "primaryContactId": identity.primary_contact_id,
+                "emails": identity.emails,
+                "phoneNumbers": identity.phone_numbers,
+                "secondaryContactIds": identity.secondary_contact_ids,
+            }
+            stream.write(encode({"contact": contact}) + b"\n")
+            written += 1
+    return written
+
+
+def write_csv(file: str, rows: Iterable[tuple[Any, ...]]) -> int:
+    """CSV, one contact a row; how many there were."""
+    written = 0
+    with _opened(file) as stream:
+        text = io.TextIOWrapper(stream, "utf-8", newline="")
+        writer = csv.writer(text)
+        writer.writerow(NAMES)
+        for id, email, phone_number, created_at, primary_id in rows:
+            writer.writerow((id, email, phone_number, created_at.isoformat(), primary_id))
+            written += 1
+        text.detach()  # flushes, but leaves the stream open
+    return written
+
+
+def write_parquet(file: str, rows: Iterable[tuple[Any, ...]]) -> int:
+    """Parquet, one contact a row; how many there were."""
+    rows = iter(rows)
+    written = 0
+    with _opened(file) as stream, pq.ParquetWriter(stream, _SCHEMA) as writer:
+        while block := list(islice(rows, _ROWS)):
+            columns = [
+                pa.array(column, type)
+                for column, type in zip(zip(*block, strict=True), _SCHEMA.types, strict=True)
+            ]
+            writer.write_table(pa.table(columns, schema=_SCHEMA))
+            written += len(block)
+    return written
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[IO[bytes]]:
+    """What to write to; under another name until it is whole, so that nobody takes a part for all."""
+    if file == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    unfinished = Path(f"{file}.unfinished")
+    try:
+        with ExitStack() as stack:
+            stream: Any = stack.enter_context(unfinished.open("wb"))
+            if file.endswith(".gz"):
+                stream = stack.enter_context(gzip.GzipFile(fileobj=stream, mode="wb", mtime=0))
+            elif file.endswith(".zst"):
+                stream = stack.enter_context(pa.CompressedOutputStream(stream, "zstd"))
+            yield stream
+        unfinished.rename(file)
+    finally:
+        unfinished.unlink(missing_ok=True)

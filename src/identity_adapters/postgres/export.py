@@ -1,0 +1,89 @@
+"""All that is on record, in one consistent snapshot, and no more of it in memory than a few rows."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import groupby
+from typing import NamedTuple
+
+from sqlalchemy import URL, Connection, text
+
+from identity_adapters.postgres.statements import CREATED_AT, EMAIL, PHONE_NUMBER
+from identity_adapters.postgres.verification import LINKS, snapshot, violations
+from identity_core import Contact, Identity, LinkPrecedence
+
+_LIVE = f"""
+    SELECT coalesce(c.linked_id, c.id) AS primary_id, c.id, nullif({EMAIL}, '') AS email,
+        nullif({PHONE_NUMBER}, '') AS phone_number, {CREATED_AT} AT TIME ZONE 'UTC' AS created_at
+    FROM contacts c WHERE c.deleted_at IS NULL
+"""
+_IDENTITIES = text(f"SELECT * FROM ({_LIVE}) AS live ORDER BY primary_id, created_at, id")
+_CONTACTS = text(f"SELECT id, email, phone_number, created_at, primary_id FROM ({_LIVE}) AS live ORDER BY id")
+
+# A pair can join what is known alone: it is dated after the contacts that hold its two values.
+_EVIDENCE = text(f"""
+    WITH live AS NOT MATERIALIZED ({_LIVE})
+    SELECT
+        NULL, evidence.email, evidence.phone_number,
+        greatest(evidence.seen_at AT TIME ZONE 'UTC', min(one.created_at), min(other.created_at)),
+        min(one.primary_id)
+    FROM contact_evidence evidence
+    JOIN live one ON one.email = evidence.email
+    JOIN live other ON other.phone_number = evidence.phone_number
+    GROUP BY evidence.id ORDER BY evidence.id
+""")
+
+
+class Recorded(NamedTuple):
+    """A contact; or, without an id, a pair that no contact holds (evidence)."""
+
+    contact_id: int | None
+    email: str | None
+    phone_number: str | None
+    created_at: datetime
+    primary_contact_id: int
+
+
+class NotStraight(Exception):
+    """Contacts are not linked straight to a live primary, so identities cannot be told one by one."""
+
+
+def identities(url: URL) -> Iterator[Identity]:
+    """Every identity, by the id of its primary.
+
+    Raises:
+        NotStraight: it has to be mended first.
+        sqlalchemy.exc.SQLAlchemyError: it cannot be read.
+    """
+    with snapshot(url) as connection:
+        _check(connection)
+        for _, rows in groupby(connection.execute(_IDENTITIES), key=lambda row: row.primary_id):
+            yield Identity.of(
+                [
+                    Contact(id, email, phone_number, None, LinkPrecedence.PRIMARY, created_at)
+                    for _, id, email, phone_number, created_at in rows
+                ]
+            )
+
+
+def recorded(url: URL) -> Iterator[Recorded]:
+    """Every contact by its id, then every piece of evidence.
+
+    Imported in the order of their times they come to the same identities.
+
+    Raises:
+        NotStraight: it has to be mended first.
+        sqlalchemy.exc.SQLAlchemyError: it cannot be read.
+    """
+    with snapshot(url) as connection:
+        _check(connection)
+        for query in (_CONTACTS, _EVIDENCE):
+            for row in connection.execute(query):
+                yield Recorded(*row)
+
+
+def _check(connection: Connection) -> None:
+    if any(next(violations(connection, kind), None) for kind in LINKS):
+        raise NotStraight(
+            "contacts are not linked straight to a live primary contact;"
+            " 'identity verify --repair' mends that"
+        )

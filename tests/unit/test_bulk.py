@@ -1,0 +1,164 @@
+"""Importing: many details, in batches, in their order."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from identity_adapters.memory import InMemoryContactRepository, Rehearsal
+from identity_core import (
+    ContactDetails,
+    IdentifyContacts,
+    ImportReport,
+    RepositoryBusy,
+    RepositoryUnavailable,
+    import_contacts,
+)
+from identity_core.testing import batches, components, moments, violations
+
+HISTORIES = batches(5, st.none() | moments(), max_size=30)
+
+
+async def given_one_by_one(details):
+    for one in details:
+        yield one
+
+
+def imported(repository, details, **options):
+    return asyncio.run(import_contacts(repository, given_one_by_one(details), **options))
+
+
+def on_record(repository, details):
+    return asyncio.run(repository.load(details))
+
+
+def partition(snapshot):
+    return {
+        frozenset(value for contact in contacts for value in contact.key if value is not None)
+        for contacts in snapshot.identities
+    }
+
+
+@given(HISTORIES, st.integers(1, 31))
+def test_the_size_of_batches_makes_no_difference(details, at_once):
+    small, large = InMemoryContactRepository(), InMemoryContactRepository()
+    report = imported(small, details, at_once=at_once)
+    assert imported(large, details, at_once=100) == report
+    assert [(c.key, c.linked_id) for i in on_record(small, details).identities for c in i] == [
+        (c.key, c.linked_id) for i in on_record(large, details).identities for c in i
+    ]
+    assert report.read == len(details)
+    assert len(small.events) == report.created + report.linked + report.merged + report.corroborated
+
+
+@given(HISTORIES, st.integers(1, 31))
+def test_what_was_imported_is_known(details, at_once):
+    repository = InMemoryContactRepository()
+    imported(repository, details, at_once=at_once)
+    snapshot = on_record(repository, details)
+    assert violations(snapshot, details) == []
+    assert partition(snapshot) == components(details)
+    assert imported(repository, details, at_once=at_once) == ImportReport(
+        read=len(details), known=len(details)
+    )
+    assert on_record(repository, details) == snapshot
+
+
+@given(st.lists(batches(5, moments(), max_size=12), max_size=4), batches(5, max_size=4), st.randoms())
+def test_the_order_of_runs_makes_no_difference_to_partition_and_primaries(runs, live, draw):
+    details = [one for run in runs for one in run]
+    for _ in range(2):
+        repository = InMemoryContactRepository()
+        identify = IdentifyContacts(repository)
+        for run in draw.sample(runs, len(runs)):
+            asyncio.run(identify.many(draw.sample(live, len(live))))
+            imported(repository, draw.sample(run, len(run)), at_once=draw.randint(1, 5))
+        asyncio.run(identify.many(live))
+        snapshot = on_record(repository, [*details, *live])
+        assert violations(snapshot, [*details, *live]) == []
+        assert partition(snapshot) == components([*details, *live])
+        for identity in snapshot.identities:
+            values = {value for contact in identity for value in contact.key}
+            of_identity = [one for one in details if values & {*one.key} - {None}]
+            if of_identity:
+                first = min(one.seen_at for one in of_identity)
+                assert identity[0].created_at == first
+                assert identity[0].key in {one.key for one in of_identity if one.seen_at == first}
+
+
+class Crowded(InMemoryContactRepository):
+    """Takes few details at a time."""
+
+    async def load(self, batch):
+        if len(batch) > 3:
+            raise RepositoryBusy("too much")
+        return await super().load(batch)
+
+    async def transact(self, batch, decide):
+        if len(batch) > 3:
+            raise RepositoryBusy("too much")
+        return await super().transact(batch, decide)
+
+
+def test_what_is_too_much_at_once_is_halved():
+    details = [ContactDetails(f"{number}@x", str(number % 5)) for number in range(50)]
+    repository = Crowded()
+    assert imported(repository, details).created == 5
+    assert imported(repository, details, at_once=25).known == 50
+    assert on_record(InMemoryContactRepository(), details).identities == ()
+
+
+def test_what_cannot_be_done_is_told_of_and_what_was_done_stays():
+    class Failing(InMemoryContactRepository):
+        async def transact(self, batch, decide):
+            if self.events:
+                raise RepositoryUnavailable("away")
+            return await super().transact(batch, decide)
+
+    class Busy(InMemoryContactRepository):
+        async def transact(self, batch, decide):
+            raise RepositoryBusy("locked")
+
+    details = [ContactDetails(f"{number}@x") for number in range(4)]
+    repository = Failing()
+    with pytest.raises(RepositoryUnavailable, match="away"):
+        imported(repository, details, at_once=2)
+    assert len(on_record(repository, details).identities) == 2
+    with pytest.raises(RepositoryBusy, match="locked"):
+        imported(Busy(), details)
+
+
+def test_progress_is_told_after_each_transaction():
+    told = []
+    details = [ContactDetails(f"{number}@x") for number in range(5)]
+    report = imported(InMemoryContactRepository(), details, at_once=2, on_progress=told.append)
+    assert [progress.read for progress in told] == [2, 4, 5]
+    assert told[-1] == report
+
+
+def test_known_details_take_no_transaction():
+    class Reading(InMemoryContactRepository):
+        transactions = 0
+
+        async def transact(self, batch, decide):
+            self.transactions += 1
+            return await super().transact(batch, decide)
+
+    details = [ContactDetails(f"{number}@x") for number in range(40)]
+    repository = Reading()
+    imported(repository, details, at_once=4)
+    repository.transactions = 0
+    imported(repository, details, at_once=4)
+    assert repository.transactions == 1, "the first tells that the others are known as well"
+
+
+@given(HISTORIES, HISTORIES, st.integers(1, 31))
+def test_a_rehearsal_foretells_and_writes_nothing(before, details, at_once):
+    stage = InMemoryContactRepository()
+    imported(stage, before)
+    snapshot, events = on_record(stage, [*before, *details]), stage.events
+    foretold = imported(Rehearsal(stage), details, at_once=at_once)
+    assert on_record(stage, [*before, *details]) == snapshot
+    assert stage.events == events
+    assert imported(stage, details, at_once=at_once) == foretold
