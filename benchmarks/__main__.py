@@ -2,7 +2,7 @@
 
 ``speed`` measures it side by side with a bare endpoint and with the same service without batches; ``scale``
 by the number of contacts, the size of identities and more processes; ``memory`` what it holds in memory
-through millions of requests; ``chart`` draws what was measured.
+through millions of requests; ``bulk`` how fast files are imported; ``chart`` draws what was measured.
 
 Everything that is needed is started, but for ``wrk``, which your distribution has
 (``apt-get install wrk``). The figures are written to ``benchmarks/results``.
@@ -21,6 +21,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.bulk import bulk
 from benchmarks.memory import memory
 from benchmarks.scale import scale
 from benchmarks.speed import side_by_side, table
@@ -44,12 +45,17 @@ def arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "what", nargs="?", default="speed", choices=["speed", "scale", "memory", "chart"], help="[speed]"
+        "what",
+        nargs="?",
+        default="speed",
+        choices=["speed", "scale", "memory", "bulk", "chart"],
+        help="[speed]",
     )
     parser.add_argument("--rounds", type=int, default=3, help="of speed [3]")
     parser.add_argument("--seconds", type=float, default=4.0, help="that each measurement takes [4]")
     parser.add_argument("--contacts", type=int, default=10_000_000, help="up to which to scale [10,000,000]")
     parser.add_argument("--requests", type=int, default=5_000_000, help="for memory [5,000,000]")
+    parser.add_argument("--rows", type=int, default=10_000_000, help="for bulk [10,000,000]")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder of the figures")
     return parser.parse_args()
 
@@ -75,6 +81,11 @@ def main() -> None:
                 print(f"{name}:")
                 for size, result in results.items():
                     print(f"  {size}: " + ", ".join(f"{key} {value:,.2f}" for key, value in result.items()))
+        elif options.what == "bulk":
+            measured = bulk(server, options.rows, options.contacts)
+            print(f"{machine()}\n")
+            for name, result in measured.items():
+                print(f"{name}: " + ", ".join(f"{key} {value:,.0f}" for key, value in result.items()))
         else:
             measured = memory(server, options.requests)
             most = max(result["service MB"] for result in measured.values())

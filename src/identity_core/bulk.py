@@ -12,7 +12,7 @@ from attrs import frozen
 from identity_core.changes import EventKind
 from identity_core.details import ContactDetails
 from identity_core.errors import RepositoryBusy
-from identity_core.reconcile import reconcile, settled
+from identity_core.reconcile import reconcile, unsettled
 from identity_core.repository import ContactRepository
 
 AT_ONCE = 4_000
@@ -100,8 +100,7 @@ async def _identify(
     """How many events of each kind a batch came to."""
     try:
         if reads_first:
-            known = settled(batch, await repository.load(batch))
-            batch = [details for details, identity in zip(batch, known, strict=True) if identity is None]
+            batch = unsettled(batch, await repository.load(batch))
             if not batch:
                 return Counter()
         decided = await repository.transact(batch, partial(reconcile, batch))

@@ -82,7 +82,9 @@ def normalise_phone_number(value: object) -> str | None:
     if not text:
         return None
     _refuse_unstorable("phone_number", text)
-    number = _dialled(text)
+    # Most are plain digits already, and need not be looked at one by one.
+    is_plain = text.isascii() and text.removeprefix("+").isdecimal()
+    number = text if is_plain else _dialled(text)
     if number in ("", "+"):
         raise InvalidDetails("phone_number", "must have a digit")
     if len(number) > MAX_PHONE_NUMBER_LENGTH:

@@ -96,6 +96,12 @@ def settled(batch: Sequence[ContactDetails], snapshot: Snapshot) -> list[Identit
     ]
 
 
+def unsettled(batch: Sequence[ContactDetails], snapshot: Snapshot) -> list[ContactDetails]:
+    """Those of the details for which something is to be written."""
+    draft = Draft(batch, snapshot)
+    return [details for details in batch if not draft.is_settled(details, draft.touched(details))]
+
+
 class _Decision:
     """Applies details to a draft one after the other and keeps what is to be written."""
 

@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 from sqlalchemy import make_url
 
-from identity_adapters.postgres.repository import EVERYTHING, _lock_keys
+from identity_adapters.postgres.repository import EVERYTHING, _identifiers, _lock_keys
 from identity_core import ContactDetails, IdentifyContacts, RepositoryUnavailable, reconcile
 from identity_core.testing import violations
 from tests.integration.conftest import connect, eventually, repository_on
@@ -16,6 +16,10 @@ from tests.integration.conftest import connect, eventually, repository_on
 WAITING = (
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 )
+
+
+def _keys(batch):
+    return _lock_keys(_identifiers(batch))
 
 
 def identify(url, *keys, **options):
@@ -138,11 +142,11 @@ def test_very_many_details_and_few_do_not_pass_each_other(url, sql):
 
 
 def test_keys_of_locks_are_ascending_and_tell_emails_from_phone_numbers():
-    keys = _lock_keys([ContactDetails("1@1", "1"), ContactDetails("a@x", "1"), ContactDetails(None, "2")])
+    keys = _keys([ContactDetails("1@1", "1"), ContactDetails("a@x", "1"), ContactDetails(None, "2")])
     assert len(keys) == 4
     assert keys == sorted(keys)
     assert EVERYTHING not in keys
-    assert _lock_keys([ContactDetails("1@1")]) != _lock_keys([ContactDetails(None, "11")])
+    assert _keys([ContactDetails("1@1")]) != _keys([ContactDetails(None, "11")])
 
 
 def test_a_database_that_asks_for_stricter_transactions_gets_none(url, meanwhile, sql):
@@ -187,7 +191,7 @@ def test_connections_that_were_lost_while_idle_are_no_failure(url, sql):
 
 def test_a_deadlock_with_somebody_else_is_no_failure(url, sql):
     identify(url, ("a@x", "1"))
-    [key] = _lock_keys([ContactDetails("a@x")])
+    [key] = _keys([ContactDetails("a@x")])
     with connect(url) as other, ThreadPoolExecutor() as pool:
         other.execute("BEGIN")
         other.execute("SELECT * FROM contacts FOR UPDATE")

@@ -132,6 +132,7 @@ def import_command(
         _fail_without(error)
     columns = reading.Columns(email_column, phone_number_column, created_at_column)
     rejected = _Rejects(rejects, strict)
+    gc.set_threshold(200_000, 50, 50)  # it makes millions of small things, and no cycles of them
     try:
         with configured(failure=2) as (settings, url), ExitStack() as stack:
             stack.callback(rejected.close)
@@ -181,8 +182,6 @@ async def _import(
 ) -> ImportReport:
     migrate(url)
     progress = _Progress("Imported", total)
-    # It makes millions of small things, and no cycles of them.
-    gc.set_threshold(200_000, 50, 50)
     async with repository_on(settings, url) as repository:
         report = await import_contacts(
             Rehearsal(repository) if dry_run else repository,

@@ -20,6 +20,7 @@ _BLOCK = 50_000
 _REMEMBERED = 50_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_TIMES = pa.timestamp("us", "UTC")
 _NOW = 2**63 - 1
 """Stands for details without a time of their own, which come last."""
 
@@ -121,7 +122,7 @@ class Sorted:
             columns = {
                 "email": pa.array([one.email for one in block], pa.string()),
                 "phone_number": pa.array([one.phone_number for one in block], pa.string()),
-                "moment": pa.array([_number(one.seen_at) for one in block], pa.int64()),
+                "moment": pa.array([one.seen_at for one in block], _TIMES).cast(pa.int64()).fill_null(_NOW),
                 "position": pa.array(range(self.read, self.read + len(block)), pa.int64()),
             }
             self._database.from_arrow(pa.table(columns)).insert_into("given")
@@ -147,10 +148,6 @@ class Sorted:
     def close(self) -> None:
         self._database.close()
         self._folder.cleanup()
-
-
-def _number(seen_at: datetime | None) -> int:
-    return _NOW if seen_at is None else (seen_at - _EPOCH) // _MICROSECOND
 
 
 def _time(number: int) -> datetime | None:

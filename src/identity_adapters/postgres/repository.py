@@ -6,7 +6,7 @@ transaction keeps it thus:
 
 1. Advisory locks on its identifiers, in ascending order of their keys. The server's lock table
    is small: a transaction with very many identifiers takes one lock over everything instead,
-   which all others share.
+   which all others share. It is alone then, and needs no other lock.
 2. Row locks on the primaries of the identities touched, in ascending order of their ids.
 3. Only then the time and the snapshot, which therefore show all that was committed by whoever
    held these locks before. If an identity in it has a primary that is not locked, it changed
@@ -31,6 +31,7 @@ from random import uniform
 from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
 
 import psycopg
+from attrs import evolve
 from psycopg.pq import TransactionStatus
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -59,6 +60,9 @@ MAX_CONTACTS = 20_000
 
 LARGE = 1_000
 """From how many rows on others get their turn while they are looked at."""
+
+MANY = 500
+"""From how many new contacts on they are copied instead of inserted."""
 
 RETRY_FOR = 3.0
 """For how many seconds a fault that passes is retried."""
@@ -111,30 +115,37 @@ class PostgresContactRepository:
         return await _retried(attempt, self._answer_within, RETRY_FOR)
 
     async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Reconciliation:
-        keys = _lock_keys(batch)
+        identifiers = _identifiers(batch)
+        is_alone = len(identifiers) > MAX_IDENTIFIER_LOCKS
+        keys = "" if is_alone else json.dumps(_lock_keys(identifiers))
         details, most = _as_json(batch), _most(batch)
         others: set[int] = set()
         fresh_starts = 0
 
         async def attempt() -> Reconciliation | None:
-            nonlocal fresh_starts
+            nonlocal fresh_starts, is_alone
             async with self._connection() as connection, connection.transaction() as transaction:
-                if len(keys) > MAX_IDENTIFIER_LOCKS or fresh_starts > MAX_FRESH_STARTS:
+                if is_alone:
                     await _execute(connection, statements.LOCK_EVERYTHING, {"everything": EVERYTHING})
+                    [(now, ids)] = await _execute(connection, statements.SUPPLY, {"count": len(batch)})
+                    locked = []
                 else:
-                    locks = {"everything": EVERYTHING, "keys": json.dumps(keys)}
+                    locks = {"everything": EVERYTHING, "keys": keys}
                     await _execute(connection, statements.LOCK_IDENTIFIERS, locks)
-                [(locked, now, ids)] = await _execute(
-                    connection,
-                    statements.LOCK_PRIMARIES,
-                    {"details": details, "others": json.dumps([*others]), "count": len(batch)},
-                )
+                    [(locked, now, ids)] = await _execute(
+                        connection,
+                        statements.LOCK_PRIMARIES,
+                        {"details": details, "others": json.dumps([*others]), "count": len(batch)},
+                    )
                 snapshot = await _load(connection, details, most)
-                if not_locked := _primaries(snapshot) - set(locked):
+                if not is_alone and (not_locked := _primaries(snapshot) - set(locked)):
                     others.update(not_locked)
                     fresh_starts += 1
+                    is_alone = fresh_starts > MAX_FRESH_STARTS
                     raise psycopg.Rollback(transaction)
-                decided = await _in_turns(snapshot.size, decide, snapshot, now, iter(ids or ()))
+                decided = await _in_turns(
+                    max(snapshot.size, len(batch)), decide, snapshot, now, iter(ids or ())
+                )
                 await _write(connection, decided.changes, now)
                 return decided
             return None
@@ -209,14 +220,13 @@ def _primaries(snapshot: Snapshot) -> set[int]:
     return {contacts[0].id for contacts in snapshot.identities}
 
 
-def _lock_keys(batch: Iterable[ContactDetails]) -> list[int]:
-    """The keys of the locks on all identifiers, ascending: 64 bits, spread by a hash."""
-    identifiers = {
-        (kind, value)
-        for details in batch
-        for kind, value in ((b"email", details.email), (b"phone_number", details.phone_number))
-        if value is not None
-    }
+def _identifiers(batch: Iterable[ContactDetails]) -> set[tuple[bytes, str]]:
+    emails = {(b"email", details.email) for details in batch if details.email is not None}
+    return emails | {(b"phone_number", d.phone_number) for d in batch if d.phone_number is not None}
+
+
+def _lock_keys(identifiers: Iterable[tuple[bytes, str]]) -> list[int]:
+    """The keys of the locks on identifiers, ascending: 64 bits, spread by a hash."""
     return sorted(
         {
             int.from_bytes(hashlib.blake2b(value.encode(), digest_size=8, person=kind).digest(), signed=True)
@@ -266,6 +276,9 @@ def _snapshot(rows: Iterable[tuple[Any, ...]]) -> Snapshot:
 
 
 async def _write(connection: Connection, changes: Changes, now: datetime) -> None:
+    if len(changes.created) > MANY:
+        await _copy(connection, changes, now)
+        changes = evolve(changes, created=(), events=())
     if changes.created or changes.evidence or changes.events:
         new = {
             "created": [
@@ -304,6 +317,32 @@ async def _write(connection: Connection, changes: Changes, now: datetime) -> Non
         await _execute(connection, statements.UPDATE, _as_rows(now, changed))
 
 
+async def _copy(connection: Connection, changes: Changes, now: datetime) -> None:
+    """Write new contacts, and all events."""
+    written_at = _naive(now)
+    contacts = "".join(
+        f"{c.id}\t{_copied(c.email)}\t{_copied(c.phone_number)}\t{_copied(c.linked_id)}"
+        f"\t{_copied(c.link_precedence)}\t{_naive(c.created_at)}\t{written_at}\n"
+        for c in changes.created
+    )
+    events = "".join(
+        f"{_naive(e.happened_at)}\t{e.kind}\t{e.primary_id}\t{_copied(e.contact_id)}"
+        f"\t{_copied(e.evidence_id)}\t{{{','.join(map(str, e.absorbed_ids))}}}\n"
+        for e in changes.events
+    )
+    cursor = connection.cursor()
+    for statement, rows in ((statements.COPY_CONTACTS, contacts), (statements.COPY_EVENTS, events)):
+        async with cursor.copy(statement) as copy:
+            await copy.write(rows)
+
+
+def _copied(value: object) -> object:
+    """A value as the text format of COPY has it; what else would have to be escaped is refused before."""
+    if value is None:
+        return "\\N"
+    return value.replace("\\", "\\\\") if isinstance(value, str) else value
+
+
 def _as_rows(now: datetime, by_name: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     return {"now": now} | {name: json.dumps(rows) for name, rows in by_name.items()}
 
@@ -319,4 +358,4 @@ def _link(contact: Contact) -> dict[str, Any]:
 
 def _naive(moment: datetime) -> str:
     """As the columns of the table hold it: in UTC, without saying so."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+    return moment.astimezone(UTC).isoformat()[: -len("+00:00")]

@@ -16,21 +16,25 @@ PHONE_NUMBER = """translate(c.phone_number COLLATE "C", ' -./()[]', '')"""
 # Others may have stored a date that Python has none for, such as infinity.
 CREATED_AT = "least(greatest(c.created_at, '0001-01-01'), '9999-12-31 23:59:59.999999')"
 
-_GIVEN = "json_to_recordset(%(details)s) AS given (email text, phone_number text)"
+_GIVEN = """
+given AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(%(details)s) AS details (email text, phone_number text)
+)
+"""
 
 
-# The live contacts that have an email or a phone number of the :details; some come twice.
+# The live contacts that have an email or a phone number of those given; some come twice.
 # Indexes: idx_contacts_compared_email, idx_contacts_compared_phone_number.
 _TOUCHED = f"""
     SELECT found.id, found.linked_id
-    FROM (SELECT DISTINCT email FROM {_GIVEN}) AS given
+    FROM (SELECT DISTINCT email FROM given) AS given
     CROSS JOIN LATERAL (
         SELECT c.id, c.linked_id FROM contacts c
         WHERE {EMAIL} = given.email AND c.deleted_at IS NULL OFFSET 0
     ) AS found
     UNION ALL
     SELECT found.id, found.linked_id
-    FROM (SELECT DISTINCT phone_number FROM {_GIVEN}) AS given
+    FROM (SELECT DISTINCT phone_number FROM given) AS given
     CROSS JOIN LATERAL (
         SELECT c.id, c.linked_id FROM contacts c
         WHERE {PHONE_NUMBER} = given.phone_number AND c.deleted_at IS NULL OFFSET 0
@@ -46,7 +50,7 @@ _TOUCHED = f"""
 # At most so many rows as :most says come; NULL stands for all.
 # Indexes: as above, contacts_pkey, idx_contacts_linked_id, and the unique one of the evidence.
 LOAD = f"""
-WITH RECURSIVE hub (id) AS (
+WITH RECURSIVE {_GIVEN}, hub (id) AS (
     SELECT coalesce(linked_id, id) FROM ({_TOUCHED}) AS touched
     UNION
     SELECT near.id
@@ -68,7 +72,7 @@ FROM hub CROSS JOIN LATERAL (
 ) AS c
 UNION ALL
 SELECT NULL, found.email, found.phone_number, NULL, NULL, NULL, NULL
-FROM {_GIVEN} CROSS JOIN LATERAL (
+FROM given CROSS JOIN LATERAL (
     SELECT evidence.email, evidence.phone_number FROM contact_evidence evidence
     WHERE evidence.email = given.email AND evidence.phone_number = given.phone_number OFFSET 0
 ) AS found
@@ -85,18 +89,26 @@ SELECT pg_advisory_xact_lock(CAST(key AS bigint)) FROM json_array_elements_text(
 # Takes the one over :everything, which waits for all others and keeps them waiting.
 LOCK_EVERYTHING = "SELECT pg_advisory_xact_lock(%(everything)s)"
 
+_SUPPLY = """
+supply AS MATERIALIZED (
+    SELECT CAST(pg_get_serial_sequence('contacts', 'id') AS regclass) AS ids
+)
+"""
+_NOW_AND_IDS = """
+    clock_timestamp(),
+    (SELECT array_agg(nextval(supply.ids)) FROM supply, generate_series(1, %(count)s))
+"""
+
+# The time, and :count new ids.
+SUPPLY = f"WITH {_SUPPLY} SELECT {_NOW_AND_IDS}"
+
 # Locks the primaries of the identities that the :details touch, and those of :others, in the
 # order of their ids. Then, with all of them held: their ids, the time, and :count new ids.
 # The aggregate is evaluated, and with it the other columns, when the last lock is held.
 # Indexes: as in the first, and contacts_pkey.
 LOCK_PRIMARIES = f"""
-WITH supply AS MATERIALIZED (
-    SELECT CAST(pg_get_serial_sequence('contacts', 'id') AS regclass) AS ids
-)
-SELECT
-    coalesce(array_agg(locked.id), '{{}}'),
-    clock_timestamp(),
-    (SELECT array_agg(nextval(supply.ids)) FROM supply, generate_series(1, %(count)s))
+WITH {_GIVEN}, {_SUPPLY}
+SELECT coalesce(array_agg(locked.id), '{{}}'), {_NOW_AND_IDS}
 FROM (
     SELECT coalesce(touched.linked_id, touched.id) AS id
     FROM ({_TOUCHED}) AS touched
@@ -137,6 +149,14 @@ FROM ROWS FROM (
     )
 ) WITH ORDINALITY AS new
 ORDER BY new.ordinality
+"""
+
+# The same for very many rows, which come more quickly without JSON.
+COPY_CONTACTS = """
+COPY contacts (id, email, phone_number, linked_id, link_precedence, created_at, updated_at) FROM STDIN
+"""
+COPY_EVENTS = """
+COPY contact_events (happened_at, kind, primary_id, contact_id, evidence_id, absorbed_ids) FROM STDIN
 """
 
 # Changes what is on record. It joins, so its plan has to fit the size that the tables have by then.
