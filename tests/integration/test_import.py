@@ -3,11 +3,13 @@
 import asyncio
 import csv
 import gzip
+import io
 import json
 import os
 import random
 import signal
 import subprocess
+import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import chain, count
@@ -320,6 +322,7 @@ LONG = "x" * (MAX_FIELD + 1)
         ('{"phone": 1}\n{"email": true}\n', 2, "email", "must be text"),
         ('{"phone": 1}\n{"phone": -1}\n', 2, "phone_number", "must not be negative"),
         ('{"phone": 1}\n{"phone": 1.5}\n', 2, "phone_number", "must be text or a whole number"),
+        ('{"phone": 1}\n{"email": [{}]}\n', 2, "email", "must be text"),
         ('{"phone": 1}\n[1]\n', 2, "row", "is not a JSON object"),
         ('{"phone": 1}\n{"phone": \n', 2, "row", "is not a JSON object"),
         ('{"phone": 1}\n' + "[" * 10_000 + "\n", 2, "row", "is not a JSON object"),
@@ -343,6 +346,19 @@ def test_a_quote_that_is_never_closed_is_told_with_all_its_lines(imports, sql):
     summary, found = imports(f'{HEAD}good@x,1,\n"a@x,1,\nb@x,2,\nc@x,3,\n', expect=1)
     assert found == [(3, "row", "unexpected end of data, up to line 5")]
     assert summary["created"] == 1
+
+
+def test_values_are_copied_as_they_are(imports, sql):
+    odd = [r"back\slash@x", r"\N@x", r"\.@x", "{a,b}@x", "'q\"@x", "%(a)s@x", "\u2028ünï@x"]
+    emails = sorted([*odd, *(f"{number}@x" for number in range(1000))])
+    rows = [[email, ""] for email in emails]
+    text = io.StringIO()
+    csv.writer(text).writerows([["email", "phone"], *rows])
+    summary, found = imports(text.getvalue())
+    assert (summary["created"], found) == (len(emails), [])
+    assert sorted(email for (email,) in sql("SELECT email FROM contacts")) == emails
+    summary, _ = imports(text.getvalue())
+    assert summary["known"] == len(emails)
 
 
 def test_text_in_another_encoding(imports, sql):
@@ -466,6 +482,41 @@ def test_killed_and_run_again_it_comes_to_the_same(tmp_path, url, server, size):
             lambda query: undisturbed.execute(query).fetchall()
         )
     assert verify(url) == []
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_told_to_stop_it_says_so_and_leaves_nothing_on_disk(tmp_path, url, sql, by):
+    write(tmp_path / "orders.csv", made_orders(100_000))
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    process = subprocess.Popen(
+        [*COMMAND, "import", "orders.csv"],
+        cwd=tmp_path,
+        env=environment(DB_CONNECTION_STRING=plain(url), TMPDIR=disk),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    eventually(lambda: sql("SELECT count(*) > 0 FROM contacts") == [(True,)])
+    process.send_signal(by)
+    _, said = process.communicate(timeout=60)
+    assert "interrupted; what was imported stays" in said
+    assert "Traceback" not in said
+    assert process.returncode == 2
+    assert list(disk.iterdir()) == []
+
+
+def test_without_its_packages_it_says_what_to_install(tmp_path):
+    code = "import sys; sys.modules['duckdb'] = None; from identity_adapters.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "import", "a.csv"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "duckdb is not installed; it needs pip install 'identity-reconciliation[files]'" in done.stderr
 
 
 def test_beside_live_traffic_it_comes_to_the_components_of_all(tmp_path, url, size):

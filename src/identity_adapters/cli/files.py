@@ -4,6 +4,7 @@ import asyncio
 import csv
 import gc
 import json
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -92,7 +93,7 @@ class _Progress:
 @click.option("--phone-number", "phone_number_column", metavar="NAME", help="The column of phone numbers.")
 @click.option("--created-at", "created_at_column", metavar="NAME", help="The column of times.")
 @click.option("--encoding", default="utf-8", show_default=True, help="Of the text in CSV files.")
-@click.option("--delimiter", help="Of CSV.  [default: seen from the first line]")
+@click.option("--delimiter", help="Of CSV; \\t for a tab.  [default: seen from the first line]")
 @click.option("--no-sort", is_flag=True, help="Take the rows as they come instead of by their times.")
 @click.option("--strict", is_flag=True, help="Stop at the first row that is rejected.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and write nothing.")
@@ -130,6 +131,10 @@ def import_command(
         from identity_adapters.files import reading, sorting
     except ModuleNotFoundError as error:
         _fail_without(error)
+    # Ended by a signal it still takes away what it put on disk for sorting.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if delimiter == "\\t":
+        delimiter = "\t"
     columns = reading.Columns(email_column, phone_number_column, created_at_column)
     rejected = _Rejects(rejects, strict)
     gc.set_threshold(200_000, 50, 50)  # it makes millions of small things, and no cycles of them
@@ -160,6 +165,8 @@ def import_command(
             report = attrs.evolve(report, read=report.read + repeated, known=report.known + repeated)
     except (reading.FileUnusable, _Stopped) as error:
         fail(2, str(error))
+    except KeyboardInterrupt:
+        fail(2, "interrupted; what was imported stays, and running it again completes it")
     except LookupError:
         fail(2, f"there is no encoding {encoding}")
     except (OSError, sorting.SortingFailed) as error:

@@ -63,15 +63,15 @@ def checked(
     reject: Callable[[Rejected], None],
 ) -> Iterator[ContactDetails]:
     """The details of the rows of a file; what is none is rejected."""
-    remembered: dict[tuple[Any, Any], ContactDetails | InvalidDetails] = {}
+    remembered: dict[tuple[str, str], ContactDetails | InvalidDetails] = {}
     for row in rows:
         if isinstance(row, Rejected):
             reject(row)
             continue
         line, email, phone_number, created_at = row
-        key = email, phone_number
         # Who ordered once orders again, and soon.
-        found = remembered.get(key) if type(email) is type(phone_number) is str else None
+        is_text = isinstance(email, str) and isinstance(phone_number, str)
+        found = remembered.get((email, phone_number)) if is_text else None
         if found is None:
             try:
                 found = make_details(email, phone_number)
@@ -79,7 +79,8 @@ def checked(
                 found = error
             if len(remembered) == _REMEMBERED:
                 remembered.clear()
-            remembered[key] = found
+            if is_text:
+                remembered[email, phone_number] = found
         if isinstance(found, InvalidDetails):
             reject(Rejected(file, line, found.field, found.reason))
             continue
