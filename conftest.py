@@ -1,14 +1,18 @@
 """Has the examples in docstrings and in the documentation run as tests."""
 
+import os
+import re
 import subprocess
+import sys
 from doctest import ELLIPSIS
+from pathlib import Path
 
 import pytest
 from sybil import Sybil
 from sybil.document import PythonDocStringDocument
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 from sybil.parsers.rest import DocTestParser
-from tests.integration.processes import service
+from tests.integration.processes import environment, service
 
 
 def pytest_addoption(parser):
@@ -26,11 +30,22 @@ def documented_service(tmp_path_factory):
 def run_console(example):
     """Run each command of a block, and compare what it prints with what follows it."""
     running = example.namespace["documented_service"]
-    for block in example.parsed.strip().split("$ ")[1:]:
-        command, _, expected = block.partition("\n")
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    folder = running.log.parent
+    for block in re.split(r"^\$ ", example.parsed, flags=re.MULTILINE)[1:]:
+        command, *lines = block.splitlines()
+        while lines and lines[0].startswith("> "):
+            command += "\n" + lines.pop(0).removeprefix("> ")
         command = command.replace("localhost:8000", f"127.0.0.1:{running.port}")
-        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
-        assert done.stdout.strip() == expected.strip(), command
+        done = subprocess.run(
+            ["bash", "-c", command],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=folder,
+            env=environment(PATH=programs, IDENTITY_DATA_DIR=folder / "data"),
+        )
+        assert done.stdout.strip() == "\n".join(lines).strip(), command + done.stderr
 
 
 docstrings = Sybil(

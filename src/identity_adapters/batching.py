@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeAlias, TypeVar, cast
 
-from identity_core import ContactDetails, IdentifyContacts, Identity, RepositoryBusy, RepositoryUnavailable
+from identity_core import ContactDetails, Identified, IdentifyContacts, RepositoryBusy, RepositoryUnavailable
 
 TURNS = 20
 """How many turns of the event loop a further batch lets pass."""
@@ -136,8 +136,8 @@ class IdentifyInBatches:
         self._known = Batches(identify.known, max_size=max_batch, max_at_once=2, max_waiting=max_waiting)
         self._decide = Batches(identify.decide, max_size=max_batch, max_at_once=4, max_waiting=max_waiting)
 
-    async def __call__(self, details: ContactDetails) -> Identity:
-        """The identity of one customer, after the details were linked to it.
+    async def __call__(self, details: ContactDetails) -> Identified:
+        """The identity of one customer, after the details were linked to it, and what became of them.
 
         Raises:
             RepositoryUnavailable: ask again later; it is safe to.

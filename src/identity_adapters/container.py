@@ -80,15 +80,17 @@ class Container(containers.DeclarativeContainer):
     repository = providers.Singleton(
         PostgresContactRepository, engine, answer_within=settings.provided.answer_timeout
     )
+    service = providers.Singleton(IdentifyContacts, repository)
     identify = providers.Singleton(
         IdentifyInBatches,
-        providers.Singleton(IdentifyContacts, repository),
+        service,
         max_batch=settings.provided.max_batch,
         max_waiting=settings.provided.max_waiting,
     )
     app = providers.Singleton(
         create_app,
         identify=identify.provider,
+        service=service.provider,
         check=repository.provided.check.provider,
         make_details=providers.Callable(details_maker, settings.provided.default_region),
         lifespan=providers.List(providers.Callable(_lifespan, __self__)),

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from itertools import chain, count
 
@@ -14,6 +14,8 @@ from identity_core import (
     Decide,
     Event,
     Evidence,
+    Happening,
+    InvalidPlace,
     Reconciliation,
     Snapshot,
 )
@@ -34,6 +36,7 @@ class InMemoryContactRepository:
         self._clock = clock
         self._ids = count(1)
         self._contacts: dict[int, Contact] = {}
+        self._deleted: dict[int, int] = {}
         self._evidence: dict[tuple[str, str], Evidence] = {}
         self._events: list[Event] = []
         self._by_email: defaultdict[str | None, set[int]] = defaultdict(set)
@@ -52,6 +55,45 @@ class InMemoryContactRepository:
         with self._exclusive:
             return self._snapshot(batch)
 
+    async def find(self, contact_id: int) -> tuple[Contact, ...] | None:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            while contact_id in self._deleted:
+                contact_id = self._deleted[contact_id]
+            if contact_id not in self._contacts:
+                return None
+            return Snapshot.of(self._connected({contact_id})).identities[0]
+
+    async def evidence(self, contacts: Sequence[Contact]) -> list[Evidence]:
+        await asyncio.sleep(0)
+        emails = {contact.email for contact in contacts}
+        with self._exclusive:
+            found = [evidence for evidence in self._evidence.values() if evidence.email in emails]
+        return sorted(found, key=lambda evidence: evidence.id)
+
+    async def happenings(
+        self, contacts: Sequence[Contact], after: int = 0, limit: int | None = None
+    ) -> list[Happening]:
+        await asyncio.sleep(0)
+        ids = {contact.id for contact in contacts}
+        with self._exclusive:
+            found = [
+                Happening(number, event)
+                for number, event in enumerate(self._events, start=1)
+                if number > after and event.primary_id in ids
+            ]
+        return found[:limit]
+
+    async def changes(self, after: str | None = None, limit: int = 1000) -> tuple[list[Happening], str]:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            try:
+                start = 0 if after is None else int(after)
+                found = [Happening(n, self._events[n - 1]) for n in range(start + 1, len(self._events) + 1)]
+            except (ValueError, IndexError):
+                raise InvalidPlace("this place was never given") from None
+        return found[:limit], str(start + len(found[:limit]))
+
     async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Reconciliation:
         await asyncio.sleep(0)
         with self._exclusive:
@@ -59,8 +101,8 @@ class InMemoryContactRepository:
             changes = decided.changes
             for contact in (*changes.created, *changes.altered):
                 self._store(contact)
-            for contact_id in changes.deleted:
-                self._delete(self._contacts[contact_id])
+            for contact in changes.deleted:
+                self._delete(contact)
             for pair in changes.superseded:
                 self._evidence.pop(pair, None)
             for evidence in changes.evidence:
@@ -69,10 +111,12 @@ class InMemoryContactRepository:
             return decided
 
     def _delete(self, contact: Contact) -> None:
-        del self._contacts[contact.id]
-        self._by_email[contact.email].discard(contact.id)
-        self._by_phone_number[contact.phone_number].discard(contact.id)
-        self._by_linked_id[contact.linked_id].discard(contact.id)
+        before = self._contacts.pop(contact.id)
+        self._by_email[before.email].discard(contact.id)
+        self._by_phone_number[before.phone_number].discard(contact.id)
+        self._by_linked_id[before.linked_id].discard(contact.id)
+        if contact.linked_id is not None:
+            self._deleted[contact.id] = contact.linked_id
 
     def _store(self, contact: Contact) -> None:
         before = self._contacts.get(contact.id)
@@ -90,6 +134,11 @@ class InMemoryContactRepository:
         for details in batch:
             to_visit |= self._by_email.get(details.email, set())
             to_visit |= self._by_phone_number.get(details.phone_number, set())
+        pairs = {details.pair for details in batch if details.pair is not None}
+        return Snapshot.of(self._connected(to_visit), pairs & self._evidence.keys())
+
+    def _connected(self, to_visit: set[int]) -> Collection[Contact]:
+        """The contacts that links join to some."""
         found: dict[int, Contact] = {}
         while to_visit:
             contact = self._contacts[to_visit.pop()]
@@ -97,8 +146,7 @@ class InMemoryContactRepository:
             to_visit |= self._by_linked_id.get(contact.id, set()) - found.keys()
             if contact.linked_id in self._contacts and contact.linked_id not in found:
                 to_visit.add(contact.linked_id)
-        pairs = {details.pair for details in batch if details.pair is not None}
-        return Snapshot.of(found.values(), pairs & self._evidence.keys())
+        return found.values()
 
 
 class Rehearsal(InMemoryContactRepository):

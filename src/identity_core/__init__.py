@@ -5,14 +5,32 @@ port that it needs an adapter for.
 """
 
 from identity_core.bulk import ImportReport, import_contacts
-from identity_core.changes import Changes, Event, EventKind, Evidence, Reconciliation
+from identity_core.changes import (
+    Changes,
+    Event,
+    EventKind,
+    Evidence,
+    Foresight,
+    Identified,
+    Outcome,
+    Reconciliation,
+)
 from identity_core.contact import Contact, LinkPrecedence
 from identity_core.details import ContactDetails
-from identity_core.errors import IdentityError, InvalidDetails, RepositoryBusy, RepositoryUnavailable
+from identity_core.errors import (
+    IdentityError,
+    InvalidDetails,
+    InvalidPlace,
+    RepositoryBusy,
+    RepositoryUnavailable,
+)
+from identity_core.explain import Explanation, Identifier, Kind, Link, Reason, WeakestLink, explain
+from identity_core.history import Happening, as_of
 from identity_core.identify import IdentifyContacts
 from identity_core.identity import Identity
 from identity_core.mend import mend
-from identity_core.reconcile import reconcile, settled
+from identity_core.page import Page, page
+from identity_core.reconcile import foresee, reconcile, settled
 from identity_core.repository import ContactRepository, Decide
 from identity_core.snapshot import Snapshot
 
@@ -25,18 +43,34 @@ __all__ = [
     "Event",
     "EventKind",
     "Evidence",
+    "Explanation",
+    "Foresight",
+    "Happening",
+    "Identified",
+    "Identifier",
     "IdentifyContacts",
     "Identity",
     "IdentityError",
     "ImportReport",
     "InvalidDetails",
+    "InvalidPlace",
+    "Kind",
+    "Link",
     "LinkPrecedence",
+    "Outcome",
+    "Page",
+    "Reason",
     "Reconciliation",
     "RepositoryBusy",
     "RepositoryUnavailable",
     "Snapshot",
+    "WeakestLink",
+    "as_of",
+    "explain",
+    "foresee",
     "import_contacts",
     "mend",
+    "page",
     "reconcile",
     "settled",
 ]

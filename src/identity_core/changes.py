@@ -41,6 +41,32 @@ class EventKind(StrEnum):
     """An identity that others had written was brought to the invariants."""
 
 
+class Outcome(StrEnum):
+    """What became of details, for whoever sent them."""
+
+    KNOWN = "known"
+    """They were known, or confirmed what was."""
+    CREATED = "created"
+    LINKED = "linked"
+    MERGED = "merged"
+
+    @classmethod
+    def of(cls, kind: EventKind) -> "Outcome":
+        """The outcome of details that came to an event.
+
+        >>> Outcome.of(EventKind.CORROBORATED)
+        <Outcome.KNOWN: 'known'>
+        """
+        return _OUTCOMES.get(kind, cls.KNOWN)
+
+
+_OUTCOMES = {
+    EventKind.CREATED: Outcome.CREATED,
+    EventKind.LINKED: Outcome.LINKED,
+    EventKind.MERGED: Outcome.MERGED,
+}
+
+
 @frozen
 class Event:
     """One decision that changed something, in ids only: no personal value is in it.
@@ -68,7 +94,8 @@ class Changes:
 
     Attributes:
         created: new contacts.
-        deleted: the ids of contacts that another holds the details of.
+        deleted: contacts that another holds the details of; linked to the primary, so that whoever
+            knows them by their ids finds it.
         altered: contacts on record whose link, link precedence or date is now this one.
         evidence: new evidence.
         superseded: pairs whose evidence goes, since a contact holds them.
@@ -77,7 +104,7 @@ class Changes:
 
     created: tuple[Contact, ...] = ()
     altered: tuple[Contact, ...] = ()
-    deleted: tuple[int, ...] = ()
+    deleted: tuple[Contact, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     superseded: tuple[tuple[str, str], ...] = ()
     events: tuple[Event, ...] = ()
@@ -90,7 +117,39 @@ class Reconciliation:
     Attributes:
         changes: what is to be written for it to hold.
         identities: for each of the details the identity it ended in.
+        outcomes: for each of the details what became of it.
     """
 
     changes: Changes
     identities: tuple[Identity, ...]
+    outcomes: tuple[Outcome, ...] = ()
+
+
+@frozen
+class Identified:
+    """What the use case answers of some details.
+
+    Attributes:
+        identity: whose they are.
+        outcome: what became of them.
+    """
+
+    identity: Identity
+    outcome: Outcome
+
+
+@frozen
+class Foresight:
+    """What would become of some details; nothing of it was written.
+
+    Attributes:
+        outcome: what would become of them.
+        identity: the identity that they would be of; 0 stands for the contact that would be written.
+        absorbed_ids: the primaries that would no longer be one.
+        moved: how many contacts on record would be linked or dated anew.
+    """
+
+    outcome: Outcome
+    identity: Identity
+    absorbed_ids: tuple[int, ...]
+    moved: int

@@ -23,6 +23,10 @@ class InvalidDetails(IdentityError):
         self.reason = reason
 
 
+class InvalidPlace(IdentityError):
+    """A place in the feed of changes that was never given."""
+
+
 class RepositoryUnavailable(IdentityError):
     """The repository could not answer for now; nothing half-done is left behind.
 

@@ -1,13 +1,23 @@
 """The use case: identify customers by the details they gave."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
+from typing import ParamSpec, TypeVar
 
+from identity_core.changes import Foresight, Identified, Outcome
+from identity_core.contact import Contact
 from identity_core.details import ContactDetails
+from identity_core.explain import Explanation, Identifier, Kind, explain, identifiers_of
+from identity_core.history import Happening, as_of
 from identity_core.identity import Identity
-from identity_core.reconcile import reconcile, settled
+from identity_core.reconcile import foresee, reconcile, settled
 from identity_core.repository import ContactRepository
+from identity_core.snapshot import Snapshot
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 LARGE = 1_000
 """From how many contacts on others get their turn while a snapshot is looked at."""
@@ -49,27 +59,139 @@ class IdentifyContacts:
         Raises:
             RepositoryUnavailable: ask again later; it is safe to.
         """
-        known = await self.known(batch)
-        unsettled = [details for details, identity in zip(batch, known, strict=True) if identity is None]
-        decided = iter(await self.decide(unsettled) if unsettled else ())
-        return [identity if identity is not None else next(decided) for identity in known]
+        return [identified.identity for identified in await self.with_outcomes(batch)]
 
-    async def known(self, batch: Sequence[ContactDetails]) -> list[Identity | None]:
-        """The first half of `many`: identities of details that teach nothing new, None for the others.
+    async def with_outcomes(self, batch: Sequence[ContactDetails]) -> list[Identified]:
+        """As `many`, and what became of each of the details.
+
+        Raises:
+            RepositoryUnavailable: ask again later; it is safe to.
+        """
+        known = await self.known(batch)
+        unsettled = [details for details, identified in zip(batch, known, strict=True) if identified is None]
+        decided = iter(await self.decide(unsettled) if unsettled else ())
+        return [identified if identified is not None else next(decided) for identified in known]
+
+    async def foresee(self, details: ContactDetails) -> Foresight:
+        """What would become of details; nothing is written, and nobody is kept waiting.
+
+        Raises:
+            RepositoryUnavailable: ask again later.
+        """
+        snapshot = await self._repository.load([details])
+        return await _in_turns(snapshot, foresee, details, snapshot)
+
+    async def look_up(self, details: ContactDetails) -> Sequence[Sequence[Contact]]:
+        """The contacts, oldest first, of each identity that details touch; none where they are not known.
+
+        Raises:
+            RepositoryUnavailable: ask again later.
+        """
+        return (await self._repository.load([details])).identities
+
+    async def find(self, contact_id: int) -> tuple[Contact, ...] | None:
+        """The contacts of the identity that a contact belongs to; see `ContactRepository.find`."""
+        return await self._repository.find(contact_id)
+
+    async def history(
+        self, contact_id: int, after: int = 0, limit: int | None = None
+    ) -> list[tuple[Happening, ContactDetails | None]] | None:
+        """What happened to the identity of a contact, in order; None if there never was the contact.
+
+        Each event comes with the details that it was about; None where they are not on record any more.
+
+        Args:
+            contact_id: any that ever existed.
+            after: only events with larger ids.
+            limit: how many at most.
+
+        Raises:
+            RepositoryUnavailable: ask again later.
+        """
+        contacts = await self._repository.find(contact_id)
+        if contacts is None:
+            return None
+        happenings = await self._repository.happenings(contacts, after, limit)
+        details = {contact.id: ContactDetails.on_record(*contact.key) for contact in contacts}
+        if any(happening.event.evidence_id is not None for happening in happenings):
+            for piece in await self._repository.evidence(contacts):
+                details[piece.id] = ContactDetails.on_record(piece.email, piece.phone_number)
+        return [
+            (happening, details.get(happening.event.contact_id or happening.event.evidence_id or 0))
+            for happening in happenings
+        ]
+
+    async def changes(self, after: str | None = None, limit: int = 1000) -> tuple[list[Happening], str]:
+        """All that happened after some place, and the place after it; see `ContactRepository.changes`."""
+        return await self._repository.changes(after, limit)
+
+    async def as_of(self, contact_id: int, moment: datetime) -> tuple[Contact, ...] | None:
+        """The contacts that the identity of a contact had at some time; None if there never was the contact.
+
+        Raises:
+            RepositoryUnavailable: ask again later.
+        """
+        contacts = await self._repository.find(contact_id)
+        if contacts is None:
+            return None
+        happenings = await self._repository.happenings(contacts)
+        return as_of(contacts, happenings, contact_id, moment)
+
+    async def explain(self, one: Identifier | int, other: Identifier | int) -> Explanation | None:
+        """Why two identifiers, or contacts by their ids, are one customer; None if they are not.
+
+        Raises:
+            RepositoryUnavailable: ask again later.
+        """
+        contacts = await self._contacts_with(one)
+        start, end = _identifier(one, contacts), _identifier(other, contacts)
+        if start is None or end is None:
+            return None
+        evidence = await self._repository.evidence(contacts)
+        if len(contacts) < LARGE:
+            return explain(contacts, evidence, start, end)
+        return await asyncio.to_thread(explain, contacts, evidence, start, end)
+
+    async def _contacts_with(self, one: Identifier | int) -> Sequence[Contact]:
+        if isinstance(one, int):
+            return await self._repository.find(one) or ()
+        details = ContactDetails.on_record(
+            one.value if one.kind is Kind.EMAIL else None,
+            one.value if one.kind is Kind.PHONE_NUMBER else None,
+        )
+        snapshot = await self._repository.load([details])
+        return next(iter(snapshot.identities), ())
+
+    async def known(self, batch: Sequence[ContactDetails]) -> list[Identified | None]:
+        """The first half of `with_outcomes`: what teaches nothing new, and None for all else.
 
         Raises:
             RepositoryUnavailable: ask again later; it is safe to.
         """
         snapshot = await self._repository.load(batch)
-        if snapshot.size < LARGE:
-            return settled(batch, snapshot)
-        return await asyncio.to_thread(settled, batch, snapshot)
+        identities = await _in_turns(snapshot, settled, batch, snapshot)
+        return [None if one is None else Identified(one, Outcome.KNOWN) for one in identities]
 
-    async def decide(self, batch: Sequence[ContactDetails]) -> Sequence[Identity]:
-        """The second half of `many`: decides on details and has the outcome persisted.
+    async def decide(self, batch: Sequence[ContactDetails]) -> list[Identified]:
+        """The second half of `with_outcomes`: decides on details and has what is decided persisted.
 
         Raises:
             RepositoryUnavailable: ask again later; it is safe to.
         """
         decided = await self._repository.transact(batch, partial(reconcile, batch))
-        return decided.identities
+        return list(map(Identified, decided.identities, decided.outcomes))
+
+
+def _identifier(one: Identifier | int, contacts: Sequence[Contact]) -> Identifier | None:
+    """Itself, or what the contact with this id holds."""
+    if not isinstance(one, int):
+        return one
+    held = [identifier for contact in contacts if contact.id == one for identifier in identifiers_of(contact)]
+    return held[0] if held else None
+
+
+async def _in_turns(snapshot: Snapshot, function: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
+    """What a function of a snapshot returns; if it is large, others get their turn meanwhile."""
+    if snapshot.size < LARGE:
+        return function(*values, **named)
+    return await asyncio.to_thread(function, *values, **named)

@@ -39,7 +39,7 @@ def mend(
             groups[merge(touched)] = None
 
     altered: list[Contact] = []
-    deleted: list[int] = []
+    deleted: list[Contact] = []
     superseded: list[tuple[str, str]] = []
     events: list[Event] = []
     for group in groups:
@@ -49,7 +49,7 @@ def mend(
         linked = [contact.linked_to(group.primary) for contact in kept]
         relinked = [after for before, after in zip(kept, linked, strict=True) if after is not before]
         kept_ids = {contact.id for contact in kept}
-        extra = [contact.id for contact in group.contacts if contact.id not in kept_ids]
+        extra = [c.linked_to(group.primary) for c in group.contacts if c.id not in kept_ids]
         twice = draft.evidence & {contact.key for contact in kept}
         if relinked or extra or twice:
             altered += relinked

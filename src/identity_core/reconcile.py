@@ -54,16 +54,20 @@ of evidence hold them may differ.
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from attrs import evolve
 
-from identity_core.changes import Changes, Event, EventKind, Evidence, Reconciliation
+from identity_core.changes import Changes, Event, EventKind, Evidence, Foresight, Outcome, Reconciliation
 from identity_core.contact import Contact
 from identity_core.details import ContactDetails
 from identity_core.draft import Draft, Group, merge
 from identity_core.identity import Identity
 from identity_core.snapshot import Snapshot
+
+_LATER = datetime.max.replace(tzinfo=UTC)
+_NOT_YET = 2**63 - 1
+"""Stand for a time and an id that are later than all there are."""
 
 
 def reconcile(
@@ -82,8 +86,32 @@ def reconcile(
     """
     draft = Draft(batch, snapshot)
     decision = _Decision(draft, now, ids)
-    ended_in = [decision.decide(details) for details in batch]
-    return Reconciliation(decision.changes(), tuple(draft.identity(group) for group in ended_in))
+    decided = [decision.decide(details) for details in batch]
+    return Reconciliation(
+        decision.changes(),
+        tuple(draft.identity(group) for group, _ in decided),
+        tuple(outcome for _, outcome in decided),
+    )
+
+
+def foresee(details: ContactDetails, snapshot: Snapshot) -> Foresight:
+    """What `reconcile` would decide on details, if nothing came between."""
+    decided = reconcile([details], snapshot, _LATER, iter([_NOT_YET]))
+    [identity], [outcome] = decided.identities, decided.outcomes
+    return Foresight(
+        outcome,
+        evolve(
+            identity,
+            primary_contact_id=_foreseen(identity.primary_contact_id),
+            secondary_contact_ids=tuple(map(_foreseen, identity.secondary_contact_ids)),
+        ),
+        tuple(id for event in decided.changes.events for id in event.absorbed_ids),
+        len(decided.changes.altered),
+    )
+
+
+def _foreseen(contact_id: int) -> int:
+    return 0 if contact_id == _NOT_YET else contact_id
 
 
 def settled(batch: Sequence[ContactDetails], snapshot: Snapshot) -> list[Identity | None]:
@@ -116,12 +144,12 @@ class _Decision:
         self._superseded: list[tuple[str, str]] = []
         self._events: list[Event] = []
 
-    def decide(self, details: ContactDetails) -> Group:
-        """Apply the rules to the next details; the group they end in."""
+    def decide(self, details: ContactDetails) -> tuple[Group, Outcome]:
+        """Apply the rules to the next details; the group they end in, and what became of them."""
         draft = self._draft
         touched = draft.touched(details)
         if draft.is_settled(details, touched):
-            return touched[0]
+            return touched[0], Outcome.KNOWN
 
         primaries = [group.primary.id for group in touched]
         contact: Contact | None = None
@@ -153,7 +181,7 @@ class _Decision:
                 absorbed_ids=tuple(id for id in primaries if id != group.primary.id),
             )
         )
-        return group
+        return group, Outcome.of(kind)
 
     def _create(self, details: ContactDetails) -> tuple[Contact, Group]:
         contact = self._new_contact(details, details.seen_at or self._now)

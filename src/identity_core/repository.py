@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from identity_core.changes import Reconciliation
+from identity_core.changes import Evidence, Reconciliation
+from identity_core.contact import Contact
 from identity_core.details import ContactDetails
+from identity_core.history import Happening
 from identity_core.snapshot import Snapshot
 
 Decide = Callable[[Snapshot, datetime, Iterator[int]], Reconciliation]
@@ -29,6 +31,56 @@ class ContactRepository(Protocol):
         Raises:
             RepositoryUnavailable: it cannot be read for now.
             RepositoryBusy: these details cannot; fewer of them may.
+        """
+        ...
+
+    async def find(self, contact_id: int) -> tuple[Contact, ...] | None:
+        """The live contacts of the identity that a contact belongs to, oldest first.
+
+        The contact may be any that ever existed, a deleted one included. None if there never
+        was one with this id.
+
+        Raises:
+            RepositoryUnavailable: it cannot be read for now.
+        """
+        ...
+
+    async def evidence(self, contacts: Sequence[Contact]) -> list[Evidence]:
+        """The evidence whose email one of some contacts holds, in the order of ids.
+
+        Raises:
+            RepositoryUnavailable: it cannot be read for now.
+        """
+        ...
+
+    async def happenings(
+        self, contacts: Sequence[Contact], after: int = 0, limit: int | None = None
+    ) -> list[Happening]:
+        """The events of the identity that some contacts are, in the order of ids.
+
+        Args:
+            contacts: all of the identity.
+            after: only those with larger ids.
+            limit: how many at most.
+
+        Raises:
+            RepositoryUnavailable: they cannot be read for now.
+        """
+        ...
+
+    async def changes(self, after: str | None = None, limit: int = 1000) -> tuple[list[Happening], str]:
+        """Events of all identities after some place, and the place after them.
+
+        Who asks again and again, each time after the place before, is told of every event
+        exactly once, and of none before those that it builds upon.
+
+        Args:
+            after: the place, as it was given; None for the beginning.
+            limit: how many at most.
+
+        Raises:
+            InvalidPlace: no such place was ever given.
+            RepositoryUnavailable: they cannot be read for now.
         """
         ...
 

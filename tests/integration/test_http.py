@@ -220,6 +220,171 @@ def test_the_openapi_document_describes_request_answer_and_errors(running):
     }
 
 
+def outcome_of(running, body, query=""):
+    """Outcome and body of an answer to ``POST /identify``."""
+    status, headers, answer = running.request("POST", f"/identify{query}", json.dumps(body))
+    assert status == 200, answer
+    return headers["identity-outcome"], json.loads(answer)
+
+
+def test_an_answer_says_what_became_of_the_details(running):
+    assert outcome_of(running, {"email": "outcome@x", "phoneNumber": "7001"})[0] == "created"
+    assert outcome_of(running, {"email": "outcome@x"})[0] == "known"
+    assert outcome_of(running, {"email": "outcome@x", "phoneNumber": "7002"})[0] == "linked"
+    assert outcome_of(running, {"email": "other-outcome@x"})[0] == "created"
+    assert outcome_of(running, {"email": "other-outcome@x", "phoneNumber": "7002"})[0] == "merged"
+
+
+def test_a_dry_run_says_what_would_happen_and_nothing_does(running):
+    first = running.identify("dry@x", "7101")["primaryContactId"]
+    second = running.identify("other-dry@x", "7102")["primaryContactId"]
+    third = running.identify("third-dry@x", "7102")["secondaryContactIds"][0]
+    for _ in range(2):
+        outcome, answer = outcome_of(running, {"email": "dry@x", "phoneNumber": "7102"}, "?dryRun=true")
+        assert outcome == answer["outcome"] == "merged"
+        assert answer == {
+            "outcome": "merged",
+            "contact": {
+                "primaryContactId": first,
+                "emails": ["dry@x", "other-dry@x", "third-dry@x"],
+                "phoneNumbers": ["7101", "7102"],
+                "secondaryContactIds": [second, third],
+            },
+            "absorbedPrimaryContactIds": [second],
+            "movedContacts": 2,
+        }
+    _, answer = outcome_of(running, {"email": "dry@x", "phoneNumber": "7103"}, "?dryRun=true")
+    assert answer["contact"]["secondaryContactIds"] == [None]
+    _, answer = outcome_of(running, {"email": "new-dry@x"}, "?dryRun=true")
+    assert (answer["outcome"], answer["contact"]["primaryContactId"]) == ("created", None)
+    assert outcome_of(running, {"email": "new-dry@x"}, "?dryRun=false")[0] == "created"
+
+
+@pytest.mark.parametrize("query", ["?dryRun=yes", "?dryRun=", "?dryRun=1"])
+def test_a_dry_run_is_asked_for_clearly(running, query):
+    status, _, answer = running.request("POST", f"/identify{query}", json.dumps({"email": "unclear@x"}))
+    assert (status, json.loads(answer)["errors"]) == (
+        400,
+        [{"field": "dryRun", "reason": "must be true or false"}],
+    )
+    assert lookup(running, {"email": "unclear@x"}) == []
+
+
+def lookup(running, body):
+    status, _, answer = running.request("POST", "/lookup", json.dumps(body))
+    assert status == 200, answer
+    return json.loads(answer)["identities"]
+
+
+def test_looking_up_answers_the_identities_touched(running):
+    assert lookup(running, {"email": "sought@x"}) == []
+    first = running.identify("sought@x", "7201")["primaryContactId"]
+    second = running.identify("also-sought@x", "7202")["primaryContactId"]
+    one, other = lookup(running, {"email": "Sought@x", "phoneNumber": "720-2"})
+    assert (one["primaryContactId"], other["primaryContactId"]) == (first, second)
+    [contact] = one["contacts"]
+    assert contact.pop("createdAt").endswith("Z")
+    assert contact == {
+        "id": first, "email": "sought@x", "phoneNumber": "7201", "linkPrecedence": "primary"
+    }  # fmt: skip
+    assert (one["totalContacts"], one["totalEmails"], one["totalPhoneNumbers"], one["next"]) == (
+        1,
+        1,
+        1,
+        None,
+    )
+    assert lookup(running, {"phoneNumber": "7201"}) == [lookup(running, {"email": "sought@x"})[0]]
+    status, _, answer = running.request("POST", "/lookup", json.dumps({"email": "no email"}))
+    assert (status, json.loads(answer)["errors"][0]["field"]) == (400, "email")
+
+
+def test_every_id_leads_to_its_identity_a_page_at_a_time(running):
+    first = running.identify("paged@x", "7300")["primaryContactId"]
+    for number in range(7301, 7325):
+        running.identify("paged@x", str(number))
+    last = running.identify("paged@x")["secondaryContactIds"][-1]
+    shown, path = [], f"/identities/{last}?limit=10"
+    while path:
+        status, _, answer = running.request("GET", path)
+        assert status == 200, answer
+        page = json.loads(answer)
+        assert (page["primaryContactId"], page["totalContacts"], page["totalPhoneNumbers"]) == (first, 25, 25)
+        shown += page["contacts"]
+        path = page["next"] and f"/identities/{last}?limit=10&after={page['next']}"
+    assert [contact["phoneNumber"] for contact in shown] == [str(number) for number in range(7300, 7325)]
+    assert [contact["linkPrecedence"] for contact in shown] == ["primary", *["secondary"] * 24]
+
+
+def explained(running, one, other, expect=200):
+    status, _, answer = running.request("POST", "/explain", json.dumps({"one": one, "other": other}))
+    assert status == expect, answer
+    return json.loads(answer)
+
+
+def test_it_explains_why_two_are_one_customer(running):
+    first = running.identify("why@x", "7401")["primaryContactId"]
+    second = running.identify("also-why@x", "7402")["primaryContactId"]
+    assert explained(running, {"email": "why@x"}, {"contactId": second}) == {
+        "isConnected": False, "chain": [], "weakestLink": None
+    }  # fmt: skip
+    running.identify("also-why@x", "7401")
+    answer = explained(running, {"email": "Why@x"}, {"phoneNumber": "740-2"})
+    assert answer["isConnected"] is True
+    assert [(link["other"], link["reason"]) for link in answer["chain"]] == [
+        ({"phoneNumber": "7401"}, "contact"),
+        ({"email": "also-why@x"}, "evidence"),
+        ({"phoneNumber": "7402"}, "contact"),
+    ]
+    assert answer["chain"][0]["id"] == first
+    weakest = answer["weakestLink"]
+    assert weakest["identifier"] == {"phoneNumber": "7401"}
+    assert (weakest["pairs"], weakest["contactsBefore"], weakest["contactsAfter"]) == (2, 1, 1)
+    assert explained(running, {"contactId": first}, {"contactId": second})["isConnected"] is True
+
+
+@pytest.mark.parametrize(
+    ("one", "field"),
+    [
+        (None, "one"),
+        ([], "one"),
+        ({}, "one"),
+        ({"email": "a@x", "phoneNumber": "1"}, "one"),
+        ({"name": "x"}, "one"),
+        ({"contactId": "1"}, "one.contactId"),
+        ({"contactId": True}, "one.contactId"),
+        ({"contactId": -1}, "one.contactId"),
+        ({"contactId": 2**63}, "one.contactId"),
+        ({"email": "x"}, "email"),
+    ],
+)
+def test_what_is_to_be_explained_is_named_clearly(running, one, field):
+    problem = explained(running, one, {"email": "a@x"}, expect=400)
+    assert field in problem["errors"][0]["field"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "field"),
+    [
+        ("/identities/999999999", 404, None),
+        ("/identities/99999999999999999999999999", 404, None),
+        ("/identities/me@x", 404, None),
+        ("/identities/1?after=nonsense", 400, "after"),
+        ("/identities/1?after=99999999999999999999999.1", 400, "after"),
+        ("/identities/1?limit=0", 400, None),
+        ("/identities/1?limit=1001", 400, None),
+        ("/identities/1?limit=x", 400, None),
+    ],
+)
+def test_what_is_asked_for_wrongly_is_told_of(running, path, status, field):
+    running.identify("one@x")
+    answered, headers, answer = running.request("GET", path)
+    problem = json.loads(answer)
+    assert (answered, headers["content-type"]) == (status, "application/problem+json")
+    assert problem["status"] == status
+    if field:
+        assert problem["errors"][0]["field"] == field
+
+
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])
 def test_the_pages_load_nothing_from_elsewhere(running, page):
     status, headers, body = running.request("GET", page)

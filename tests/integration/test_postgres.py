@@ -32,8 +32,8 @@ def test_what_several_touch_is_bounded_but_not_what_one_does(url, monkeypatch):
             with pytest.raises(RepositoryBusy, match="too much is known of these details"):
                 await identify.decide(batch)
             large, *others = await asyncio.gather(*map(IdentifyInBatches(identify), batch))
-            assert len(large.phone_numbers) == 9
-            assert [other.emails for other in others] == [("b@x",), ("c@x",)]
+            assert len(large.identity.phone_numbers) == 9
+            assert [other.identity.emails for other in others] == [("b@x",), ("c@x",)]
 
     asyncio.run(body())
 

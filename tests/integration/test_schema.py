@@ -62,7 +62,7 @@ def test_others_may_write_while_the_indexes_are_built(empty_url, sql):
 def test_rows_are_found_by_index_whatever_the_planner_knows(url, sql, statement):
     values = {
         "details": '[{"email": "1@x", "phone_number": "2"}]', "others": "[3]", "count": 1, "most": 9,
-        "altered": '[{"id": 1}]', "deleted": "[1]", "superseded": "[{}]", "now": datetime.now(UTC),
+        "altered": '[{"id": 1}]', "deleted": '[{"id": 1}]', "superseded": "[{}]", "now": datetime.now(UTC),
     }  # fmt: skip
 
     async def plan():

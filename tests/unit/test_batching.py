@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 
 from identity_adapters.batching import TURNS, Batches, IdentifyInBatches
 from identity_adapters.memory import InMemoryContactRepository
-from identity_core import ContactDetails, IdentifyContacts, RepositoryBusy, RepositoryUnavailable
+from identity_core import (
+    ContactDetails,
+    Identified,
+    IdentifyContacts,
+    Identity,
+    Outcome,
+    RepositoryBusy,
+    RepositoryUnavailable,
+)
 
 
 class Gate:
@@ -207,9 +215,10 @@ def test_known_details_do_not_wait_for_those_that_are_written():
         identify = IdentifyInBatches(IdentifyContacts(repository))
         details = [ContactDetails("b@x", "2"), ContactDetails("a@x"), ContactDetails("b@x", "3")]
         tasks = [asyncio.create_task(identify(one)) for one in details]
-        assert (await tasks[1]).primary_contact_id == 1
+        assert (await tasks[1]) == Identified(Identity(1, ("a@x",), ("1",), ()), Outcome.KNOWN)
         assert not tasks[0].done()
         gate.set()
-        assert [(await task).phone_numbers for task in tasks] == [("2", "3"), ("1",), ("2", "3")]
+        assert [(await task).identity.phone_numbers for task in tasks] == [("2", "3"), ("1",), ("2", "3")]
+        assert [(await task).outcome for task in tasks] == ["created", "known", "linked"]
 
     asyncio.run(body())

@@ -37,9 +37,9 @@ def mended(contacts, evidence=(), *touching):
 def after(contacts, evidence, changes):
     """The snapshot after changes were written."""
     now = {c.id: c for c in contacts} | {c.id: c for c in changes.altered}
-    return Snapshot.of(
-        [c for c in now.values() if c.id not in changes.deleted], set(evidence) - set(changes.superseded)
-    )
+    gone = {contact.id for contact in changes.deleted}
+    live = [contact for contact in now.values() if contact.id not in gone]
+    return Snapshot.of(live, set(evidence) - set(changes.superseded))
 
 
 def test_what_is_right_is_left_alone():
@@ -83,7 +83,7 @@ def test_of_contacts_that_hold_the_same_the_oldest_stays():
         contact(4, "a@x", None, 1),
     ]
     changes = mended(contacts)
-    assert sorted(changes.deleted) == [1, 4]
+    assert sorted((c.id, c.linked_id) for c in changes.deleted) == [(1, 3), (4, 3)]
     assert violations(after(contacts, (), changes)) == []
     assert [(event.primary_id, event.absorbed_ids) for event in changes.events] == [(3, (2, 1))]
 

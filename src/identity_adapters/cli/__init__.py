@@ -3,6 +3,7 @@
 import click
 
 from identity_adapters.cli.files import export_command, import_command
+from identity_adapters.cli.look import explain_command, history_command, lookup_command
 from identity_adapters.cli.serve import migrate_command, serve
 from identity_adapters.cli.verify import verify_command
 
@@ -17,5 +18,14 @@ def main() -> None:
     """
 
 
-for command in (serve, migrate_command, verify_command, import_command, export_command):
+for command in (
+    serve,
+    migrate_command,
+    verify_command,
+    import_command,
+    export_command,
+    lookup_command,
+    explain_command,
+    history_command,
+):
     main.add_command(command)

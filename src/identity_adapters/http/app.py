@@ -2,23 +2,29 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
 import msgspec
 from litestar import Litestar, Request, get, post
+from litestar.datastructures import ResponseHeader
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from identity_adapters.http.details import DetailsOperation, MakeDetails, details_of
 from identity_adapters.http.documentation import OPENAPI, assets, redoc, swagger_ui
-from identity_adapters.http.problems import HANDLERS, InvalidBody, documented
-from identity_core import ContactDetails, Identity
+from identity_adapters.http.look import (
+    changes_endpoint,
+    explain_endpoint,
+    history_endpoint,
+    identity_endpoint,
+    lookup_endpoint,
+)
+from identity_adapters.http.problems import HANDLERS, InvalidParameter, documented
+from identity_core import ContactDetails, Foresight, Identified, IdentifyContacts, Identity, Outcome
 
-Identify: TypeAlias = Callable[[ContactDetails], Awaitable[Identity]]
-MakeDetails: TypeAlias = Callable[[Any, Any], ContactDetails]
+Identify: TypeAlias = Callable[[ContactDetails], Awaitable[Identified]]
 Check: TypeAlias = Callable[[], Awaitable[None]]
 Lifespan: TypeAlias = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -38,73 +44,115 @@ class IdentifyAnswer(msgspec.Struct):
     contact: ConsolidatedContact
 
 
+class ForeseenContact(msgspec.Struct, rename="camel"):
+    """The consolidated contact as it would be; null is the id of a contact that is not there yet."""
+
+    primary_contact_id: int | None
+    emails: tuple[str, ...]
+    phone_numbers: tuple[str, ...]
+    secondary_contact_ids: tuple[int | None, ...]
+
+
+class DryRunAnswer(msgspec.Struct, rename="camel"):
+    """What `POST /identify?dryRun=true` answers: what would happen. Nothing was written."""
+
+    outcome: str
+    contact: ForeseenContact
+    absorbed_primary_contact_ids: tuple[int, ...]
+    moved_contacts: int
+
+
+OUTCOME = "Identity-Outcome"
+_OUTCOME_HEADERS = {outcome: (OUTCOME.lower().encode(), outcome.value.encode()) for outcome in Outcome}
+
+
 class _Json:
     """An answer of JSON, written out as it is: Litestar's own takes a tenth of the time of a request."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, outcome: Outcome) -> None:
         self._body = body
+        self._outcome = outcome
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(self._body))]
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(self._body)),
+            _OUTCOME_HEADERS[self._outcome],
+        ]
         await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": headers})
         await send({"type": "http.response.body", "body": self._body, "more_body": False})
 
 
-@dataclass
-class _IdentifyOperation(Operation):
-    """Documents the body, which the handler reads by itself."""
-
-    def __post_init__(self) -> None:
-        self.request_body = RequestBody(
-            required=True,
-            content={
-                "application/json": OpenAPIMediaType(
-                    schema=Schema(
-                        type=OpenAPIType.OBJECT,
-                        properties={
-                            "email": Schema(type=[OpenAPIType.STRING, OpenAPIType.NULL]),
-                            "phoneNumber": Schema(
-                                type=[OpenAPIType.STRING, OpenAPIType.INTEGER, OpenAPIType.NULL]
-                            ),
-                        },
-                        any_of=[Schema(required=["email"]), Schema(required=["phoneNumber"])],
-                        description="An email, a phone number or both. Other members are ignored.",
-                    ),
-                    examples={
-                        "both": Example(value={"email": "doc@hillvalley.edu", "phoneNumber": "555-0123"})
-                    },
-                )
-            },
-        )
-
-
-def _identify_endpoint(identify: Callable[[], Identify], make_details: MakeDetails) -> HTTPRouteHandler:
+def _identify_endpoint(
+    identify: Callable[[], Identify], service: Callable[[], IdentifyContacts], make_details: MakeDetails
+) -> HTTPRouteHandler:
     @post(
         "/identify",
         status_code=HTTPStatus.OK,
-        operation_class=_IdentifyOperation,
+        operation_class=DetailsOperation,
         operation_id="identify",
         summary="Identify a customer",
-        description="Links the details with what is known, and answers all that is known of the customer.",
+        description=(
+            "Links the details with what is known, and answers all that is known of the customer."
+            " With `dryRun=true` it only answers what would happen."
+        ),
+        response_headers=[
+            ResponseHeader(
+                name=OUTCOME,
+                documentation_only=True,
+                description="What became of the details: " + ", ".join(Outcome) + ".",
+            )
+        ],
         responses={
             200: ResponseSpec(
-                IdentifyAnswer, generate_examples=False, description="The customer's consolidated contact"
+                IdentifyAnswer | DryRunAnswer,
+                generate_examples=False,
+                description="The customer's consolidated contact; or, of a dry run, what would happen",
             ),
             **documented(400, 413, 415, 500, 503),
         },
     )
-    async def identify_customer(request: Request[Any, Any, Any]) -> ASGIApp:
-        body = await _json_object(request)
-        identity = await identify()(make_details(body.get("email"), body.get("phoneNumber")))
-        contact = ConsolidatedContact(
+    async def identify_customer(
+        request: Request[Any, Any, Any],
+    ) -> ASGIApp:
+        is_dry_run = request.scope["query_string"] and _is_dry_run(request)
+        details = await details_of(request, make_details)
+        if is_dry_run:
+            foreseen = await service().foresee(details)
+            return _Json(msgspec.json.encode(_foreseen(foreseen)), foreseen.outcome)
+        identified = await identify()(details)
+        return _Json(msgspec.json.encode(_answer(identified.identity)), identified.outcome)
+
+    return identify_customer
+
+
+def _is_dry_run(request: Request[Any, Any, Any]) -> bool:
+    value = request.query_params.get("dryRun", "false").lower()
+    if value not in ("true", "false"):
+        raise InvalidParameter("dryRun", "must be true or false")
+    return value == "true"
+
+
+def _answer(identity: Identity) -> IdentifyAnswer:
+    return IdentifyAnswer(
+        ConsolidatedContact(
             identity.primary_contact_id,
             identity.emails,
             identity.phone_numbers,
             identity.secondary_contact_ids,
         )
-        return _Json(msgspec.json.encode(IdentifyAnswer(contact)))
+    )
 
-    return identify_customer
+
+def _foreseen(foreseen: Foresight) -> DryRunAnswer:
+    identity = foreseen.identity
+    contact = ForeseenContact(
+        identity.primary_contact_id or None,
+        identity.emails,
+        identity.phone_numbers,
+        tuple(id or None for id in identity.secondary_contact_ids),
+    )
+    return DryRunAnswer(foreseen.outcome, contact, foreseen.absorbed_ids, foreseen.moved)
 
 
 def _ready_endpoint(check: Callable[[], Check]) -> HTTPRouteHandler:
@@ -126,34 +174,9 @@ def live() -> dict[str, str]:
     return {"status": "live"}
 
 
-async def _json_object(request: Request[Any, Any, Any]) -> dict[str, Any]:
-    for name, value in request.scope["headers"]:
-        if name == b"content-type":
-            _refuse_other_content(value.decode("latin-1"))
-    try:
-        body = msgspec.json.decode(await request.body())
-    except RecursionError:
-        raise InvalidBody(HTTPStatus.BAD_REQUEST, "is nested too deeply") from None
-    except UnicodeDecodeError:
-        raise InvalidBody(HTTPStatus.BAD_REQUEST, "is not valid UTF-8") from None
-    except msgspec.DecodeError as error:
-        raise InvalidBody(HTTPStatus.BAD_REQUEST, f"is not valid JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise InvalidBody(HTTPStatus.BAD_REQUEST, "must be a JSON object")
-    return body
-
-
-def _refuse_other_content(content_type: str) -> None:
-    if content_type == "application/json":
-        return
-    media_type, _, parameters = content_type.lower().partition(";")
-    charset = parameters.strip().removeprefix("charset=").strip('"')
-    if media_type.strip() != "application/json" or charset not in ("", "utf-8", "utf8"):
-        raise InvalidBody(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "must be application/json in UTF-8")
-
-
 def create_app(
     identify: Callable[[], Identify],
+    service: Callable[[], IdentifyContacts],
     check: Callable[[], Check],
     make_details: MakeDetails = ContactDetails,
     *,
@@ -163,7 +186,8 @@ def create_app(
     """The ASGI application.
 
     Args:
-        identify: gives the use case; asked at each request.
+        identify: gives the use case for one of many callers; asked at each request.
+        service: gives the use case, for what only looks.
         check: gives what raises `RepositoryUnavailable` while requests cannot be answered.
         make_details: makes details of an email and a phone number as they were sent.
         lifespan: what is to run while the application runs.
@@ -173,7 +197,12 @@ def create_app(
     # are made with what they need cost nothing.
     return Litestar(
         [
-            _identify_endpoint(identify, make_details),
+            _identify_endpoint(identify, service, make_details),
+            lookup_endpoint(service, make_details),
+            identity_endpoint(service),
+            history_endpoint(service),
+            explain_endpoint(service, make_details),
+            changes_endpoint(service),
             live,
             _ready_endpoint(check),
             swagger_ui,

@@ -54,6 +54,20 @@ class InvalidBody(Exception):
         self.reason = reason
 
 
+class InvalidParameter(Exception):
+    """A parameter of a URL that cannot be used.
+
+    Attributes:
+        name: its name.
+        reason: why, as the end of a sentence that starts with the name.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name} {reason}")
+        self.name = name
+        self.reason = reason
+
+
 def _problem(
     status: int, detail: str, errors: list[FieldError] | None = None, headers: dict[str, str] | None = None
 ) -> Response[Problem]:
@@ -68,6 +82,10 @@ def _invalid_details(_: Request[Any, Any, Any], error: InvalidDetails) -> Respon
 
 def _invalid_body(_: Request[Any, Any, Any], error: InvalidBody) -> Response[Problem]:
     return _problem(error.status, str(error), [FieldError("body", error.reason)])
+
+
+def _invalid_parameter(_: Request[Any, Any, Any], error: InvalidParameter) -> Response[Problem]:
+    return _problem(400, str(error), [FieldError(error.name, error.reason)])
 
 
 def _unavailable(_: Request[Any, Any, Any], error: RepositoryUnavailable) -> Response[Problem]:
@@ -91,6 +109,7 @@ def _mistake(_: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
 HANDLERS: dict[int | type[Exception], Any] = {
     InvalidDetails: _invalid_details,
     InvalidBody: _invalid_body,
+    InvalidParameter: _invalid_parameter,
     RepositoryUnavailable: _unavailable,
     HTTPException: _http_exception,
     Exception: _mistake,

@@ -27,6 +27,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from itertools import chain
 from random import uniform
 from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
 
@@ -39,11 +40,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from identity_adapters.postgres import statements
 from identity_adapters.postgres.faults import NO_ANSWER, TOO_MUCH, fault
+from identity_adapters.postgres.place import Place
 from identity_core import (
     Changes,
     Contact,
     ContactDetails,
     Decide,
+    Event,
+    EventKind,
+    Evidence,
+    Happening,
+    InvalidPlace,
     LinkPrecedence,
     Reconciliation,
     Snapshot,
@@ -55,7 +62,7 @@ MAX_IDENTIFIER_LOCKS = 256
 MAX_FRESH_STARTS = 3
 """How often others may be faster before a transaction takes the lock over everything."""
 
-MAX_CONTACTS = 20_000
+MAX_CONTACTS = 25_000
 """How many contacts several details touch at most; more are looked at for one of the details at a time."""
 
 LARGE = 1_000
@@ -111,6 +118,64 @@ class PostgresContactRepository:
         async def attempt() -> Snapshot:
             async with self._connection() as connection:
                 return await _load(connection, details, most)
+
+        return await _retried(attempt, self._answer_within, RETRY_FOR)
+
+    async def find(self, contact_id: int) -> tuple[Contact, ...] | None:
+        async def attempt() -> tuple[Contact, ...] | None:
+            async with self._connection() as connection:
+                rows = await _execute(connection, statements.FIND, {"id": contact_id})
+            if not rows:
+                return None
+            # What links join is one identity, also where those that join it were deleted.
+            found = await _in_turns(len(rows), _snapshot, rows)
+            return tuple(chain.from_iterable(found.identities))
+
+        return await _retried(attempt, self._answer_within, RETRY_FOR)
+
+    async def evidence(self, contacts: Sequence[Contact]) -> list[Evidence]:
+        emails = json.dumps([*{contact.email for contact in contacts if contact.email is not None}])
+
+        async def attempt() -> list[Evidence]:
+            async with self._connection() as connection:
+                rows = await _execute(connection, statements.EVIDENCE, {"emails": emails})
+            return [Evidence(*row) for row in rows]
+
+        return await _retried(attempt, self._answer_within, RETRY_FOR)
+
+    async def happenings(
+        self, contacts: Sequence[Contact], after: int = 0, limit: int | None = None
+    ) -> list[Happening]:
+        ids = json.dumps([contact.id for contact in contacts])
+
+        async def attempt() -> list[Happening]:
+            async with self._connection() as connection:
+                asked = {"ids": ids, "after": after, "most": limit}
+                return [*map(_happening, await _execute(connection, statements.HAPPENINGS, asked))]
+
+        return await _retried(attempt, self._answer_within, RETRY_FOR)
+
+    async def changes(self, after: str | None = None, limit: int = 1000) -> tuple[list[Happening], str]:
+        # Ids alone do not tell what is new: a transaction that is slow commits smaller ones later. So
+        # a place is a snapshot: all that was over by then was told of. What became over since then,
+        # by the next snapshot, comes in the order of ids, which are drawn under the locks: of two
+        # events of one identity the one that the other builds upon has the smaller id, and was over.
+        place = Place() if after is None else Place.parse(after)
+
+        async def attempt() -> tuple[list[Happening], str]:
+            async with self._connection() as connection:
+                until = place.until
+                if until is None:
+                    [(until,)] = await _execute(connection, statements.NOW, {})
+                statement = statements.CHANGES if place.since is None else statements.CHANGES_SINCE
+                asked = {"since": place.since, "until": until, "after": place.event_id, "most": limit}
+                try:
+                    found = [*map(_happening, await _execute(connection, statement, asked))]
+                except psycopg.DataError:  # it looks like snapshots, but is none
+                    raise InvalidPlace("this place was never given") from None
+            if len(found) < limit:
+                return found, str(Place(since=until))
+            return found, str(Place(place.since, until, found[-1].id))
 
         return await _retried(attempt, self._answer_within, RETRY_FOR)
 
@@ -275,6 +340,14 @@ def _snapshot(rows: Iterable[tuple[Any, ...]]) -> Snapshot:
     return Snapshot.of(contacts, evidence, links_of_deleted)
 
 
+def _happening(row: tuple[Any, ...]) -> Happening:
+    id, happened_at, kind, primary_id, contact_id, evidence_id, absorbed_ids = row
+    return Happening(
+        id,
+        Event(happened_at, EventKind(kind), primary_id, contact_id, evidence_id, tuple(absorbed_ids)),
+    )
+
+
 async def _write(connection: Connection, changes: Changes, now: datetime) -> None:
     if len(changes.created) > MANY:
         await _copy(connection, changes, now)
@@ -311,7 +384,7 @@ async def _write(connection: Connection, changes: Changes, now: datetime) -> Non
         altered = await _in_turns(len(changes.altered), lambda: [*map(_link, changes.altered)])
         changed = {
             "altered": altered,
-            "deleted": changes.deleted,
+            "deleted": [_link(contact) for contact in changes.deleted],
             "superseded": [{"email": email, "phone_number": number} for email, number in changes.superseded],
         }
         await _execute(connection, statements.UPDATE, _as_rows(now, changed))

@@ -41,17 +41,13 @@ _TOUCHED = f"""
     ) AS found
 """
 
-# The contacts of every identity that the :details touch, and those pairs of them that are on
-# record as evidence: rows without an id.
-#
 # An identity is followed along its links both ways, through deleted contacts as well, which
 # therefore come too. A hub is what contacts are linked to: the primary alone, where all is as it
 # should be. So every contact of the identity is linked to a hub, or is one that is linked to none.
-# At most so many rows as :most says come; NULL stands for all.
-# Indexes: as above, contacts_pkey, idx_contacts_linked_id, and the unique one of the evidence.
-LOAD = f"""
-WITH RECURSIVE {_GIVEN}, hub (id) AS (
-    SELECT coalesce(linked_id, id) FROM ({_TOUCHED}) AS touched
+# Indexes: contacts_pkey, idx_contacts_linked_id.
+_HUB = """
+hub (id) AS (
+    SELECT coalesce(linked_id, id) FROM touched
     UNION
     SELECT near.id
     FROM hub CROSS JOIN LATERAL (
@@ -62,6 +58,8 @@ WITH RECURSIVE {_GIVEN}, hub (id) AS (
          OFFSET 0)
     ) AS near
 )
+"""
+_MEMBERS = f"""
 SELECT
     c.id, nullif({EMAIL}, ''), nullif({PHONE_NUMBER}, ''), c.linked_id, c.link_precedence,
     {CREATED_AT} AT TIME ZONE 'UTC', c.deleted_at IS NOT NULL
@@ -70,6 +68,14 @@ FROM hub CROSS JOIN LATERAL (
     UNION ALL
     (SELECT * FROM contacts c WHERE c.linked_id = hub.id OFFSET 0)
 ) AS c
+"""
+
+# The contacts of every identity that the :details touch, and those pairs of them that are on
+# record as evidence: rows without an id. At most so many rows as :most says come; NULL stands
+# for all. Indexes: all of the above, and the unique one of the evidence.
+LOAD = f"""
+WITH RECURSIVE {_GIVEN}, touched AS ({_TOUCHED}), {_HUB}
+{_MEMBERS}
 UNION ALL
 SELECT NULL, found.email, found.phone_number, NULL, NULL, NULL, NULL
 FROM given CROSS JOIN LATERAL (
@@ -77,6 +83,70 @@ FROM given CROSS JOIN LATERAL (
     WHERE evidence.email = given.email AND evidence.phone_number = given.phone_number OFFSET 0
 ) AS found
 LIMIT CAST(%(most)s AS bigint)
+"""
+
+# The contacts of the identity that the contact :id belongs to, be it deleted.
+FIND = f"""
+WITH RECURSIVE touched AS (SELECT c.id, c.linked_id FROM contacts c WHERE c.id = %(id)s), {_HUB}
+{_MEMBERS}
+"""
+
+# The evidence with one of the :emails. Index: the unique one of the evidence.
+EVIDENCE = """
+SELECT found.id, found.email, found.phone_number, found.seen_at AT TIME ZONE 'UTC'
+FROM json_array_elements_text(%(emails)s) AS given (email)
+CROSS JOIN LATERAL (
+    SELECT * FROM contact_evidence evidence WHERE evidence.email = given.email OFFSET 0
+) AS found
+ORDER BY found.id
+"""
+
+_HAPPENING = """
+    event.id, event.happened_at AT TIME ZONE 'UTC', event.kind, event.primary_id, event.contact_id,
+    event.evidence_id, event.absorbed_ids
+"""
+
+# The events after :after whose primary is one of :ids, at most :most.
+# Index: idx_contact_events_primary_id.
+HAPPENINGS = f"""
+SELECT {_HAPPENING}
+FROM json_array_elements_text(%(ids)s) AS given (id)
+CROSS JOIN LATERAL (
+    SELECT * FROM contact_events event WHERE event.primary_id = CAST(given.id AS bigint) OFFSET 0
+) AS event
+WHERE event.id > %(after)s
+ORDER BY event.id
+LIMIT CAST(%(most)s AS bigint)
+"""
+
+# The snapshot of now: which transactions are over.
+NOW = "SELECT CAST(pg_current_snapshot() AS text)"
+
+# The events after :after of transactions that were over by :until, at most :most.
+# Index: contact_events_pkey.
+CHANGES = f"""
+SELECT {_HAPPENING}
+FROM contact_events event
+WHERE event.id > %(after)s
+    AND (event.transaction_id IS NULL
+        OR pg_visible_in_snapshot(event.transaction_id, CAST(%(until)s AS pg_snapshot)))
+ORDER BY event.id
+LIMIT %(most)s
+"""
+
+# The same, but without those of transactions that were over by :since.
+# Index: idx_contact_events_transaction_id.
+CHANGES_SINCE = f"""
+SELECT {_HAPPENING}
+FROM (
+    SELECT * FROM contact_events event
+    WHERE event.transaction_id >= pg_snapshot_xmin(CAST(%(since)s AS pg_snapshot)) OFFSET 0
+) AS event
+WHERE event.id > %(after)s
+    AND NOT pg_visible_in_snapshot(event.transaction_id, CAST(%(since)s AS pg_snapshot))
+    AND pg_visible_in_snapshot(event.transaction_id, CAST(%(until)s AS pg_snapshot))
+ORDER BY event.id
+LIMIT %(most)s
 """
 
 # Takes an advisory lock for each of :keys, in their order, and shares the one over :everything.
@@ -171,9 +241,11 @@ WITH altered AS (
     )
     WHERE c.id = new.id
 ), deleted AS (
-    UPDATE contacts c SET deleted_at = %(now)s, updated_at = %(now)s
-    FROM json_array_elements_text(%(deleted)s) AS extra
-    WHERE c.id = CAST(extra AS bigint)
+    UPDATE contacts c
+    SET linked_id = extra.linked_id, link_precedence = extra.link_precedence,
+        deleted_at = %(now)s, updated_at = %(now)s
+    FROM json_to_recordset(%(deleted)s) AS extra (id bigint, linked_id bigint, link_precedence text)
+    WHERE c.id = extra.id
 )
 DELETE FROM contact_evidence evidence
 USING json_to_recordset(%(superseded)s) AS held (email text, phone_number text)

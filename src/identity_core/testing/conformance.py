@@ -18,8 +18,10 @@ from identity_core import (
     Event,
     EventKind,
     Evidence,
+    Happening,
     IdentifyContacts,
     Identity,
+    InvalidPlace,
     LinkPrecedence,
     Reconciliation,
     Snapshot,
@@ -134,6 +136,77 @@ class ContactRepositoryConformance:
             assert violations(await repository.load([ContactDetails(A)])) == [
                 "1 details are held by more than one contact"
             ]
+
+        self.check(body)
+
+    def test_finds_the_identity_of_any_contact_that_ever_was(self) -> None:
+        async def body(repository: ContactRepository) -> None:
+            await identify(repository, (A, "1"), (B, "2"), (C, "2"), (A, "2"))
+            for contact_id in (1, 2, 3):
+                found = await repository.find(contact_id)
+                assert found is not None
+                assert [contact.id for contact in found] == [1, 2, 3]
+                assert found == (await repository.load([ContactDetails(C)])).identities[0]
+            extra = Contact(2, B, "2", 1, SECONDARY, EPOCH)
+            decided = Reconciliation(Changes(deleted=(extra,)), ())
+            await repository.transact([ContactDetails(B)], lambda snapshot, now, ids: decided)
+            found = await repository.find(2)
+            assert found is not None
+            assert [contact.id for contact in found] == [1, 3]
+            assert await repository.find(1_000_000) is None
+
+        self.check(body)
+
+    def test_gives_the_evidence_of_contacts(self) -> None:
+        async def body(repository: ContactRepository) -> None:
+            await identify(repository, (A, "1"), (B, "2"), (A, "2"), (A, "3"), (B, "3"), (C, "9"))
+            found = await repository.find(1)
+            assert found is not None
+            evidence = await repository.evidence(found)
+            assert [(e.email, e.phone_number) for e in evidence] == [(A, "2"), (B, "3")]
+            assert [e.id for e in evidence] == sorted(e.id for e in evidence)
+            assert all(e.seen_at.utcoffset() == timedelta(0) for e in evidence)
+            assert await repository.evidence(found[:0]) == []
+
+        self.check(body)
+
+    def test_tells_what_happened_to_an_identity(self) -> None:
+        async def body(repository: ContactRepository) -> None:
+            await identify(repository, (A, "1"), (C, "9"), (A, "2"), (B, "3"), (B, "1"), (A, "3"))
+            found = await repository.find(4)
+            assert found is not None
+            happenings = await repository.happenings(found)
+            events = [happening.event for happening in happenings]
+            assert [(event.kind, event.primary_id, event.absorbed_ids) for event in events] == [
+                (EventKind.CREATED, 1, ()),
+                (EventKind.LINKED, 1, ()),
+                (EventKind.CREATED, 4, ()),
+                (EventKind.MERGED, 1, (4,)),
+                (EventKind.CORROBORATED, 1, ()),
+            ]
+            assert [event.contact_id for event in events[:3]] == [1, 3, 4]
+            assert events[3].evidence_id is not None
+            ids = [happening.id for happening in happenings]
+            assert ids == sorted(set(ids))
+            assert await repository.happenings(found, after=ids[1], limit=2) == happenings[2:4]
+
+        self.check(body)
+
+    def test_tells_of_every_event_once_a_few_at_a_time(self) -> None:
+        async def body(repository: ContactRepository) -> None:
+            told: list[Happening] = []
+            place: str | None = None
+            for number in range(7):
+                await identify(repository, (A, str(number)), (B, str(100 + number)))
+                for _ in range(3):
+                    happenings, place = await repository.changes(place, limit=1)
+                    told += happenings
+            assert (await repository.changes(place))[0] == []
+            everything, _ = await repository.changes()
+            assert told == everything
+            assert len(told) == 14
+            with pytest.raises(InvalidPlace):
+                await repository.changes("nowhere")
 
         self.check(body)
 

@@ -1,0 +1,122 @@
+"""Details out of the body of a request."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, TypeAlias
+
+import msgspec
+from litestar import Request
+from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+
+from identity_adapters.http.problems import InvalidBody
+from identity_core import ContactDetails
+
+MakeDetails: TypeAlias = Callable[[Any, Any], ContactDetails]
+
+
+@dataclass
+class DetailsOperation(Operation):
+    """Documents the body, which the handler reads by itself."""
+
+    def __post_init__(self) -> None:
+        self.request_body = RequestBody(
+            required=True,
+            content={
+                "application/json": OpenAPIMediaType(
+                    schema=Schema(
+                        type=OpenAPIType.OBJECT,
+                        properties={
+                            "email": Schema(type=[OpenAPIType.STRING, OpenAPIType.NULL]),
+                            "phoneNumber": Schema(
+                                type=[OpenAPIType.STRING, OpenAPIType.INTEGER, OpenAPIType.NULL]
+                            ),
+                        },
+                        any_of=[Schema(required=["email"]), Schema(required=["phoneNumber"])],
+                        description="An email, a phone number or both. Other members are ignored.",
+                    ),
+                    examples={
+                        "both": Example(value={"email": "doc@hillvalley.edu", "phoneNumber": "555-0123"})
+                    },
+                )
+            },
+        )
+
+
+_SOUGHT = Schema(
+    type=OpenAPIType.OBJECT,
+    properties={
+        "email": Schema(type=OpenAPIType.STRING),
+        "phoneNumber": Schema(type=[OpenAPIType.STRING, OpenAPIType.INTEGER]),
+        "contactId": Schema(type=OpenAPIType.INTEGER),
+    },
+    min_properties=1,
+    max_properties=1,
+)
+
+
+@dataclass
+class ExplainOperation(Operation):
+    """Documents the body, which the handler reads by itself."""
+
+    def __post_init__(self) -> None:
+        self.request_body = RequestBody(
+            required=True,
+            content={
+                "application/json": OpenAPIMediaType(
+                    schema=Schema(
+                        type=OpenAPIType.OBJECT,
+                        properties={"one": _SOUGHT, "other": _SOUGHT},
+                        required=["one", "other"],
+                        description="Two of: an email, a phone number, a contact by its id.",
+                    ),
+                    examples={
+                        "values": Example(
+                            value={"one": {"email": "doc@hillvalley.edu"}, "other": {"contactId": 23}}
+                        )
+                    },
+                )
+            },
+        )
+
+
+async def details_of(request: Request[Any, Any, Any], make_details: MakeDetails) -> ContactDetails:
+    """The details in the body of a request.
+
+    Raises:
+        InvalidBody: it is no JSON object.
+        InvalidDetails: what it holds cannot be used.
+    """
+    body = await json_object(request)
+    return make_details(body.get("email"), body.get("phoneNumber"))
+
+
+async def json_object(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    """The body of a request.
+
+    Raises:
+        InvalidBody: it is no JSON object.
+    """
+    for name, value in request.scope["headers"]:
+        if name == b"content-type":
+            _refuse_other_content(value.decode("latin-1"))
+    try:
+        body = msgspec.json.decode(await request.body())
+    except RecursionError:
+        raise InvalidBody(HTTPStatus.BAD_REQUEST, "is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise InvalidBody(HTTPStatus.BAD_REQUEST, "is not valid UTF-8") from None
+    except msgspec.DecodeError as error:
+        raise InvalidBody(HTTPStatus.BAD_REQUEST, f"is not valid JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise InvalidBody(HTTPStatus.BAD_REQUEST, "must be a JSON object")
+    return body
+
+
+def _refuse_other_content(content_type: str) -> None:
+    if content_type == "application/json":
+        return
+    media_type, _, parameters = content_type.lower().partition(";")
+    charset = parameters.strip().removeprefix("charset=").strip('"')
+    if media_type.strip() != "application/json" or charset not in ("", "utf-8", "utf8"):
+        raise InvalidBody(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "must be application/json in UTF-8")

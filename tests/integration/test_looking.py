@@ -1,0 +1,244 @@
+"""Looking before acting, and seeing why: on PostgreSQL, over HTTP, and by the command line."""
+
+import asyncio
+import csv
+import json
+import signal
+import subprocess
+import sys
+from itertools import islice
+
+import networkx
+import pytest
+
+from identity_adapters.files.sorting import moment
+from identity_core import ContactDetails, IdentifyContacts
+from identity_core.explain import Identifier, Kind, identifiers_of
+from tests.integration.clients import Load, adversarial, components, partition
+from tests.integration.conftest import eventually, repository_on
+from tests.integration.processes import environment, run, service
+
+KEYS = [("a@x", "1"), ("b@x", "2"), ("b@x", "1"), ("c@x", "9"), ("a@x", "3")]
+
+
+def plain(url):
+    return url.render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def known(url):
+    async def body():
+        async with repository_on(url) as repository:
+            for key in KEYS:
+                await IdentifyContacts(repository)(ContactDetails(*key))
+
+    asyncio.run(body())
+
+
+@pytest.fixture
+def command(tmp_path, url, known):
+    def run_it(*arguments, expect=0):
+        done = run(*map(str, arguments), cwd=tmp_path, DB_CONNECTION_STRING=plain(url))
+        assert done.returncode == expect, done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout
+
+    return run_it
+
+
+def on_a_terminal(arguments, **settings):
+    """What a command writes where somebody looks at it."""
+    code = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, sys.executable, "-m", "identity_adapters", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment(**settings),
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    return done.stdout.replace("\r\n", "\n")
+
+
+def test_the_command_looks_up(command, url):
+    [identity] = json.loads(command("lookup", "--email", "B@x", "--phone-number", "1"))["identities"]
+    assert [contact["id"] for contact in identity["contacts"]] == [1, 2, 5]
+    assert json.loads(command("lookup", "--contact", "2"))["identities"] == [identity]
+    assert json.loads(command("lookup", "--email", "d@x", expect=1)) == {"identities": []}
+    command("lookup", "--email", "no email", expect=1)
+    command("lookup", expect=1)
+    shown = on_a_terminal(["lookup", "--contact", "2"], DB_CONNECTION_STRING=plain(url)).splitlines()
+    assert shown[0].split() == ["primary", "contact", "email", "phone", "number", "created", "at"]
+    assert [line.split()[:5] for line in shown[1:3]] == [
+        ["1", "1", "a@x", "1", "primary"],
+        ["1", "2", "b@x", "2", "secondary"],
+    ]
+
+
+def test_the_command_explains(command, url):
+    answer = json.loads(command("explain", "a@x", "2"))
+    assert [step["reason"] for step in answer["chain"]] == ["contact", "evidence", "contact"]
+    assert json.loads(command("explain", "contact:1", "contact:2"))["isConnected"] is True
+    assert command("explain", "--dot", "a@x", "2") == (
+        'graph {\n  "a@x" -- "1" [label="contact 1"];\n  "1" -- "b@x" [label="evidence 3"];\n'
+        '  "b@x" -- "2" [label="contact 2"];\n}\n'
+    )
+    assert command("explain", "--mermaid", "a@x", "b@x") == (
+        'graph LR\n  n0["a@x"] -- contact 1 --- n1["1"]\n  n1["1"] -- evidence 3 --- n2["b@x"]\n'
+    )
+    assert json.loads(command("explain", "a@x", "c@x", expect=1))["isConnected"] is False
+    command("explain", "a@x", "contact:x", expect=1)
+    shown = on_a_terminal(["explain", "a@x", "b@x"], DB_CONNECTION_STRING=plain(url))
+    assert "Without 1 they would be two customers, with 2 and 1 contacts." in shown
+
+
+def test_the_command_tells_history(command, url):
+    told = json.loads(command("history", 2))["events"]
+    assert [(event["kind"], event["absorbedPrimaryContactIds"]) for event in told] == [
+        ("created", []),
+        ("created", []),
+        ("merged", [2]),
+        ("linked", []),
+    ]
+    assert told[2]["details"] == {"email": "b@x", "phoneNumber": "1"}
+    assert "there was no contact" in run("history", "99", cwd=".", DB_CONNECTION_STRING=plain(url)).stderr
+    command("history", 2, "--as-of", "2001-01-01", expect=1)
+    then = command("history", 2, "--as-of", "2999-01-01T00:00:00")
+    assert json.loads(then)["totalContacts"] == 3
+    shown = on_a_terminal(["history", "2"], DB_CONNECTION_STRING=plain(url)).splitlines()
+    assert shown[0].split() == ["when", "what", "primary", "email", "phone", "number", "absorbed"]
+    assert shown[3].split()[2:] == ["merged", "1", "b@x", "1", "2"]
+
+
+def test_history_and_what_was_over_http(tmp_path, url, known):
+    with service(tmp_path, DB_CONNECTION_STRING=plain(url)) as running:
+
+        def get(path, expect=200):
+            status, _, answer = running.request("GET", path)
+            assert status == expect, answer
+            return json.loads(answer)
+
+        everything = get("/identities/2/history")
+        assert everything["next"] is None
+        paged, path = [], "/identities/2/history?limit=3"
+        while path:
+            page = get(path)
+            paged += page["events"]
+            path = page["next"] and f"/identities/2/history?limit=3&after={page['next']}"
+        assert paged == everything["events"]
+        before_the_merge = everything["events"][1]["happenedAt"]
+        then = get(f"/identities/2?asOf={before_the_merge}")
+        assert [contact["id"] for contact in then["contacts"]] == [2]
+        assert get("/identities/2?asOf=2001-01-01T00:00:00Z", 404)["detail"] == "there was no contact 2 then"
+        assert get("/identities/99/history", 404)["detail"] == "there never was a contact 99"
+        get("/identities/2?asOf=then", 400)
+
+        told, place = [], ""
+        for _ in range(4):
+            changes = get(f"/changes?limit=2{place}")
+            told += changes["events"]
+            place = f"&after={changes['next']}"
+        assert [event["kind"] for event in told] == ["created", "created", "merged", "created", "linked"]
+        running.identify("new@x")
+        assert [event["kind"] for event in get(f"/changes?limit=2{place}")["events"]] == ["created"]
+        for wrong in ("x", "1:2:_", "9:1:_9:1:_0", "1:2:__99999999999999999999"):
+            assert get(f"/changes?after={wrong}", 400)["errors"][0]["field"] == "after"
+
+
+READER = """
+import json, sys, urllib.request
+place = open("place").read() if len(sys.argv) > 2 else None
+while True:
+    url = f"http://127.0.0.1:{sys.argv[1]}/changes?limit=50" + (f"&after={place}" if place else "")
+    changes = json.load(urllib.request.urlopen(url))
+    place = changes["next"]
+    # What was told and the place after it are kept together, as a reader that may be killed has to.
+    print(json.dumps(changes), flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_reader_that_is_killed_is_told_of_every_event_once_and_can_replay_them(tmp_path, url, sql, size):
+    details = adversarial(size(8_000, 100_000), seed=11)
+    told, place = [], None
+    with service(tmp_path, "--workers", "8", DB_CONNECTION_STRING=plain(url)) as running:
+        load = Load([running.port], details, clients=64)
+        for number in range(4):
+            out = tmp_path / f"told.{number}"
+            if place:
+                (tmp_path / "place").write_text(place)
+            arguments = [sys.executable, "-c", READER, str(running.port), *(["again"] if place else [])]
+            with out.open("wb") as file:
+                reader = subprocess.Popen(arguments, cwd=tmp_path, stdout=file)
+            eventually(lambda out=out: out.read_text().count("\n") > 20)
+            if number == 3:
+                load.wait()
+                last = sql("SELECT max(id) FROM contact_events")[0][0]
+                eventually(lambda out=out, last=last: f'"id": {last},' in out.read_text())
+            reader.send_signal(signal.SIGKILL)
+            reader.wait()
+            for line in out.read_text().splitlines(keepends=True):
+                if line.endswith("\n"):
+                    changes = json.loads(line)
+                    told += changes["events"]
+                    place = changes["next"]
+    ids = [event["id"] for event in told]
+    assert len(ids) == len(set(ids))
+    assert set(ids) == {id for (id,) in sql("SELECT id FROM contact_events")}
+
+    above = {}
+
+    def root(id):
+        while above[id] != id:
+            id = above[id]
+        return id
+
+    for event in told:  # each builds upon what was told before
+        primary = event["primaryContactId"]
+        if event["kind"] == "created":
+            above[event["contactId"]] = event["contactId"]
+        elif event["contactId"] is not None and event["contactId"] not in above:
+            above[event["contactId"]] = primary
+        for absorbed in event["absorbedPrimaryContactIds"]:
+            above[root(absorbed)] = root(primary)
+        assert root(primary) == root(above[primary])
+    replayed = {}
+    for id in above:
+        replayed.setdefault(root(id), set()).add(id)
+    present = {}
+    for id, primary in sql("SELECT id, coalesce(linked_id, id) FROM contacts"):
+        present.setdefault(primary, set()).add(id)
+    assert sorted(map(sorted, replayed.values())) == sorted(map(sorted, present.values()))
+    assert partition(url)[0] == components(details)
+
+
+def test_the_largest_identities_of_real_orders_are_explained(orders, url):
+    with orders.open(newline="") as file:
+        rows = [tuple(value or None for value in row) for row in islice(csv.reader(file), 1, None)]
+
+    async def body():
+        async with repository_on(url) as repository:
+            identify = IdentifyContacts(repository)
+            in_order = sorted(rows, key=lambda row: moment(row[2]))
+            for start in range(0, len(in_order), 500):
+                await identify.many(
+                    [ContactDetails(e, p, moment(at)) for e, p, at in in_order[start : start + 500]]
+                )
+            graph = networkx.Graph()
+            for email, phone_number, _ in rows:
+                if email and phone_number:
+                    graph.add_edge(Identifier(Kind.EMAIL, email), Identifier(Kind.PHONE_NUMBER, phone_number))
+            largest = sorted(networkx.connected_components(graph), key=len)[-3:]
+            for part in largest:
+                ends = networkx.periphery(graph.subgraph(part))[:2]
+                found = await identify.explain(*ends)
+                assert len(found.chain) == networkx.shortest_path_length(graph, *ends)
+                [contacts] = await identify.look_up(ContactDetails.on_record(*by_kind(ends[0])))
+                assert {held for contact in contacts for held in identifiers_of(contact)} == part
+
+    asyncio.run(body())
+
+
+def by_kind(identifier):
+    is_email = identifier.kind is Kind.EMAIL
+    return (identifier.value, None) if is_email else (None, identifier.value)
