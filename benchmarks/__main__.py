@@ -63,8 +63,12 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     options = arguments()
     if options.what == "chart":
-        from benchmarks.chart import draw  # its package is needed for nothing else
-
+        try:
+            from benchmarks.chart import draw
+        except ModuleNotFoundError as error:
+            sys.exit(
+                f"{error.name} is not installed; it is needed for the chart alone: pip install matplotlib"
+            )
         draw(options.results)
         return
     if shutil.which("wrk") is None:
