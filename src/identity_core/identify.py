@@ -14,7 +14,6 @@ from identity_core.history import Happening, as_of
 from identity_core.identity import Identity
 from identity_core.reconcile import foresee, reconcile, settled
 from identity_core.repository import ContactRepository
-from identity_core.snapshot import Snapshot
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -79,7 +78,7 @@ class IdentifyContacts:
             RepositoryUnavailable: ask again later.
         """
         snapshot = await self._repository.load([details])
-        return await _in_turns(snapshot, foresee, details, snapshot)
+        return await _in_turns(snapshot.size, foresee, details, snapshot)
 
     async def look_up(self, details: ContactDetails) -> Sequence[Sequence[Contact]]:
         """The contacts, oldest first, of each identity that details touch; none where they are not known.
@@ -148,9 +147,7 @@ class IdentifyContacts:
         if start is None or end is None:
             return None
         evidence = await self._repository.evidence(contacts)
-        if len(contacts) < LARGE:
-            return explain(contacts, evidence, start, end)
-        return await asyncio.to_thread(explain, contacts, evidence, start, end)
+        return await _in_turns(len(contacts), explain, contacts, evidence, start, end)
 
     async def _contacts_with(self, one: Identifier | int) -> Sequence[Contact]:
         if isinstance(one, int):
@@ -169,7 +166,7 @@ class IdentifyContacts:
             RepositoryUnavailable: ask again later; it is safe to.
         """
         snapshot = await self._repository.load(batch)
-        identities = await _in_turns(snapshot, settled, batch, snapshot)
+        identities = await _in_turns(snapshot.size, settled, batch, snapshot)
         return [None if one is None else Identified(one, Outcome.KNOWN) for one in identities]
 
     async def decide(self, batch: Sequence[ContactDetails]) -> list[Identified]:
@@ -190,8 +187,8 @@ def _identifier(one: Identifier | int, contacts: Sequence[Contact]) -> Identifie
     return held[0] if held else None
 
 
-async def _in_turns(snapshot: Snapshot, function: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
-    """What a function of a snapshot returns; if it is large, others get their turn meanwhile."""
-    if snapshot.size < LARGE:
+async def _in_turns(size: int, function: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
+    """What a function returns; if there are many contacts to look at, others get their turn meanwhile."""
+    if size < LARGE:
         return function(*values, **named)
     return await asyncio.to_thread(function, *values, **named)

@@ -1,9 +1,10 @@
 """Setting up the tables, in a new database or beside the `contacts` of an existing one."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
-from alembic import command
+from alembic import command, op
 from alembic.config import Config
 from sqlalchemy import URL, Connection, create_engine, text
 from sqlalchemy.pool import NullPool
@@ -38,6 +39,23 @@ def migrate(url: URL) -> None:
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def build_indexes(table: str, indexes: Mapping[str, str]) -> None:
+    """Build indexes by their names, in a migration.
+
+    Others may write the table meanwhile. An index that an interrupted build left behind is there, but
+    not valid; it is built again.
+    """
+    connection = op.get_bind()
+    with op.get_context().autocommit_block():
+        for name, indexed in indexes.items():
+            is_valid = connection.scalar(
+                text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)"), {"name": name}
+            )
+            if is_valid is False:
+                op.execute(f"DROP INDEX CONCURRENTLY {name}")
+            op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {table} {indexed}")
 
 
 def _wait_for_turn(connection: Connection) -> None:

@@ -3,7 +3,7 @@
 from alembic import op
 from sqlalchemy import text
 
-from identity_adapters.postgres.schema import SchemaUnusable
+from identity_adapters.postgres.schema import SchemaUnusable, build_indexes
 
 revision = "0001"
 down_revision = None
@@ -79,13 +79,4 @@ def upgrade() -> None:
         f" HAVING max(id) > (SELECT last_value FROM {sequence})"
     )
 
-    # Others may write the table while its indexes are built. One that an interrupted build
-    # left behind is there, but not valid.
-    with op.get_context().autocommit_block():
-        for name, indexed in INDEXES.items():
-            is_valid = connection.scalar(
-                text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)"), {"name": name}
-            )
-            if is_valid is False:
-                op.execute(f"DROP INDEX CONCURRENTLY {name}")
-            op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON contacts {indexed}")
+    build_indexes("contacts", INDEXES)

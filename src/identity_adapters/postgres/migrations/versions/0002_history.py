@@ -1,7 +1,8 @@
 """What history and feed need of the events: found by primary, and by transaction."""
 
 from alembic import op
-from sqlalchemy import text
+
+from identity_adapters.postgres.schema import build_indexes
 
 revision = "0002"
 down_revision = "0001"
@@ -18,12 +19,4 @@ def upgrade() -> None:
         "ALTER TABLE contact_events ADD COLUMN IF NOT EXISTS transaction_id xid8;"
         "ALTER TABLE contact_events ALTER COLUMN transaction_id SET DEFAULT pg_current_xact_id()"
     )
-    connection = op.get_bind()
-    with op.get_context().autocommit_block():
-        for name, indexed in INDEXES.items():
-            is_valid = connection.scalar(
-                text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)"), {"name": name}
-            )
-            if is_valid is False:
-                op.execute(f"DROP INDEX CONCURRENTLY {name}")
-            op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON contact_events {indexed}")
+    build_indexes("contact_events", INDEXES)
