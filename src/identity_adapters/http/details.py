@@ -15,34 +15,15 @@ from identity_core import ContactDetails
 MakeDetails: TypeAlias = Callable[[Any, Any], ContactDetails]
 
 
-@dataclass
-class DetailsOperation(Operation):
-    """Documents the body, which the handler reads by itself."""
-
-    def __post_init__(self) -> None:
-        self.request_body = RequestBody(
-            required=True,
-            content={
-                "application/json": OpenAPIMediaType(
-                    schema=Schema(
-                        type=OpenAPIType.OBJECT,
-                        properties={
-                            "email": Schema(type=[OpenAPIType.STRING, OpenAPIType.NULL]),
-                            "phoneNumber": Schema(
-                                type=[OpenAPIType.STRING, OpenAPIType.INTEGER, OpenAPIType.NULL]
-                            ),
-                        },
-                        any_of=[Schema(required=["email"]), Schema(required=["phoneNumber"])],
-                        description="An email, a phone number or both. Other members are ignored.",
-                    ),
-                    examples={
-                        "both": Example(value={"email": "doc@hillvalley.edu", "phoneNumber": "555-0123"})
-                    },
-                )
-            },
-        )
-
-
+_DETAILS = Schema(
+    type=OpenAPIType.OBJECT,
+    properties={
+        "email": Schema(type=[OpenAPIType.STRING, OpenAPIType.NULL]),
+        "phoneNumber": Schema(type=[OpenAPIType.STRING, OpenAPIType.INTEGER, OpenAPIType.NULL]),
+    },
+    any_of=[Schema(required=["email"]), Schema(required=["phoneNumber"])],
+    description="An email, a phone number or both. Other members are ignored.",
+)
 _SOUGHT = Schema(
     type=OpenAPIType.OBJECT,
     properties={
@@ -53,31 +34,36 @@ _SOUGHT = Schema(
     min_properties=1,
     max_properties=1,
 )
+_TWO_SOUGHT = Schema(
+    type=OpenAPIType.OBJECT,
+    properties={"one": _SOUGHT, "other": _SOUGHT},
+    required=["one", "other"],
+    description="Two of: an email, a phone number, a contact by its id.",
+)
+
+
+def _json_body(schema: Schema, name: str, value: dict[str, Any]) -> RequestBody:
+    """Documents a body that a handler reads by itself, with an example."""
+    content = OpenAPIMediaType(schema=schema, examples={name: Example(value=value)})
+    return RequestBody(required=True, content={"application/json": content})
+
+
+@dataclass
+class DetailsOperation(Operation):
+    """Takes details."""
+
+    def __post_init__(self) -> None:
+        example = {"email": "doc@hillvalley.edu", "phoneNumber": "555-0123"}
+        self.request_body = _json_body(_DETAILS, "both", example)
 
 
 @dataclass
 class ExplainOperation(Operation):
-    """Documents the body, which the handler reads by itself."""
+    """Takes two that are sought."""
 
     def __post_init__(self) -> None:
-        self.request_body = RequestBody(
-            required=True,
-            content={
-                "application/json": OpenAPIMediaType(
-                    schema=Schema(
-                        type=OpenAPIType.OBJECT,
-                        properties={"one": _SOUGHT, "other": _SOUGHT},
-                        required=["one", "other"],
-                        description="Two of: an email, a phone number, a contact by its id.",
-                    ),
-                    examples={
-                        "values": Example(
-                            value={"one": {"email": "doc@hillvalley.edu"}, "other": {"contactId": 23}}
-                        )
-                    },
-                )
-            },
-        )
+        example = {"one": {"email": "doc@hillvalley.edu"}, "other": {"contactId": 23}}
+        self.request_body = _json_body(_TWO_SOUGHT, "values", example)
 
 
 async def details_of(request: Request[Any, Any, Any], make_details: MakeDetails) -> ContactDetails:
