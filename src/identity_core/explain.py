@@ -22,6 +22,7 @@ is one that parts. (The same idea as in Tarjan, Depth-first search and linear gr
 
 from collections import deque
 from collections.abc import Collection, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
@@ -121,11 +122,12 @@ def explain(
         one: an identifier of the identity.
         other: any.
     """
-    graph = _graph(contacts, evidence)
+    holding = [(contact, held) for contact in contacts if (held := identifiers_of(contact))]
+    graph = _graph(holding, evidence)
     if one not in graph or other not in graph:
         return None
     way = _shortest_way(graph, one, other)
-    chain = tuple(graph[here][there] for here, there in pairwise(way))
+    chain = tuple(_link(here, there, graph[here][there]) for here, there in pairwise(way))
     parting = _parting(graph, way)
     if not parting:
         return Explanation(chain, None)
@@ -135,50 +137,56 @@ def explain(
         WeakestLink(
             weakest,
             len(graph[weakest]),
-            _contacts_holding(contacts, _reached(graph, one, without=weakest)),
-            _contacts_holding(contacts, _reached(graph, other, without=weakest)),
+            _contacts_holding(_reached(graph, one, without=weakest), holding),
+            _contacts_holding(_reached(graph, other, without=weakest), holding),
         ),
     )
 
 
-_Graph = dict[Identifier, dict[Identifier, Link]]
+_Holding = Sequence[tuple[Contact, list[Identifier]]]
+"""Contacts with what they hold, which is something."""
+
+_Graph = dict[Identifier, dict[Identifier, Contact | Evidence]]
+"""Each identifier with those it is joined to, and by what."""
 
 
-def _graph(contacts: Sequence[Contact], evidence: Collection[Evidence]) -> _Graph:
-    """Each identifier with those it is joined to; of several reasons the oldest contact's stands."""
+def _graph(holding: _Holding, evidence: Collection[Evidence]) -> _Graph:
+    """The evidence graph of an identity; of several that join the same the oldest contact stands."""
     graph: _Graph = {}
-    for contact in contacts:
-        held = identifiers_of(contact)
+    for contact, held in holding:
         for identifier in held:
             graph.setdefault(identifier, {})
         if len(held) == 2:
-            _join(graph, held[0], held[1], Reason.CONTACT, contact.id, contact.created_at)
+            _join(graph, held[0], held[1], contact)
     for piece in evidence:
         email, number = Identifier(Kind.EMAIL, piece.email), Identifier(Kind.PHONE_NUMBER, piece.phone_number)
         if email in graph and number in graph:
-            _join(graph, email, number, Reason.EVIDENCE, piece.id, piece.seen_at)
-    _join_inherited(graph, contacts)
+            _join(graph, email, number, piece)
+    _join_inherited(graph, holding)
     return graph
 
 
-def _join_inherited(graph: _Graph, contacts: Sequence[Contact]) -> None:
-    holding = [(contact, identifiers_of(contact)) for contact in contacts]
-    holding = [(contact, held) for contact, held in holding if held]
-    if not holding:
-        return
-    _, [first, *_] = holding[0]
-    joined = _reached(graph, first)
-    for contact, held in holding:
-        if held[0] not in joined:
-            joined |= _reached(graph, held[0])  # before it is joined to all that is joined already
-            _join(graph, first, held[0], Reason.INHERITED, contact.id, contact.created_at)
+def _join_inherited(graph: _Graph, holding: _Holding) -> None:
+    joined: set[Identifier] = set()
+    for contact, [identifier, *_] in holding:
+        if identifier not in joined:
+            reached = _reached(graph, identifier)
+            if joined:
+                _, [first, *_] = holding[0]
+                _join(graph, first, identifier, contact)
+            joined |= reached
 
 
-def _join(
-    graph: _Graph, one: Identifier, other: Identifier, reason: Reason, id: int, seen_at: datetime
-) -> None:
-    graph[one].setdefault(other, Link(one, other, reason, id, seen_at))
-    graph[other].setdefault(one, Link(other, one, reason, id, seen_at))
+def _join(graph: _Graph, one: Identifier, other: Identifier, by: Contact | Evidence) -> None:
+    graph[one].setdefault(other, by)
+    graph[other].setdefault(one, by)
+
+
+def _link(one: Identifier, other: Identifier, by: Contact | Evidence) -> Link:
+    if isinstance(by, Evidence):
+        return Link(one, other, Reason.EVIDENCE, by.id, by.seen_at)
+    reason = Reason.CONTACT if {one, other} <= {*identifiers_of(by)} else Reason.INHERITED
+    return Link(one, other, reason, by.id, by.created_at)
 
 
 def _shortest_way(graph: _Graph, one: Identifier, other: Identifier) -> list[Identifier]:
@@ -227,5 +235,5 @@ def _reached(graph: _Graph, start: Identifier, without: Identifier | None = None
     return reached
 
 
-def _contacts_holding(contacts: Sequence[Contact], identifiers: Collection[Identifier]) -> int:
-    return sum(any(held in identifiers for held in identifiers_of(contact)) for contact in contacts)
+def _contacts_holding(identifiers: AbstractSet[Identifier], holding: _Holding) -> int:
+    return sum(not identifiers.isdisjoint(held) for _, held in holding)

@@ -1,12 +1,10 @@
 """The use case: identify customers by the details they gave."""
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import ParamSpec, TypeVar
 
-from identity_core.changes import Foresight, Identified, Outcome
+from identity_core.changes import Evidence, Foresight, Identified, Outcome
 from identity_core.contact import Contact
 from identity_core.details import ContactDetails
 from identity_core.explain import Explanation, Identifier, Kind, explain, identifiers_of
@@ -14,12 +12,7 @@ from identity_core.history import Happening, as_of
 from identity_core.identity import Identity
 from identity_core.reconcile import foresee, reconcile, settled
 from identity_core.repository import ContactRepository
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-LARGE = 1_000
-"""From how many contacts on others get their turn while a snapshot is looked at."""
+from identity_core.turns import in_turns
 
 
 class IdentifyContacts:
@@ -78,7 +71,7 @@ class IdentifyContacts:
             RepositoryUnavailable: ask again later.
         """
         snapshot = await self._repository.load([details])
-        return await _in_turns(snapshot.size, foresee, details, snapshot)
+        return await in_turns(snapshot.size, foresee, details, snapshot)
 
     async def look_up(self, details: ContactDetails) -> Sequence[Sequence[Contact]]:
         """The contacts, oldest first, of each identity that details touch; none where they are not known.
@@ -111,14 +104,9 @@ class IdentifyContacts:
         if contacts is None:
             return None
         happenings = await self._repository.happenings(contacts, after, limit)
-        details = {contact.id: ContactDetails.on_record(*contact.key) for contact in contacts}
-        if any(happening.event.evidence_id is not None for happening in happenings):
-            for piece in await self._repository.evidence(contacts):
-                details[piece.id] = ContactDetails.on_record(piece.email, piece.phone_number)
-        return [
-            (happening, details.get(happening.event.contact_id or happening.event.evidence_id or 0))
-            for happening in happenings
-        ]
+        has_evidence = any(happening.event.evidence_id is not None for happening in happenings)
+        evidence = await self._repository.evidence(contacts) if has_evidence else ()
+        return await in_turns(len(contacts), _with_details, happenings, contacts, evidence)
 
     async def changes(self, after: str | None = None, limit: int = 1000) -> tuple[list[Happening], str]:
         """All that happened after some place, and the place after it; see `ContactRepository.changes`."""
@@ -134,7 +122,7 @@ class IdentifyContacts:
         if contacts is None:
             return None
         happenings = await self._repository.happenings(contacts)
-        return as_of(contacts, happenings, contact_id, moment)
+        return await in_turns(len(contacts), as_of, contacts, happenings, contact_id, moment)
 
     async def explain(self, one: Identifier | int, other: Identifier | int) -> Explanation | None:
         """Why two identifiers, or contacts by their ids, are one customer; None if they are not.
@@ -147,7 +135,7 @@ class IdentifyContacts:
         if start is None or end is None:
             return None
         evidence = await self._repository.evidence(contacts)
-        return await _in_turns(len(contacts), explain, contacts, evidence, start, end)
+        return await in_turns(len(contacts), explain, contacts, evidence, start, end)
 
     async def _contacts_with(self, one: Identifier | int) -> Sequence[Contact]:
         if isinstance(one, int):
@@ -166,7 +154,7 @@ class IdentifyContacts:
             RepositoryUnavailable: ask again later; it is safe to.
         """
         snapshot = await self._repository.load(batch)
-        identities = await _in_turns(snapshot.size, settled, batch, snapshot)
+        identities = await in_turns(snapshot.size, settled, batch, snapshot)
         return [None if one is None else Identified(one, Outcome.KNOWN) for one in identities]
 
     async def decide(self, batch: Sequence[ContactDetails]) -> list[Identified]:
@@ -187,8 +175,11 @@ def _identifier(one: Identifier | int, contacts: Sequence[Contact]) -> Identifie
     return held[0] if held else None
 
 
-async def _in_turns(size: int, function: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
-    """What a function returns; if there are many contacts to look at, others get their turn meanwhile."""
-    if size < LARGE:
-        return function(*values, **named)
-    return await asyncio.to_thread(function, *values, **named)
+def _with_details(
+    happenings: Sequence[Happening], contacts: Iterable[Contact], evidence: Iterable[Evidence]
+) -> list[tuple[Happening, ContactDetails | None]]:
+    keys = {contact.id: contact.key for contact in contacts}
+    keys |= {piece.id: (piece.email, piece.phone_number) for piece in evidence}
+    of_event = (keys.get(one.event.contact_id or one.event.evidence_id or 0) for one in happenings)
+    details = (None if key is None else ContactDetails.on_record(*key) for key in of_event)
+    return list(zip(happenings, details, strict=True))

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from identity_adapters.memory import InMemoryContactRepository
 from identity_core import Contact, ContactDetails, IdentifyContacts, LinkPrecedence, explain
 from identity_core.explain import Identifier, Kind, Reason, WeakestLink, identifiers_of
-from identity_core.identify import LARGE
 from identity_core.testing import batches
 from identity_core.testing.strategies import EPOCH
+from identity_core.turns import LARGE
 
 
 def email(value):

@@ -5,7 +5,7 @@ import pytest
 
 from identity_adapters.memory import InMemoryContactRepository
 from identity_core import ContactDetails, IdentifyContacts, IdentityError, RepositoryUnavailable, settled
-from identity_core.identify import LARGE
+from identity_core.turns import LARGE
 
 
 class Recording(InMemoryContactRepository):

@@ -29,7 +29,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from itertools import chain
 from random import uniform
-from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import psycopg
 from attrs import evolve
@@ -55,6 +55,7 @@ from identity_core import (
     Reconciliation,
     Snapshot,
 )
+from identity_core.turns import LARGE, in_turns
 
 MAX_IDENTIFIER_LOCKS = 256
 """How many identifiers a transaction locks one by one."""
@@ -64,9 +65,6 @@ MAX_FRESH_STARTS = 3
 
 MAX_CONTACTS = 25_000
 """How many contacts several details touch at most; more are looked at for one of the details at a time."""
-
-LARGE = 1_000
-"""From how many rows on others get their turn while they are looked at."""
 
 MANY = 500
 """From how many new contacts on they are copied instead of inserted."""
@@ -83,7 +81,6 @@ EVERYTHING = 0x6964_656E_7469_7479
 _LINK_PRECEDENCES = {precedence.value: precedence for precedence in LinkPrecedence}
 
 Connection: TypeAlias = psycopg.AsyncConnection[Any]
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -128,7 +125,7 @@ class PostgresContactRepository:
             if not rows:
                 return None
             # What links join is one identity, also where those that join it were deleted.
-            found = await _in_turns(len(rows), _snapshot, rows)
+            found = await in_turns(len(rows), _snapshot, rows)
             return tuple(chain.from_iterable(found.identities))
 
         return await _retried(attempt, self._answer_within, RETRY_FOR)
@@ -208,7 +205,7 @@ class PostgresContactRepository:
                     fresh_starts += 1
                     is_alone = fresh_starts > MAX_FRESH_STARTS
                     raise psycopg.Rollback(transaction)
-                decided = await _in_turns(
+                decided = await in_turns(
                     max(snapshot.size, len(batch)), decide, snapshot, now, iter(ids or ())
                 )
                 await _write(connection, decided.changes, now)
@@ -315,14 +312,7 @@ async def _load(connection: Connection, details: str, most: int | None) -> Snaps
     rows = await _execute(connection, statements.LOAD, {"details": details, "most": most})
     if most is not None and len(rows) >= most:
         raise TOO_MUCH.error()
-    return await _in_turns(len(rows), _snapshot, rows)
-
-
-async def _in_turns(size: int, function: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
-    """What a function returns; if there is much to look at, others get their turn meanwhile."""
-    if size < LARGE:
-        return function(*values, **named)
-    return await asyncio.to_thread(function, *values, **named)
+    return await in_turns(len(rows), _snapshot, rows)
 
 
 def _snapshot(rows: Iterable[tuple[Any, ...]]) -> Snapshot:
@@ -381,7 +371,7 @@ async def _write(connection: Connection, changes: Changes, now: datetime) -> Non
         }
         await _execute(connection, statements.INSERT, _as_rows(now, new))
     if changes.altered or changes.deleted or changes.superseded:
-        altered = await _in_turns(len(changes.altered), lambda: [*map(_link, changes.altered)])
+        altered = await in_turns(len(changes.altered), lambda: [*map(_link, changes.altered)])
         changed = {
             "altered": altered,
             "deleted": [_link(contact) for contact in changes.deleted],
