@@ -2,7 +2,8 @@
 
 ``speed`` measures it side by side with a bare endpoint and with the same service without batches; ``scale``
 by the number of contacts, the size of identities and more processes; ``memory`` what it holds in memory
-through millions of requests; ``bulk`` how fast files are imported; ``chart`` draws what was measured.
+through millions of requests; ``bulk`` how fast files are imported; ``looking`` what it takes to look at a
+large identity; ``chart`` draws what was measured.
 
 Everything that is needed is started, but for ``wrk``, which your distribution has
 (``apt-get install wrk``). The figures are written to ``benchmarks/results``.
@@ -22,6 +23,7 @@ from typing import Any
 import psutil
 
 from benchmarks.bulk import bulk
+from benchmarks.looking import looking
 from benchmarks.memory import memory
 from benchmarks.scale import scale
 from benchmarks.speed import side_by_side, table
@@ -48,7 +50,7 @@ def arguments() -> argparse.Namespace:
         "what",
         nargs="?",
         default="speed",
-        choices=["speed", "scale", "memory", "bulk", "chart"],
+        choices=["speed", "scale", "memory", "bulk", "looking", "chart"],
         help="[speed]",
     )
     parser.add_argument("--rounds", type=int, default=3, help="of speed [3]")
@@ -85,8 +87,10 @@ def main() -> None:
                 print(f"{name}:")
                 for size, result in results.items():
                     print(f"  {size}: " + ", ".join(f"{key} {value:,.2f}" for key, value in result.items()))
-        elif options.what == "bulk":
-            measured = bulk(server, options.rows, options.contacts)
+        elif options.what in ("bulk", "looking"):
+            measured = (
+                bulk(server, options.rows, options.contacts) if options.what == "bulk" else looking(server)
+            )
             print(f"{machine()}\n")
             for name, result in measured.items():
                 print(f"{name}: " + ", ".join(f"{key} {value:,.0f}" for key, value in result.items()))

@@ -1,10 +1,6 @@
-"""Known customers by number of contacts, by size of identities, and by more processes; and looking."""
+"""Known customers by number of contacts, by size of identities, and by more processes."""
 
-import http.client
-import json
-import statistics
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -24,7 +20,6 @@ def scale(server: URL, most: int, seconds: float) -> dict[str, dict[str, dict[st
         "contacts": dict(_by_contacts(server, most, seconds)),
         "contacts of one identity": dict(_by_size(server, seconds)),
         "processes": dict(_by_processes(server, seconds)),
-        "looking at an identity of 10,000 contacts": dict(_looking(server)),
     }
 
 
@@ -49,39 +44,6 @@ def _by_size(server: URL, seconds: float) -> Iterator[tuple[str, dict[str, float
         with service(url) as (port, _):
             wrk(port, "known", 32, 1, contacts)
             yield str(size), wrk(port, "known", 32, seconds, contacts)
-
-
-def _looking(server: URL) -> Iterator[tuple[str, dict[str, float]]]:
-    """Milliseconds that one client waits for what only looks."""
-    size = 10_000
-    url = loaded_database(server, "scale", size, size)
-    with service(url) as (port, _), connect(url) as connection:
-        # As if each contact but the first had been linked by an event.
-        connection.execute(
-            "INSERT INTO contact_events (happened_at, kind, primary_id, contact_id, absorbed_ids)"
-            " SELECT created_at, CASE WHEN id = 1 THEN 'created' ELSE 'linked' END, 1, id, '{}' FROM contacts"
-        )
-        connection.execute("VACUUM ANALYZE")
-        ends = {"one": {"email": "0@example.org"}, "other": {"phoneNumber": "1000009999"}}
-        for name, method, path, body in (
-            ("its first page", "GET", "/identities/9000", None),
-            ("look-up", "POST", "/lookup", {"email": "9000@example.org"}),
-            ("dry run", "POST", "/identify?dryRun=true", {"email": "9000@example.org", "phoneNumber": "1"}),
-            ("explain", "POST", "/explain", ends),
-            ("history", "GET", "/identities/9000/history", None),
-            ("as of a time", "GET", "/identities/9000?asOf=2999-01-01T00:00:00Z", None),
-        ):
-            took = []
-            client = http.client.HTTPConnection("127.0.0.1", port)
-            for _ in range(30):
-                started = time.perf_counter()
-                client.request(method, path, None if body is None else json.dumps(body))
-                answer = client.getresponse()
-                answer.read()
-                took.append(1000 * (time.perf_counter() - started))
-                if answer.status != 200:
-                    raise RuntimeError(f"{path} answered {answer.status}")
-            yield name, {"p50": statistics.median(took), "most": max(took[3:])}
 
 
 def _by_processes(server: URL, seconds: float) -> Iterator[tuple[str, dict[str, float]]]:
