@@ -242,3 +242,15 @@ def test_the_largest_identities_of_real_orders_are_explained(orders, url):
 def by_kind(identifier):
     is_email = identifier.kind is Kind.EMAIL
     return (identifier.value, None) if is_email else (None, identifier.value)
+
+
+def test_a_link_that_others_wrote_and_no_evidence_backs_is_shown_as_inherited(url, sql, tmp_path):
+    sql(
+        "INSERT INTO contacts (id, email, phone_number, linked_id, link_precedence, created_at) VALUES"
+        " (1, 'a@x', '1', NULL, 'primary', '2020-01-01'), (2, 'b@x', '2', 1, 'secondary', '2020-01-02')"
+    )
+    ends = {"one": {"email": "a@x"}, "other": {"email": "b@x"}}
+    with service(tmp_path, DB_CONNECTION_STRING=plain(url)) as running:
+        body = json.dumps(ends)
+        _, _, answer = running.request("POST", "/explain", body, {"Content-Type": "application/json"})
+    assert [(step["reason"], step["id"]) for step in json.loads(answer)["chain"]] == [("inherited", 2)]
