@@ -8,12 +8,21 @@ once instead.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Generic, TypeAlias, TypeVar, cast
 
-from identity_core import ContactDetails, Identified, IdentifyContacts, RepositoryBusy, RepositoryUnavailable
+from identity_core import (
+    ContactDetails,
+    Identified,
+    IdentifyContacts,
+    RepositoryBusy,
+    RepositoryOverloaded,
+    RepositoryUnavailable,
+)
 
 TURNS = 20
 """How many turns of the event loop a further batch lets pass."""
+
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -35,6 +44,7 @@ class Batches(Generic[Item, Result]):
         max_size: how many items a batch has at most.
         max_at_once: how many batches are under way at most.
         max_waiting: how many items wait at most for a batch to take them.
+        on_batch: told how many items a batch had that is over.
     """
 
     def __init__(
@@ -44,25 +54,32 @@ class Batches(Generic[Item, Result]):
         max_size: int,
         max_at_once: int,
         max_waiting: int,
+        on_batch: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._run = run
         self._max_size = max_size
         self._max_at_once = max_at_once
         self._max_waiting = max_waiting
+        self._on_batch = on_batch
         self._waiting: deque[_Call[Item, Result]] = deque()
         self._halves: deque[list[_Call[Item, Result]]] = deque()
         self._is_turn_of_halves = False
         self._under_way: set[asyncio.Task[None]] = set()
 
+    @property
+    def waiting(self) -> int:
+        """How many items wait for a batch to take them."""
+        return len(self._waiting)
+
     async def __call__(self, item: Item) -> Result:
         """The result of one item.
 
         Raises:
-            RepositoryUnavailable: too many wait already.
+            RepositoryOverloaded: there is no room in the line.
             Exception: what `run` raises for this item.
         """
         if len(self._waiting) >= self._max_waiting:
-            raise RepositoryUnavailable("too many requests are waiting")
+            raise RepositoryOverloaded("too many requests are waiting")
         loop = asyncio.get_running_loop()
         result: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((item, result))
@@ -96,6 +113,7 @@ class Batches(Generic[Item, Result]):
                 for (_, future), result in zip(batch, results, strict=True):
                     if not future.done():
                         future.set_result(result)
+            self._on_batch(len(batch))
 
     def _next_batch(self) -> list[_Call[Item, Result]]:
         # In turns, so that nobody waits for long behind a batch that fails again and again.
@@ -130,16 +148,42 @@ class IdentifyInBatches:
         identify: the use case.
         max_batch: how many details a batch has at most.
         max_waiting: how many details wait at most, to be read or to be written.
+        on_batch: told of each batch that is over, if it was to ``read`` or to ``write``, and its size.
     """
 
-    def __init__(self, identify: IdentifyContacts, *, max_batch: int = 128, max_waiting: int = 2048) -> None:
-        self._known = Batches(identify.known, max_size=max_batch, max_at_once=2, max_waiting=max_waiting)
-        self._decide = Batches(identify.decide, max_size=max_batch, max_at_once=4, max_waiting=max_waiting)
+    def __init__(
+        self,
+        identify: IdentifyContacts,
+        *,
+        max_batch: int = 128,
+        max_waiting: int = 2048,
+        on_batch: Callable[[str, int], None] = lambda _, __: None,
+    ) -> None:
+        self._known = Batches(
+            identify.known,
+            max_size=max_batch,
+            max_at_once=2,
+            max_waiting=max_waiting,
+            on_batch=partial(on_batch, "read"),
+        )
+        self._decide = Batches(
+            identify.decide,
+            max_size=max_batch,
+            max_at_once=4,
+            max_waiting=max_waiting,
+            on_batch=partial(on_batch, "write"),
+        )
+
+    @property
+    def waiting(self) -> int:
+        """How many details wait."""
+        return self._known.waiting + self._decide.waiting
 
     async def __call__(self, details: ContactDetails) -> Identified:
         """The identity of one customer, after the details were linked to it, and what became of them.
 
         Raises:
+            RepositoryOverloaded: there is no room in the line.
             RepositoryUnavailable: ask again later; it is safe to.
         """
         known = await self._known(details)

@@ -1,23 +1,29 @@
 """The composition root: the one place that knows all parts."""
 
+import asyncio
 import gc
 import multiprocessing
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, cast
 
+import structlog
 from dependency_injector import containers, providers
 from litestar import Litestar
-from sqlalchemy import URL
+from litestar.types import ASGIApp
+from sqlalchemy import URL, QueuePool
 
 from identity_adapters.batching import IdentifyInBatches
 from identity_adapters.embedded import embedded_database
 from identity_adapters.http import create_app
 from identity_adapters.http.app import Lifespan
+from identity_adapters.http.observed import observed
+from identity_adapters.metrics import Metrics, forget_the_dead
 from identity_adapters.postgres import PostgresContactRepository, create_engine, migrate
 from identity_adapters.processes import end_with_parent
 from identity_adapters.settings import Settings
+from identity_adapters.stopping import Stopping
 from identity_core import ContactDetails, IdentifyContacts
 
 
@@ -46,19 +52,45 @@ def _lifespan(container: "Container") -> Lifespan:
         if (parent := multiprocessing.parent_process()) is not None and parent.pid is not None:
             end_with_parent(parent.pid, signal.SIGTERM)
         settings = container.settings()
+        forget_the_dead()
         with database(settings) as url:
             if settings.migrate_at_start:
                 migrate(url)
             with container.database_url.override(url):
+                container.stopping().on(signal.SIGTERM, after=settings.drain)
+                watching = asyncio.create_task(_watch(container))
                 # What start-up made stays. Looking through it again and again would take long, and
                 # so would looking for cycles as often as is the default: requests make few.
                 gc.collect()
                 gc.freeze()
                 gc.set_threshold(10_000, 20, 20)
                 yield
+                watching.cancel()
                 await container.engine().dispose()
 
     return serving
+
+
+async def _watch(container: "Container") -> None:
+    pool = cast(QueuePool, container.engine().pool)
+    await container.metrics().watch(
+        lambda: container.identify().waiting, lambda: (pool.checkedout(), pool.size())
+    )
+
+
+def _exposition(container: "Container") -> Callable[[], Awaitable[bytes]]:
+    return lambda: container.metrics().exposition(container.repository().census)
+
+
+def _seen(app: ASGIApp, metrics: Metrics, stopping: Stopping, settings: Settings) -> ASGIApp:
+    """The application with all that watches it."""
+    log = structlog.get_logger("identity_adapters.access").info if settings.access_log else None
+    app = observed(app, metrics.observe, log=log, is_stopping=stopping)
+    if settings.traces:
+        from identity_adapters.http.traced import traced  # its packages are optional
+
+        app = traced(app)
+    return app
 
 
 class Container(containers.DeclarativeContainer):
@@ -76,9 +108,15 @@ class Container(containers.DeclarativeContainer):
         pool_size=settings.provided.pool_size,
         statement_timeout=settings.provided.statement_timeout,
         lock_timeout=settings.provided.lock_timeout,
+        prepare_statements=settings.provided.prepare_statements,
     )
+    metrics = providers.Singleton(Metrics, count_every=settings.provided.count_every)
+    stopping = providers.Singleton(Stopping)
     repository = providers.Singleton(
-        PostgresContactRepository, engine, answer_within=settings.provided.answer_timeout
+        PostgresContactRepository,
+        engine,
+        answer_within=settings.provided.answer_timeout,
+        on_retry=metrics.provided.observe_retry,
     )
     service = providers.Singleton(IdentifyContacts, repository)
     identify = providers.Singleton(
@@ -86,13 +124,19 @@ class Container(containers.DeclarativeContainer):
         service,
         max_batch=settings.provided.max_batch,
         max_waiting=settings.provided.max_waiting,
+        on_batch=metrics.provided.observe_batch,
     )
-    app = providers.Singleton(
+    endpoints = providers.Singleton(
         create_app,
         identify=identify.provider,
         service=service.provider,
         check=repository.provided.check.provider,
         make_details=providers.Callable(details_maker, settings.provided.default_region),
+        exposition=providers.Callable(_exposition, __self__),
+        is_stopping=stopping,
+        keys=settings.provided.api_keys,
+        rate_limit=settings.provided.rate_limit,
         lifespan=providers.List(providers.Callable(_lifespan, __self__)),
         max_body_size=settings.provided.max_body_size,
     )
+    app = providers.Singleton(_seen, endpoints, metrics, stopping, settings)

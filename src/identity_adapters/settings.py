@@ -1,15 +1,18 @@
 """Every setting there is: from the environment, else from the file ``.env``, else a default."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from attrs import field, fields, frozen
+from attrs import Attribute, evolve, field, fields, frozen
 from dotenv import dotenv_values
 from platformdirs import user_data_path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+from identity_adapters.keys import ApiKey
 
 T = TypeVar("T")
 
@@ -21,6 +24,23 @@ class InvalidSetting(Exception):
         super().__init__(f"{variable} {reason}")
         self.variable = variable
         self.reason = reason
+
+
+class LogFormat(StrEnum):
+    """How the log is written."""
+
+    AUTO = "auto"
+    JSON = "json"
+    TEXT = "text"
+
+
+class LogLevel(StrEnum):
+    """From which level on it is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
 
 
 def _database_url(value: str) -> URL:
@@ -46,6 +66,16 @@ def _number(kind: type[Any], least: float, most: float) -> Callable[[str], Any]:
     return parse
 
 
+def _one_of(kind: type[StrEnum]) -> Callable[[str], StrEnum]:
+    def parse(value: str) -> StrEnum:
+        try:
+            return kind(value.lower())
+        except ValueError:
+            raise ValueError(f"must be one of {', '.join(kind)}") from None
+
+    return parse
+
+
 def _yes_or_no(value: str) -> bool:
     if value.lower() not in ("yes", "no", "true", "false", "1", "0"):
         raise ValueError("must be yes or no")
@@ -62,47 +92,172 @@ def _region(value: str) -> str:
     return value.upper()
 
 
-def _setting(variable: str, parse: Callable[[str], Any], default: Any) -> Any:
-    return field(default=default, metadata={"variable": variable, "parse": parse})
+def _keys(value: str) -> tuple[ApiKey, ...]:
+    try:
+        return tuple(map(ApiKey.parse, value.replace(",", " ").split()))
+    except ValueError:
+        raise ValueError("must be entries as `identity key new` writes them, with commas between") from None
+
+
+def _setting(variable: str, parse: Callable[[str], Any], default: Any, meaning: str, unset: str = "") -> Any:
+    """A setting: its variable, what makes a value of text, and what the page of settings says of it."""
+    metadata = {"variable": variable, "parse": parse, "meaning": meaning, "unset": unset}
+    return field(default=default, metadata=metadata, repr=lambda value: _text(value))
+
+
+_seconds = _number(float, 0.1, 3600)
 
 
 @frozen
 class Settings:
-    """All settings, checked.
+    """All settings, checked."""
 
-    Attributes:
-        database_url: the database; None for the embedded one.
-        data_folder: where the embedded database keeps its data.
-        postgres_programs: the ``bin`` folder of another PostgreSQL for the embedded database.
-        migrate_at_start: whether the service brings the database to its schema when it starts.
-        host: the address to listen on.
-        port: the port to listen on.
-        workers: how many processes serve.
-        pool_size: how many connections to the database each of them has at most.
-        statement_timeout: seconds that the database may take for one statement.
-        lock_timeout: seconds that one statement may wait for a lock.
-        answer_timeout: seconds after which a database that does not answer is given up.
-        max_batch: how many requests are answered together at most.
-        max_waiting: how many requests wait at most; more are refused at once.
-        max_body_size: bytes that the body of a request may have.
-        default_region: the country that phone numbers without one are of; None to keep them.
-    """
-
-    database_url: URL | None = _setting("DB_CONNECTION_STRING", _database_url, None)
-    data_folder: Path = _setting("IDENTITY_DATA_DIR", Path, user_data_path("identity", appauthor=False))
-    postgres_programs: Path | None = _setting("IDENTITY_POSTGRES_BIN", Path, None)
-    migrate_at_start: bool = _setting("IDENTITY_MIGRATE_AT_START", _yes_or_no, True)
-    host: str = _setting("IDENTITY_HOST", str, "127.0.0.1")
-    port: int = _setting("IDENTITY_PORT", _number(int, 0, 65535), 8000)
-    workers: int = _setting("IDENTITY_WORKERS", _number(int, 1, 64), 1)
-    pool_size: int = _setting("IDENTITY_POOL_SIZE", _number(int, 1, 1000), 10)
-    statement_timeout: float = _setting("IDENTITY_STATEMENT_TIMEOUT", _number(float, 0.1, 3600), 10.0)
-    lock_timeout: float = _setting("IDENTITY_LOCK_TIMEOUT", _number(float, 0.1, 3600), 5.0)
-    answer_timeout: float = _setting("IDENTITY_ANSWER_TIMEOUT", _number(float, 0.1, 3600), 15.0)
-    max_batch: int = _setting("IDENTITY_MAX_BATCH", _number(int, 1, 10_000), 128)
-    max_waiting: int = _setting("IDENTITY_MAX_WAITING", _number(int, 1, 1_000_000), 2048)
-    max_body_size: int = _setting("IDENTITY_MAX_BODY_SIZE", _number(int, 1024, 2**30), 65536)
-    default_region: str | None = _setting("IDENTITY_DEFAULT_REGION", _region, None)
+    database_url: URL | None = _setting(
+        "DB_CONNECTION_STRING",
+        _database_url,
+        None,
+        "`postgresql://user:password@host:5432/database`; a driver behind `postgresql+` is ignored",
+        "the embedded database",
+    )
+    data_folder: Path = _setting(
+        "IDENTITY_DATA_DIR",
+        Path,
+        user_data_path("identity", appauthor=False),
+        "where the embedded database keeps its data",
+        "`identity` in the user's data folder (`~/.local/share` on Linux)",
+    )
+    postgres_programs: Path | None = _setting(
+        "IDENTITY_POSTGRES_BIN",
+        Path,
+        None,
+        "the folder of another `initdb` and `postgres` for the embedded database",
+        "the PostgreSQL that is installed with the service",
+    )
+    migrate_at_start: bool = _setting(
+        "IDENTITY_MIGRATE_AT_START",
+        _yes_or_no,
+        True,
+        "whether the service brings the database to its schema when it starts;"
+        " with `no`, run `identity migrate` first",
+    )
+    host: str = _setting(
+        "IDENTITY_HOST", str, "127.0.0.1", "the address to listen on; the image listens on `0.0.0.0`"
+    )
+    port: int = _setting("IDENTITY_PORT", _number(int, 0, 65535), 8000, "the port to listen on")
+    workers: int = _setting("IDENTITY_WORKERS", _number(int, 1, 64), 1, "how many processes serve")
+    api_keys: tuple[ApiKey, ...] = _setting(
+        "IDENTITY_API_KEYS",
+        _keys,
+        (),
+        "who may do what: entries of `identity key new`, with commas between",
+        "none: everybody may do everything",
+    )
+    rate_limit: float | None = _setting(
+        "IDENTITY_RATE_LIMIT",
+        _number(float, 0.01, 1_000_000),
+        None,
+        "requests a second of each API key; more are refused",
+        "no limit",
+    )
+    max_body_size: int = _setting(
+        "IDENTITY_MAX_BODY_SIZE",
+        _number(int, 1024, 2**30),
+        65536,
+        "bytes that the body of a request may have",
+    )
+    max_header_size: int = _setting(
+        "IDENTITY_MAX_HEADER_SIZE",
+        _number(int, 1024, 2**20),
+        16384,
+        "bytes that the path and the headers of a request may have together",
+    )
+    max_connections: int = _setting(
+        "IDENTITY_MAX_CONNECTIONS",
+        _number(int, 1, 1_000_000),
+        1000,
+        "how many clients may be connected to each process; more are refused",
+    )
+    request_timeout: float = _setting(
+        "IDENTITY_REQUEST_TIMEOUT", _seconds, 10.0, "seconds that a request may take to arrive"
+    )
+    keep_alive: float = _setting(
+        "IDENTITY_KEEP_ALIVE",
+        _seconds,
+        75.0,
+        "seconds that a connection is kept open for another request; longer than what is in front keeps it",
+    )
+    drain: float = _setting(
+        "IDENTITY_DRAIN",
+        _number(float, 0, 3600),
+        3.0,
+        "seconds that a service that is told to stop goes on answering while `/health/ready` fails",
+    )
+    pool_size: int = _setting(
+        "IDENTITY_POOL_SIZE",
+        _number(int, 1, 1000),
+        10,
+        "how many connections to the database each process has at most",
+    )
+    prepare_statements: bool = _setting(
+        "IDENTITY_PREPARE_STATEMENTS",
+        _yes_or_no,
+        True,
+        "whether the database keeps prepared statements; `no` behind a pooler that does not",
+    )
+    statement_timeout: float = _setting(
+        "IDENTITY_STATEMENT_TIMEOUT", _seconds, 10.0, "seconds that the database may take for one statement"
+    )
+    lock_timeout: float = _setting(
+        "IDENTITY_LOCK_TIMEOUT", _seconds, 5.0, "seconds that one statement may wait for a lock"
+    )
+    answer_timeout: float = _setting(
+        "IDENTITY_ANSWER_TIMEOUT",
+        _seconds,
+        15.0,
+        "seconds after which a database that does not answer at all is given up",
+    )
+    max_batch: int = _setting(
+        "IDENTITY_MAX_BATCH", _number(int, 1, 10_000), 128, "how many requests are answered together at most"
+    )
+    max_waiting: int = _setting(
+        "IDENTITY_MAX_WAITING",
+        _number(int, 1, 1_000_000),
+        2048,
+        "how many requests wait in each process at most, to be read or to be written;"
+        " more are refused at once",
+    )
+    default_region: str | None = _setting(
+        "IDENTITY_DEFAULT_REGION",
+        _region,
+        None,
+        "the country, such as `US`, of phone numbers that name none; they become international (E.164)",
+        "none",
+    )
+    log_format: LogFormat = _setting(
+        "IDENTITY_LOG_FORMAT",
+        _one_of(LogFormat),
+        LogFormat.AUTO,
+        "`json`, `text`, or `auto`: JSON where standard error is no terminal",
+    )
+    log_level: LogLevel = _setting(
+        "IDENTITY_LOG_LEVEL", _one_of(LogLevel), LogLevel.INFO, f"what is logged: {', '.join(LogLevel)}"
+    )
+    access_log: bool = _setting(
+        "IDENTITY_ACCESS_LOG", _yes_or_no, False, "whether every request is logged, without what it held"
+    )
+    count_every: float = _setting(
+        "IDENTITY_COUNT_EVERY",
+        _number(float, 0, 86400),
+        300.0,
+        "seconds after which a request for `/metrics` counts contacts and identities again; 0 for never",
+    )
+    traces: bool = _setting(
+        "IDENTITY_TRACES",
+        _yes_or_no,
+        False,
+        "whether traces are sent as the variables `OTEL_…` of OpenTelemetry say; needs the extra `traces`",
+    )
+    origins: Mapping[str, str] = field(factory=dict, eq=False, repr=False, kw_only=True)
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, file: Path = Path(".env")) -> "Settings":
@@ -111,14 +266,75 @@ class Settings:
         Raises:
             InvalidSetting: one cannot be used.
         """
-        given = {**dotenv_values(file), **(os.environ if environment is None else environment)}
+        sources = {
+            "environment": os.environ if environment is None else environment,
+            str(file): dotenv_values(file),
+        }
         values: dict[str, Any] = {}
-        for attribute in fields(cls):
+        origins: dict[str, str] = {}
+        for attribute in _settings():
             variable = attribute.metadata["variable"]
-            value = (given.get(variable) or "").strip()
-            if value:
-                try:
-                    values[attribute.name] = attribute.metadata["parse"](value)
-                except ValueError as error:
-                    raise InvalidSetting(variable, str(error)) from None
-        return cls(**values)
+            for origin, source in sources.items():
+                if value := (source.get(variable) or "").strip():
+                    try:
+                        values[attribute.name] = attribute.metadata["parse"](value)
+                    except ValueError as error:
+                        raise InvalidSetting(variable, str(error)) from None
+                    origins[variable] = origin
+                    break
+        settings = cls(**values, origins=origins)
+        if settings.rate_limit is not None and not settings.api_keys:
+            raise InvalidSetting("IDENTITY_RATE_LIMIT", "needs IDENTITY_API_KEYS: it is a limit of each key")
+        return settings
+
+    def given(self, origin: str, **values: Any) -> "Settings":
+        """The settings with those of these values that are not None, which come from somewhere else.
+
+        >>> settings = Settings().given("command line", port=80, host=None)
+        >>> settings.host, settings.port, settings.origins
+        ('127.0.0.1', 80, {'IDENTITY_PORT': 'command line'})
+        """
+        given = {name: value for name, value in values.items() if value is not None}
+        variables = {getattr(fields(Settings), name).metadata["variable"]: origin for name in given}
+        return evolve(self, **given, origins={**self.origins, **variables})
+
+
+class Shown(NamedTuple):
+    """A setting as it is shown to people: no secret is in it."""
+
+    variable: str
+    value: str
+    origin: str
+
+
+def shown(settings: Settings) -> Iterator[Shown]:
+    """Each setting as it is in force."""
+    for attribute in _settings():
+        variable = attribute.metadata["variable"]
+        value = _text(getattr(settings, attribute.name))
+        yield Shown(variable, value, settings.origins.get(variable, "default"))
+
+
+def reference() -> str:
+    """The table of all settings, in Markdown."""
+    lines = ["| setting | default | meaning |", "|---|---|---|"]
+    for attribute in _settings():
+        metadata = attribute.metadata
+        default = metadata["unset"] or f"`{_text(attribute.default)}`"
+        lines.append(f"| `{metadata['variable']}` | {default} | {metadata['meaning']} |")
+    return "\n".join(lines) + "\n"
+
+
+def _settings() -> list["Attribute[Any]"]:
+    return [attribute for attribute in fields(Settings) if attribute.metadata]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, URL):
+        hidden = {name: "***" for name in value.query if "password" in name}
+        return value.update_query_dict(hidden).render_as_string(hide_password=True)
+    if isinstance(value, tuple):
+        return ", ".join(f"{key.name} ({' '.join(sorted(key.scopes))})" for key in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -22,6 +22,7 @@ from identity_core.errors import (
     InvalidDetails,
     InvalidPlace,
     RepositoryBusy,
+    RepositoryOverloaded,
     RepositoryUnavailable,
 )
 from identity_core.explain import Explanation, Identifier, Kind, Link, Reason, WeakestLink, explain
@@ -62,6 +63,7 @@ __all__ = [
     "Reason",
     "Reconciliation",
     "RepositoryBusy",
+    "RepositoryOverloaded",
     "RepositoryUnavailable",
     "Snapshot",
     "WeakestLink",

@@ -47,3 +47,7 @@ class RepositoryBusy(RepositoryUnavailable):
 
     Others, or fewer, may fare better.
     """
+
+
+class RepositoryOverloaded(RepositoryUnavailable):
+    """Too many wait for the repository already; whoever came was sent away at once."""

@@ -24,11 +24,11 @@ def free_port():
 
 
 def environment(**settings):
-    """The environment without any setting of this machine's, and these."""
+    """The environment without any setting of this machine's, and these; nobody waits for a drain."""
     kept = {
         k: v for k, v in os.environ.items() if not k.startswith("IDENTITY_") and k != "DB_CONNECTION_STRING"
     }
-    return kept | {name: str(value) for name, value in settings.items()}
+    return kept | {"IDENTITY_DRAIN": "0"} | {name: str(value) for name, value in settings.items()}
 
 
 class Service:

@@ -7,7 +7,9 @@ import socket
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openapi_spec_validator import validate
 
+from tests.integration.documented import checked
 from tests.integration.processes import service
 
 EMAIL_SHAPE = "must have exactly one @ between two non-empty parts"
@@ -19,7 +21,7 @@ MISSING = "must have an email, a phone number or both"
 def running(tmp_path_factory):
     folder = tmp_path_factory.mktemp("http")
     with service(folder, IDENTITY_DATA_DIR=folder / "data") as one:
-        yield one
+        yield checked(one)
 
 
 def test_an_answer_has_exactly_the_consolidated_contact(running):
@@ -207,17 +209,31 @@ def test_the_openapi_document_describes_request_answer_and_errors(running):
     status, headers, body = running.request("GET", "/openapi.json")
     assert (status, headers["content-type"].partition(";")[0]) == (200, "application/json")
     document = json.loads(body)
+    validate(document)
     operation = document["paths"]["/identify"]["post"]
     members = operation["requestBody"]["content"]["application/json"]["schema"]["properties"]
     assert members["phoneNumber"]["type"] == ["string", "integer", "null"]
-    assert set(operation["responses"]) == {"200", "400", "413", "415", "500", "503"}
-    assert "application/problem+json" in operation["responses"]["400"]["content"]
+    assert set(operation["responses"]) == {"200", "400", "401", "403", "413", "415", "429", "500", "503"}
     assert set(document["components"]["schemas"]["ConsolidatedContact"]["required"]) == {
         "primaryContactId",
         "emails",
         "phoneNumbers",
         "secondaryContactIds",
     }
+
+
+def test_the_openapi_document_describes_every_operation_with_examples_that_fit(running):
+    examples = list(running.document.examples())
+    assert len(examples) > 50
+    for value, schema in examples:
+        running.document.validate(value, schema)
+    for operations in running.document.document["paths"].values():
+        for operation in operations.values():
+            assert {"operationId", "summary"} <= operation.keys()
+            for response in operation["responses"].values():
+                assert response["content"]
+                if "security" in operation and operation["operationId"] != "metrics":
+                    assert all(media["examples"] for media in response["content"].values())
 
 
 def outcome_of(running, body, query=""):
@@ -401,3 +417,8 @@ def test_the_pages_load_nothing_from_elsewhere(running, page):
 
 def test_it_says_that_it_lives(running):
     assert running.request("GET", "/health/live")[0] == 200
+
+
+def test_every_answer_here_was_as_documented(running):
+    operations = {operation for operation, _ in running.document.checked}
+    assert operations >= {"identify", "lookup", "explain", "identity"}

@@ -13,6 +13,7 @@ from identity_core import (
     Identity,
     Outcome,
     RepositoryBusy,
+    RepositoryOverloaded,
     RepositoryUnavailable,
 )
 
@@ -104,7 +105,7 @@ def test_past_the_bound_of_the_waiting_line_a_call_is_refused_at_once():
         assert tasks[3].done()
         assert str(tasks[3].exception()) == "too many requests are waiting"
         run.open.set()
-        assert await outcomes(tasks) == ["A", "B", "C", RepositoryUnavailable]
+        assert await outcomes(tasks) == ["A", "B", "C", RepositoryOverloaded]
         assert await calls("e") == "E"
 
     asyncio.run(body())

@@ -1,10 +1,9 @@
-import re
 from pathlib import Path
 
 import pytest
-from attrs import fields
 
-from identity_adapters.settings import InvalidSetting, Settings
+from identity_adapters.keys import Scope, new_key
+from identity_adapters.settings import InvalidSetting, Settings, reference, shown
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 
@@ -60,6 +59,11 @@ def test_a_connection_string_may_name_any_driver(tmp_path, scheme):
         ("IDENTITY_LOCK_TIMEOUT", "nan"),
         ("IDENTITY_MAX_BODY_SIZE", "1"),
         ("IDENTITY_DEFAULT_REGION", "USA"),
+        ("IDENTITY_LOG_LEVEL", "secret"),
+        ("IDENTITY_API_KEYS", "secret"),
+        ("IDENTITY_API_KEYS", f"shop:secret:{'0' * 64}"),
+        ("IDENTITY_API_KEYS", f"shop:read:{'0' * 62}"),
+        ("IDENTITY_API_KEYS", f":read:{'0' * 64}"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_its_name_alone(tmp_path, variable, value):
@@ -70,11 +74,33 @@ def test_a_value_that_cannot_be_used_is_refused_by_its_name_alone(tmp_path, vari
     assert "secret" not in str(caught.value)
 
 
-def test_the_page_of_settings_lists_each_with_its_default():
-    listed = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", PAGE.read_text(), re.MULTILINE))
-    assert list(listed) == [attribute.metadata["variable"] for attribute in fields(Settings)]
-    for attribute in fields(Settings):
-        if isinstance(attribute.default, bool):
-            assert listed[attribute.metadata["variable"]] == ("`yes`" if attribute.default else "`no`")
-        elif isinstance(attribute.default, int | float):
-            assert listed[attribute.metadata["variable"]] == f"`{attribute.default:g}`"
+def test_the_page_of_settings_is_made_of_them():
+    assert reference() in PAGE.read_text()
+
+
+def test_each_setting_tells_where_it_came_from(tmp_path):
+    settings = load(tmp_path, "IDENTITY_PORT=1\nIDENTITY_WORKERS=2\n", IDENTITY_PORT="3")
+    settings = settings.given("command line", host="::1", workers=None)
+    origins = {
+        setting.variable: (setting.value, setting.origin.rpartition("/")[2]) for setting in shown(settings)
+    }
+    assert origins["IDENTITY_PORT"] == ("3", "environment")
+    assert origins["IDENTITY_WORKERS"] == ("2", ".env")
+    assert origins["IDENTITY_HOST"] == ("::1", "command line")
+    assert origins["IDENTITY_POOL_SIZE"] == ("10", "default")
+
+
+def test_no_secret_is_shown(tmp_path):
+    secret, key = new_key("shop", [Scope.READ, Scope.IDENTIFY])
+    url = "postgresql://user:hidden1@host/db?sslmode=require&password=hidden2&sslpassword=hidden3"
+    settings = load(tmp_path, DB_CONNECTION_STRING=url, IDENTITY_API_KEYS=f"{key.entry}, {key.entry}")
+    shown_values = {setting.variable: setting.value for setting in shown(settings)}
+    for text in (str(shown_values), repr(settings)):
+        assert not any(hidden in text for hidden in (secret, key.hash.hex(), "hidden"))
+    assert shown_values["IDENTITY_API_KEYS"] == "shop (identify read), shop (identify read)"
+    assert shown_values["DB_CONNECTION_STRING"].startswith("postgresql+psycopg://user:***@host/db?")
+
+
+def test_a_limit_of_keys_needs_keys(tmp_path):
+    with pytest.raises(InvalidSetting, match="IDENTITY_RATE_LIMIT needs IDENTITY_API_KEYS"):
+        load(tmp_path, IDENTITY_RATE_LIMIT="5")

@@ -2,6 +2,7 @@
 
 import click
 
+from identity_adapters.cli.configuration import config_command, key_group
 from identity_adapters.cli.files import export_command, import_command
 from identity_adapters.cli.look import explain_command, history_command, lookup_command
 from identity_adapters.cli.serve import migrate_command, serve
@@ -21,6 +22,8 @@ def main() -> None:
 for command in (
     serve,
     migrate_command,
+    config_command,
+    key_group,
     verify_command,
     import_command,
     export_command,

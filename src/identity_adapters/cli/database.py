@@ -3,34 +3,51 @@
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
+import structlog
 from psycopg import Error
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 
 from identity_adapters.container import database
 from identity_adapters.embedded import EmbeddedDatabaseUnavailable
+from identity_adapters.logs import configure_logs
 from identity_adapters.postgres import PostgresContactRepository, SchemaUnusable, create_engine
-from identity_adapters.settings import InvalidSetting, Settings
+from identity_adapters.settings import InvalidSetting, LogFormat, Settings
 from identity_core import RepositoryUnavailable
+
+_logger = structlog.get_logger(__name__)
+
+EMBEDDED = (
+    "Using the embedded PostgreSQL; its data lie in {folder}."
+    " To use a database of your own, set DB_CONNECTION_STRING=postgresql://user:password@host:5432/database"
+    " in the environment or in a file .env."
+)
 
 
 @contextmanager
-def configured(failure: int = 1) -> Iterator[tuple[Settings, URL]]:
-    """Settings and database of a command; where they fail, it ends with a message and this code."""
+def configured(
+    failure: int = 1, *, is_service: bool = False, **options: Any
+) -> Iterator[tuple[Settings, URL]]:
+    """Settings and database of a command; where they fail, it ends with a message and this code.
+
+    Args:
+        failure: the code.
+        is_service: whether what there is to say is logged, rather than shown.
+        options: settings that were given to the command; None where they were not.
+    """
     try:
-        settings = Settings.load()
+        settings = Settings.load().given("command line", **options)
+        configure_logs(settings.log_format if is_service else LogFormat.TEXT, settings.log_level)
         with database(settings) as url:
             if settings.database_url is None:
-                click.echo(
-                    f"Using the embedded PostgreSQL; its data lie in {settings.data_folder.absolute()}.\n"
-                    "To use a database of your own, set"
-                    " DB_CONNECTION_STRING=postgresql://user:password@host:5432/database\n"
-                    "in the environment or in a file .env.",
-                    err=True,
-                )
+                note = EMBEDDED.format(folder=settings.data_folder.absolute())
+                if is_service:
+                    _logger.info(note)
+                else:
+                    click.echo(note, err=True)
             yield settings, url
     except (InvalidSetting, EmbeddedDatabaseUnavailable, SchemaUnusable, RepositoryUnavailable) as error:
         fail(failure, str(error))
@@ -48,6 +65,7 @@ async def repository_on(settings: Settings, url: URL) -> AsyncIterator[PostgresC
         pool_size=1,
         statement_timeout=settings.statement_timeout,
         lock_timeout=settings.lock_timeout,
+        prepare_statements=settings.prepare_statements,
     )
     try:
         yield PostgresContactRepository(engine)

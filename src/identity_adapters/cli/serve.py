@@ -3,14 +3,23 @@
 import os
 import signal
 import sys
+from contextlib import ExitStack
+from functools import partial
+from ipaddress import ip_address
+from tempfile import TemporaryDirectory
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import click
+import structlog
 import uvicorn
 
+from identity_adapters import metrics
 from identity_adapters.cli.database import configured
+from identity_adapters.http.protocol import BoundedProtocol, Bounds
 from identity_adapters.postgres import migrate
+
+_logger = structlog.get_logger(__name__)
 
 FINISH_WITHIN = 30
 """Seconds that requests in flight have to finish once the service is told to stop."""
@@ -23,19 +32,36 @@ FINISH_WITHIN = 30
 def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """Serve POST /identify over HTTP."""
     _exit_cleanly_on(signal.SIGTERM)
-    with configured() as (settings, url):
+    with ExitStack() as stack:
+        settings, url = stack.enter_context(
+            configured(host=host, port=port, workers=workers, is_service=True)
+        )
         if settings.migrate_at_start:
             migrate(url)
+        if not settings.api_keys and not _is_loopback(settings.host):
+            _logger.warning(
+                "no API keys are configured: whoever can reach this address may ask for every customer;"
+                " see IDENTITY_API_KEYS",
+                host=settings.host,
+            )
         # Once is enough. A worker that starts while the database is away waits for it like the others.
         os.environ["IDENTITY_MIGRATE_AT_START"] = "no"
         os.environ["DB_CONNECTION_STRING"] = url.render_as_string(hide_password=False)
+        if settings.workers > 1 and metrics.FOLDER not in os.environ:
+            folder = stack.enter_context(TemporaryDirectory(prefix="identity-metrics-"))
+            os.environ[metrics.FOLDER] = folder
+        bounds = Bounds(settings.max_header_size, settings.max_connections, settings.request_timeout)
         uvicorn.run(
             "identity_adapters.asgi:app",
-            host=host if host is not None else settings.host,
-            port=port if port is not None else settings.port,
-            workers=workers if workers is not None else settings.workers,
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            http=cast(Any, partial(BoundedProtocol, bounds)),
+            ws="none",
+            log_config=None,
             access_log=False,  # a request line may hold personal values
             server_header=False,
+            timeout_keep_alive=cast(int, settings.keep_alive),
             timeout_graceful_shutdown=FINISH_WITHIN,
         )
 
@@ -53,3 +79,10 @@ def _exit_cleanly_on(number: signal.Signals) -> None:
         sys.exit(0)
 
     signal.signal(number, handler)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -6,14 +6,16 @@ from http import HTTPStatus
 from typing import Any, TypeAlias
 
 import msgspec
-from litestar import Litestar, Request, get, post
+from litestar import Litestar, Request, post
 from litestar.datastructures import ResponseHeader
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from identity_adapters.http import examples
+from identity_adapters.http.access import RateLimit, check_keys, guarded
 from identity_adapters.http.details import DetailsOperation, MakeDetails, details_of
-from identity_adapters.http.documentation import OPENAPI, assets, redoc, swagger_ui
+from identity_adapters.http.documentation import OPENAPI, assets, redoc, swagger_ui, tell_apart
+from identity_adapters.http.health import CheckReady, live, metrics_endpoint, ready_endpoint
 from identity_adapters.http.look import (
     changes_endpoint,
     explain_endpoint,
@@ -21,11 +23,13 @@ from identity_adapters.http.look import (
     identity_endpoint,
     lookup_endpoint,
 )
-from identity_adapters.http.problems import HANDLERS, InvalidParameter, documented
+from identity_adapters.http.observed import OUTCOME
+from identity_adapters.http.problems import HANDLERS, InvalidParameter, answered
+from identity_adapters.keys import ApiKey
+from identity_adapters.keys import Scope as KeyScope
 from identity_core import ContactDetails, Foresight, Identified, IdentifyContacts, Identity, Outcome
 
 Identify: TypeAlias = Callable[[ContactDetails], Awaitable[Identified]]
-Check: TypeAlias = Callable[[], Awaitable[None]]
 Lifespan: TypeAlias = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 
@@ -62,8 +66,8 @@ class DryRunAnswer(msgspec.Struct, rename="camel"):
     moved_contacts: int
 
 
-OUTCOME = "Identity-Outcome"
-_OUTCOME_HEADERS = {outcome: (OUTCOME.lower().encode(), outcome.value.encode()) for outcome in Outcome}
+OUTCOME_HEADER = "Identity-Outcome"
+_OUTCOME_HEADERS = {outcome: (OUTCOME_HEADER.lower().encode(), outcome.value.encode()) for outcome in Outcome}
 
 
 class _Json:
@@ -74,6 +78,7 @@ class _Json:
         self._outcome = outcome
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        scope["state"][OUTCOME] = self._outcome
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(self._body)),
@@ -98,19 +103,21 @@ def _identify_endpoint(
         ),
         response_headers=[
             ResponseHeader(
-                name=OUTCOME,
+                name=OUTCOME_HEADER,
                 documentation_only=True,
                 description="What became of the details: " + ", ".join(Outcome) + ".",
             )
         ],
-        responses={
-            200: ResponseSpec(
+        **guarded(
+            KeyScope.IDENTIFY,
+            answered(
                 IdentifyAnswer | DryRunAnswer,
-                generate_examples=False,
-                description="The customer's consolidated contact; or, of a dry run, what would happen",
+                "The customer's consolidated contact; or, of a dry run, what would happen",
+                identified=examples.IDENTIFIED,
+                dryRun=examples.FORESEEN,
             ),
-            **documented(400, 413, 415, 500, 503),
-        },
+            *(400, 413, 415),
+        ),
     )
     async def identify_customer(
         request: Request[Any, Any, Any],
@@ -155,31 +162,16 @@ def _foreseen(foreseen: Foresight) -> DryRunAnswer:
     return DryRunAnswer(foreseen.outcome, contact, foreseen.absorbed_ids, foreseen.moved)
 
 
-def _ready_endpoint(check: Callable[[], Check]) -> HTTPRouteHandler:
-    @get(
-        "/health/ready",
-        operation_id="ready",
-        summary="Whether the service can answer: the database is there, and migrated",
-        responses=documented(503),
-    )
-    async def ready() -> dict[str, str]:
-        await check()()
-        return {"status": "ready"}
-
-    return ready
-
-
-@get("/health/live", operation_id="live", summary="Whether the service runs", sync_to_thread=False)
-def live() -> dict[str, str]:
-    return {"status": "live"}
-
-
 def create_app(
     identify: Callable[[], Identify],
     service: Callable[[], IdentifyContacts],
-    check: Callable[[], Check],
+    check: Callable[[], CheckReady],
     make_details: MakeDetails = ContactDetails,
     *,
+    exposition: Callable[[], Awaitable[bytes]],
+    is_stopping: Callable[[], bool],
+    keys: Sequence[ApiKey] = (),
+    rate_limit: float | None = None,
     lifespan: Sequence[Lifespan] = (),
     max_body_size: int = 65536,
 ) -> Litestar:
@@ -190,12 +182,16 @@ def create_app(
         service: gives the use case, for what only looks.
         check: gives what raises `RepositoryUnavailable` while requests cannot be answered.
         make_details: makes details of an email and a phone number as they were sent.
+        exposition: gives the metrics, as Prometheus reads them.
+        is_stopping: whether clients are to ask elsewhere.
+        keys: who may do what; none for everybody and everything.
+        rate_limit: how often a second each key may ask; None for any number.
         lifespan: what is to run while the application runs.
         max_body_size: bytes; a larger body is refused.
     """
     # Litestar resolves dependencies of a handler at each request, in a group of tasks; handlers that
     # are made with what they need cost nothing.
-    return Litestar(
+    app = Litestar(
         [
             _identify_endpoint(identify, service, make_details),
             lookup_endpoint(service, make_details),
@@ -204,14 +200,18 @@ def create_app(
             explain_endpoint(service, make_details),
             changes_endpoint(service),
             live,
-            _ready_endpoint(check),
+            ready_endpoint(check, is_stopping),
+            metrics_endpoint(exposition),
             swagger_ui,
             redoc,
             assets(),
         ],
+        before_request=check_keys(keys, RateLimit(rate_limit) if rate_limit else None) if keys else None,
         exception_handlers=HANDLERS,
         lifespan=list(lifespan),
         logging_config=None,
         openapi_config=OPENAPI,
         request_max_body_size=max_body_size,
     )
+    tell_apart(app.openapi_schema)
+    return app

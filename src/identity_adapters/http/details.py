@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import msgspec
 from litestar import Request
+from litestar.exceptions.http_exceptions import ClientException, RequestEntityTooLarge
 from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 
 from identity_adapters.http.problems import InvalidBody
@@ -83,11 +84,8 @@ async def json_object(request: Request[Any, Any, Any]) -> dict[str, Any]:
     Raises:
         InvalidBody: it is no JSON object.
     """
-    for name, value in request.scope["headers"]:
-        if name == b"content-type":
-            _refuse_other_content(value.decode("latin-1"))
     try:
-        body = msgspec.json.decode(await request.body())
+        body = msgspec.json.decode(await _body(request))
     except RecursionError:
         raise InvalidBody(HTTPStatus.BAD_REQUEST, "is nested too deeply") from None
     except UnicodeDecodeError:
@@ -96,6 +94,27 @@ async def json_object(request: Request[Any, Any, Any]) -> dict[str, Any]:
         raise InvalidBody(HTTPStatus.BAD_REQUEST, f"is not valid JSON: {error}") from None
     if not isinstance(body, dict):
         raise InvalidBody(HTTPStatus.BAD_REQUEST, "must be a JSON object")
+    return body
+
+
+async def _body(request: Request[Any, Any, Any]) -> bytes:
+    # Litestar's own way makes a mapping of all headers, which takes a twentieth of the time of a request.
+    most = cast(int, request.scope["litestar_app"].request_max_body_size)
+    for name, value in request.scope["headers"]:
+        if name == b"content-type":
+            _refuse_other_content(value.decode("latin-1"))
+        elif name == b"content-length" and int(value) > most:
+            raise RequestEntityTooLarge
+    body = b""
+    is_whole = False
+    while not is_whole:
+        message: Any = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientException
+        body += message["body"]
+        if len(body) > most:
+            raise RequestEntityTooLarge
+        is_whole = not message.get("more_body", False)
     return body
 
 

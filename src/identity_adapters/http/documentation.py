@@ -7,7 +7,10 @@ from typing import Any
 from litestar import MediaType, Request, Router, get
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, RedocRenderPlugin, SwaggerRenderPlugin
+from litestar.openapi.spec import OpenAPI
 from litestar.static_files import create_static_files_router
+
+from identity_adapters.http.access import SECURITY_SCHEMES
 
 _ASSETS = "/assets"
 
@@ -26,8 +29,15 @@ OPENAPI = OpenAPIConfig(
     version=version("identity-reconciliation"),
     description="Says which orders belong to one customer.",
     path="/openapi.json",
+    components=SECURITY_SCHEMES,
     render_plugins=[JsonRenderPlugin(path="/", media_type=MediaType.JSON)],
 )
+
+
+def tell_apart(document: OpenAPI) -> None:
+    """Have the document say that an answer of a dry run is no answer of another kind with more members."""
+    if document.components.schemas is not None:
+        document.components.schemas["IdentifyAnswer"].additional_properties = False
 
 
 @get("/docs", media_type=MediaType.HTML, include_in_schema=False, sync_to_thread=False)

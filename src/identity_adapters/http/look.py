@@ -9,9 +9,10 @@ import msgspec
 from litestar import Request, get, post
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 
+from identity_adapters.http import examples
+from identity_adapters.http.access import guarded
 from identity_adapters.http.details import (
     DetailsOperation,
     ExplainOperation,
@@ -19,7 +20,8 @@ from identity_adapters.http.details import (
     details_of,
     json_object,
 )
-from identity_adapters.http.problems import InvalidParameter, documented
+from identity_adapters.http.problems import InvalidParameter, answered
+from identity_adapters.keys import Scope
 from identity_core import (
     Contact,
     ContactDetails,
@@ -80,10 +82,15 @@ def lookup_endpoint(service: Callable[[], IdentifyContacts], make_details: MakeD
         operation_id="lookup",
         summary="Look a customer up",
         description="The identities that the details touch; none where they are not known. Writes nothing.",
-        responses={
-            200: ResponseSpec(LookupAnswer, generate_examples=False),
-            **documented(400, 413, 415, 503),
-        },
+        **guarded(
+            Scope.READ,
+            answered(LookupAnswer, "The identities", known=examples.LOOKED_UP),
+            *(
+                400,
+                413,
+                415,
+            ),
+        ),
     )
     async def lookup(request: Request[Any, Any, Any]) -> LookupAnswer:
         details = await details_of(request, make_details)
@@ -134,10 +141,15 @@ def explain_endpoint(service: Callable[[], IdentifyContacts], make_details: Make
         operation_id="explain",
         summary="Explain why two are one customer",
         description="The shortest chain of evidence that joins two identifiers or contacts. Writes nothing.",
-        responses={
-            200: ResponseSpec(ExplainAnswer, generate_examples=False),
-            **documented(400, 413, 415, 503),
-        },
+        **guarded(
+            Scope.READ,
+            answered(ExplainAnswer, "The chain, or that there is none", joined=examples.EXPLAINED),
+            *(
+                400,
+                413,
+                415,
+            ),
+        ),
     )
     async def explain(request: Request[Any, Any, Any]) -> ExplainAnswer:
         body = await json_object(request)
@@ -227,7 +239,14 @@ def history_endpoint(service: Callable[[], IdentifyContacts]) -> HTTPRouteHandle
         operation_id="history",
         summary="What happened to an identity",
         description="In order: created, linked, merged with which primaries, and by which details.",
-        responses={200: ResponseSpec(HistoryAnswer, generate_examples=False), **documented(400, 404, 503)},
+        **guarded(
+            Scope.READ,
+            answered(HistoryAnswer, "Events, the first ones first", linked=examples.HISTORY),
+            *(
+                400,
+                404,
+            ),
+        ),
     )
     async def history(
         contact_id: int,
@@ -262,7 +281,11 @@ def changes_endpoint(service: Callable[[], IdentifyContacts]) -> HTTPRouteHandle
             "Who asks again and again, each time after the `next` of before, is told of every event exactly"
             " once, and of none before those that it builds upon."
         ),
-        responses={200: ResponseSpec(ChangesAnswer, generate_examples=False), **documented(400, 503)},
+        **guarded(
+            Scope.READ,
+            answered(ChangesAnswer, "Events, and where to go on", linked=examples.CHANGES),
+            *(400,),
+        ),
     )
     async def changes(
         after: Annotated[str | None, Parameter(description="The `next` of the answer before.")] = None,
@@ -296,7 +319,14 @@ def identity_endpoint(service: Callable[[], IdentifyContacts]) -> HTTPRouteHandl
         operation_id="identity",
         summary="The identity of a contact",
         description="Of any contact that ever existed, also one that is no primary any more, or was deleted.",
-        responses={200: ResponseSpec(IdentityPage, generate_examples=False), **documented(400, 404, 503)},
+        **guarded(
+            Scope.READ,
+            answered(IdentityPage, "A page of the identity", whole=examples.IDENTITY),
+            *(
+                400,
+                404,
+            ),
+        ),
     )
     async def identity(
         contact_id: int,

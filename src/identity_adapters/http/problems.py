@@ -1,20 +1,21 @@
 """Every error as a problem document (RFC 9457), made in one place."""
 
-import logging
-import traceback
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
+import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Example
 
-from identity_core import InvalidDetails, RepositoryUnavailable
+from identity_adapters.http.observed import OUTCOME, REQUEST_ID
+from identity_core import InvalidDetails, RepositoryOverloaded, RepositoryUnavailable
 
 PROBLEM_JSON = "application/problem+json"
 
-_logger = logging.getLogger(__name__)
+_logger = structlog.get_logger(__name__)
 
 # The names that clients know the fields of the core by.
 _FIELDS = {
@@ -88,8 +89,9 @@ def _invalid_parameter(_: Request[Any, Any, Any], error: InvalidParameter) -> Re
     return _problem(400, str(error), [FieldError(error.name, error.reason)])
 
 
-def _unavailable(_: Request[Any, Any, Any], error: RepositoryUnavailable) -> Response[Problem]:
-    _logger.warning("cannot answer: %s", error.reason)
+def _unavailable(request: Request[Any, Any, Any], error: RepositoryUnavailable) -> Response[Problem]:
+    request.scope["state"][OUTCOME] = "unavailable"
+    _logger.warning("cannot answer", reason=error.reason, request_id=_request_id(request))
     return _problem(503, f"{error.reason}; it is safe to send the same again", headers={"Retry-After": "1"})
 
 
@@ -99,11 +101,19 @@ def _http_exception(_: Request[Any, Any, Any], error: HTTPException) -> Response
     return _problem(error.status_code, error.detail, headers=error.headers)
 
 
-def _mistake(_: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
-    # Where it happened, but not the error's own words: they may quote what was sent.
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    _logger.error("%s: a mistake in the program\n%s", type(error).__qualname__, frames)
+def _shed(request: Request[Any, Any, Any], error: RepositoryOverloaded) -> Response[Problem]:
+    # It is not logged: a service with too much to do would have more to do.
+    request.scope["state"][OUTCOME] = "shed"
+    return _problem(503, f"{error.reason}; it is safe to send the same again", headers={"Retry-After": "1"})
+
+
+def _mistake(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    _logger.error("a mistake in the program", exc_info=error, request_id=_request_id(request))
     return _problem(500, "a mistake in the program; it was logged")
+
+
+def _request_id(request: Request[Any, Any, Any]) -> str:
+    return str(request.scope["state"].get(REQUEST_ID, b""), "latin-1")
 
 
 HANDLERS: dict[int | type[Exception], Any] = {
@@ -111,16 +121,55 @@ HANDLERS: dict[int | type[Exception], Any] = {
     InvalidBody: _invalid_body,
     InvalidParameter: _invalid_parameter,
     RepositoryUnavailable: _unavailable,
+    RepositoryOverloaded: _shed,
     HTTPException: _http_exception,
     Exception: _mistake,
 }
 
 
+_DETAILS = {
+    400: "email: must have exactly one @ between two non-empty parts",
+    401: "needs an API key: Authorization: Bearer …",
+    403: "the API key is not for this; it needs the scope read",
+    404: "there was no contact with this id",
+    413: "body is too large",
+    415: "body must be application/json in UTF-8",
+    429: "the API key may ask 100 times a second",
+    500: "a mistake in the program; it was logged",
+    503: "the database cannot be reached; it is safe to send the same again",
+}
+_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
+
+
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
     """What the OpenAPI document says of answers with these statuses."""
-    return {
-        status: ResponseSpec(
-            Problem, description=HTTPStatus(status).phrase, media_type=PROBLEM_JSON, generate_examples=False
-        )
-        for status in statuses
-    }
+    return {status: _documented(status) for status in statuses}
+
+
+def _documented(status: int) -> ResponseSpec:
+    phrase = HTTPStatus(status).phrase
+    problem: dict[str, Any] = {"title": phrase, "status": status, "detail": _DETAILS[status]}
+    if status == HTTPStatus.BAD_REQUEST:
+        field, _, reason = _DETAILS[status].partition(": ")
+        problem["errors"] = [{"field": field, "reason": reason}]
+    return ResponseSpec(
+        Problem,
+        description=phrase,
+        media_type=PROBLEM_JSON,
+        generate_examples=False,
+        examples=[Example(value=problem)],
+    )
+
+
+def answered(kind: Any, description: str, **examples: Any) -> ResponseSpec:
+    """What the OpenAPI document says of an answer that is no error, with examples by what they show."""
+    return ResponseSpec(
+        kind,
+        description=description,
+        generate_examples=False,
+        # As JSON: Litestar leaves members out that are null.
+        examples=[
+            Example(summary=name, value=msgspec.Raw(msgspec.json.encode(value)))
+            for name, value in examples.items()
+        ],
+    )

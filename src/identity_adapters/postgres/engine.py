@@ -1,6 +1,9 @@
 """How the service connects to PostgreSQL."""
 
-from sqlalchemy import URL
+from typing import Any
+
+from psycopg import IsolationLevel
+from sqlalchemy import URL, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 
@@ -11,6 +14,7 @@ def create_engine(
     pool_timeout: float = 5.0,
     statement_timeout: float = 10.0,
     lock_timeout: float = 5.0,
+    prepare_statements: bool = True,
 ) -> AsyncEngine:
     """An engine whose connections are set up as `PostgresContactRepository` needs them.
 
@@ -20,11 +24,10 @@ def create_engine(
         pool_timeout: seconds to wait for one of them.
         statement_timeout: seconds that one statement may take.
         lock_timeout: seconds that one statement may wait for a lock.
+        prepare_statements: whether the server keeps statements; a pooler may be in between that does not.
     """
+    # A pooler may leave these out. Nothing is wrong then, but slower.
     session = {
-        "timezone": "UTC",
-        # The locks make it enough; what is stricter would refuse what they keep apart.
-        "default_transaction_isolation": r"read\ committed",
         "statement_timeout": f"{statement_timeout:g}s",
         "lock_timeout": f"{lock_timeout:g}s",
         # Every statement finds each of its rows by an index. The planner does not know how few
@@ -41,7 +44,7 @@ def create_engine(
         "work_mem": "512kB",
         "hash_mem_multiplier": "1",
     }
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         isolation_level="AUTOCOMMIT",  # transactions are begun where they are needed
         pool_size=pool_size,
@@ -59,3 +62,12 @@ def create_engine(
             "application_name": "identity",
         },
     )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def set_up(connection: Any, _: Any) -> None:
+        # The locks make it enough; what is stricter would refuse what they keep apart.
+        connection.run_async(lambda driver: driver.set_isolation_level(IsolationLevel.READ_COMMITTED))
+        if not prepare_statements:
+            connection.driver_connection.prepare_threshold = None
+
+    return engine

@@ -29,7 +29,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from itertools import chain
 from random import uniform
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 import psycopg
 from attrs import evolve
@@ -75,6 +75,12 @@ RETRY_FOR = 3.0
 CHECK_WITHIN = 2.0
 """Seconds in which the database has to say that it is there."""
 
+CENSUS_WITHIN = 60.0
+"""Seconds within which everything has to be counted."""
+
+LARGEST = 10
+"""How many of the largest identities a census tells of."""
+
 EVERYTHING = 0x6964_656E_7469_7479
 """The key of the lock over everything."""
 
@@ -84,17 +90,33 @@ Connection: TypeAlias = psycopg.AsyncConnection[Any]
 T = TypeVar("T")
 
 
+class Census(NamedTuple):
+    """How much is on record: contacts, identities, merges, and the contacts of the largest identities."""
+
+    contacts: int
+    identities: int
+    merges: int
+    largest: list[int]
+
+
 class PostgresContactRepository:
     """A `ContactRepository` over the tables that `migrate` sets up.
 
     Args:
         engine: as `create_engine` makes it.
         answer_within: seconds after which a database that does not answer is given up.
+        on_retry: told why, each time that an attempt is made again.
     """
 
-    def __init__(self, engine: AsyncEngine, answer_within: float = 15.0) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        answer_within: float = 15.0,
+        on_retry: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._engine = engine
         self._answer_within = answer_within
+        self._on_retry = on_retry
 
     async def check(self) -> None:
         """Nothing, if the database is there and migrated.
@@ -107,7 +129,7 @@ class PostgresContactRepository:
             async with self._connection() as connection:
                 await _execute(connection, statements.CHECK, {})
 
-        await _retried(attempt, answer_within=CHECK_WITHIN, retry_for=0)
+        await self._retried(attempt, answer_within=CHECK_WITHIN, retry_for=0)
 
     async def load(self, batch: Sequence[ContactDetails]) -> Snapshot:
         details, most = _as_json(batch), _most(batch)
@@ -116,7 +138,7 @@ class PostgresContactRepository:
             async with self._connection() as connection:
                 return await _load(connection, details, most)
 
-        return await _retried(attempt, self._answer_within, RETRY_FOR)
+        return await self._retried(attempt)
 
     async def find(self, contact_id: int) -> tuple[Contact, ...] | None:
         async def attempt() -> tuple[Contact, ...] | None:
@@ -128,7 +150,7 @@ class PostgresContactRepository:
             found = await in_turns(len(rows), _snapshot, rows)
             return tuple(chain.from_iterable(found.identities))
 
-        return await _retried(attempt, self._answer_within, RETRY_FOR)
+        return await self._retried(attempt)
 
     async def evidence(self, contacts: Sequence[Contact]) -> list[Evidence]:
         emails = json.dumps([*{contact.email for contact in contacts if contact.email is not None}])
@@ -138,7 +160,7 @@ class PostgresContactRepository:
                 rows = await _execute(connection, statements.EVIDENCE, {"emails": emails})
             return [Evidence(*row) for row in rows]
 
-        return await _retried(attempt, self._answer_within, RETRY_FOR)
+        return await self._retried(attempt)
 
     async def happenings(
         self, contacts: Sequence[Contact], after: int = 0, limit: int | None = None
@@ -150,7 +172,7 @@ class PostgresContactRepository:
                 asked = {"ids": ids, "after": after, "most": limit}
                 return [*map(_happening, await _execute(connection, statements.HAPPENINGS, asked))]
 
-        return await _retried(attempt, self._answer_within, RETRY_FOR)
+        return await self._retried(attempt)
 
     async def changes(self, after: str | None = None, limit: int = 1000) -> tuple[list[Happening], str]:
         # Ids alone do not tell what is new: a transaction that is slow commits smaller ones later. So
@@ -174,7 +196,7 @@ class PostgresContactRepository:
                 return found, str(Place(since=until))
             return found, str(Place(place.since, until, found[-1].id))
 
-        return await _retried(attempt, self._answer_within, RETRY_FOR)
+        return await self._retried(attempt)
 
     async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Reconciliation:
         identifiers = _identifiers(batch)
@@ -213,8 +235,51 @@ class PostgresContactRepository:
             return None
 
         while True:
-            if (decided := await _retried(attempt, self._answer_within, RETRY_FOR)) is not None:
+            if (decided := await self._retried(attempt)) is not None:
                 return decided
+
+    async def census(self) -> Census:
+        """How much is on record. It reads whole tables: seconds, for millions of contacts.
+
+        Raises:
+            RepositoryUnavailable: ask again later.
+        """
+
+        async def attempt() -> Census:
+            async with self._connection() as connection, connection.transaction():
+                await connection.execute(statements.READ_TABLES, prepare=False)
+                [row] = await _execute(connection, statements.CENSUS, {"most": LARGEST})
+            contacts, identities, merges, largest = row
+            lone = min(LARGEST, identities) - len(largest)
+            return Census(contacts, identities, merges, largest + lone * [1])
+
+        return await self._retried(attempt, answer_within=CENSUS_WITHIN, retry_for=0)
+
+    async def _retried(
+        self,
+        attempt: Callable[[], Coroutine[Any, Any, T]],
+        *,
+        answer_within: float | None = None,
+        retry_for: float = RETRY_FOR,
+    ) -> T:
+        """What an attempt returns, made again while it ends in faults that pass."""
+        clock = asyncio.get_running_loop().time
+        give_up_at = clock() + retry_for
+        delay = 0.01
+        while True:
+            try:
+                return await _within(
+                    self._answer_within if answer_within is None else answer_within, attempt()
+                )
+            except (psycopg.Error, DBAPIError, PoolTimeoutError) as error:
+                what = fault(error)
+                if what is None:
+                    raise
+                if not what.passes or clock() + delay > give_up_at:
+                    raise what.error() from None
+            self._on_retry(what.reason)
+            await asyncio.sleep(uniform(delay / 2, delay))
+            delay = min(2 * delay, 0.5)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
@@ -238,26 +303,6 @@ async def _execute(connection: Connection, statement: str, values: dict[str, Any
         await asyncio.sleep(0)
         rows += await cursor.fetchmany(LARGE)
     return rows
-
-
-async def _retried(
-    attempt: Callable[[], Coroutine[Any, Any, T]], answer_within: float, retry_for: float
-) -> T:
-    """What an attempt returns, made again while it ends in faults that pass."""
-    clock = asyncio.get_running_loop().time
-    give_up_at = clock() + retry_for
-    delay = 0.01
-    while True:
-        try:
-            return await _within(answer_within, attempt())
-        except (psycopg.Error, DBAPIError, PoolTimeoutError) as error:
-            what = fault(error)
-            if what is None:
-                raise
-            if not what.passes or clock() + delay > give_up_at:
-                raise what.error() from None
-        await asyncio.sleep(uniform(delay / 2, delay))
-        delay = min(2 * delay, 0.5)
 
 
 async def _within(seconds: float, attempt: Coroutine[Any, Any, T]) -> T:
@@ -407,7 +452,7 @@ def _copied(value: object) -> object:
 
 
 def _as_rows(now: datetime, by_name: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    return {"now": now} | {name: json.dumps(rows) for name, rows in by_name.items()}
+    return {"now": _naive(now)} | {name: json.dumps(rows) for name, rows in by_name.items()}
 
 
 def _link(contact: Contact) -> dict[str, Any]:

@@ -198,7 +198,7 @@ CHECK = "SELECT FROM contacts, contact_evidence, contact_events LIMIT 0"
 INSERT = """
 WITH created AS (
     INSERT INTO contacts (id, email, phone_number, linked_id, link_precedence, created_at, updated_at)
-    SELECT new.*, %(now)s
+    SELECT new.*, CAST(%(now)s AS timestamp)
     FROM json_to_recordset(%(created)s) AS new (
         id bigint, email text, phone_number text, linked_id bigint, link_precedence text,
         created_at timestamp
@@ -235,7 +235,7 @@ UPDATE = """
 WITH altered AS (
     UPDATE contacts c
     SET linked_id = new.linked_id, link_precedence = new.link_precedence, created_at = new.created_at,
-        updated_at = %(now)s
+        updated_at = CAST(%(now)s AS timestamp)
     FROM json_to_recordset(%(altered)s) AS new (
         id bigint, linked_id bigint, link_precedence text, created_at timestamp
     )
@@ -243,7 +243,7 @@ WITH altered AS (
 ), deleted AS (
     UPDATE contacts c
     SET linked_id = extra.linked_id, link_precedence = extra.link_precedence,
-        deleted_at = %(now)s, updated_at = %(now)s
+        deleted_at = CAST(%(now)s AS timestamp), updated_at = CAST(%(now)s AS timestamp)
     FROM json_to_recordset(%(deleted)s) AS extra (id bigint, linked_id bigint, link_precedence text)
     WHERE c.id = extra.id
 )
@@ -252,5 +252,23 @@ USING json_to_recordset(%(superseded)s) AS held (email text, phone_number text)
 WHERE evidence.email = held.email AND evidence.phone_number = held.phone_number
 """
 
-PLANNED_ANEW = frozenset([UPDATE])
+# Contacts, identities, merges, and the sizes of the :most largest identities of several contacts.
+# It reads whole tables.
+CENSUS = """
+SELECT
+    (SELECT count(*) FROM contacts WHERE deleted_at IS NULL),
+    (SELECT count(*) FROM contacts WHERE deleted_at IS NULL AND linked_id IS NULL),
+    (SELECT count(*) FROM contact_events WHERE kind = 'merged'),
+    (SELECT coalesce(array_agg(size), '{}') FROM (
+        SELECT 1 + count(*) AS size FROM contacts
+        WHERE linked_id IS NOT NULL AND deleted_at IS NULL
+        GROUP BY linked_id ORDER BY size DESC LIMIT %(most)s
+    ) AS identity)
+"""
+READ_TABLES = """
+SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL work_mem = '8MB';
+SET LOCAL statement_timeout = '60s'
+"""
+
+PLANNED_ANEW = frozenset([UPDATE, CENSUS])
 """The statements whose plan is not kept."""

@@ -1,0 +1,104 @@
+"""Who may ask for what, and how often, where API keys are configured."""
+
+import time
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any, TypeAlias
+
+from attrs import field, frozen
+from litestar import Request
+from litestar.exceptions import NotAuthorizedException, PermissionDeniedException, TooManyRequestsException
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Components, SecurityScheme
+
+from identity_adapters.http.problems import documented
+from identity_adapters.keys import ApiKey, Scope, key_of
+
+SCOPE = "scope"
+"""The name of a handler's option that says which scope it needs; one without may be asked by everybody."""
+
+KEY = "key"
+"""The name in the state of a request under which the name of its key stands."""
+
+SECURITY_SCHEMES = Components(
+    security_schemes={
+        "key": SecurityScheme(
+            type="http",
+            scheme="bearer",
+            description="An API key; needed where the service is configured with some.",
+        )
+    }
+)
+
+Check: TypeAlias = Callable[[Request[Any, Any, Any]], Awaitable[None]]
+
+
+@frozen
+class RateLimit:
+    """How often each key may ask: so many times a second, and as many at once.
+
+    It is the generic cell rate algorithm (ITU-T I.371): of each key nothing is kept but the time at
+    which all that it asked for would be over, had it come at the rate.
+    """
+
+    rate: float
+    _over_at: dict[ApiKey, float] = field(factory=dict, init=False)
+
+    def wait(self, key: ApiKey, now: float) -> float:
+        """Seconds after which a request of a key is welcome; 0 if it is now, and then it counts.
+
+        >>> limit = RateLimit(2)
+        >>> [limit.wait("shop", now) for now in (0, 0, 0, 0.5)]
+        [0, 0, 0.5, 0]
+        """
+        over_at = max(self._over_at.get(key, now), now) + 1 / self.rate
+        if (wait := over_at - now - max(1.0, 1 / self.rate)) > 1e-9:
+            return wait
+        self._over_at[key] = over_at
+        return 0
+
+
+def guarded(scope: Scope, answer: ResponseSpec, *errors: int) -> dict[str, Any]:
+    """What declares that a handler needs a scope, and what it answers, beside the errors of all."""
+    return {
+        "opt": {SCOPE: scope},
+        "security": [{"key": [scope.value]}, {}],
+        "responses": {200: answer, **documented(*errors, 401, 403, 429, 500, 503)},
+    }
+
+
+def check_keys(keys: Collection[ApiKey], limit: RateLimit | None) -> Check:
+    """What refuses a request that its key does not allow.
+
+    Raises:
+        NotAuthorizedException: it has no key that is configured.
+        PermissionDeniedException: the key is not for this.
+        TooManyRequestsException: the key was used too often.
+    """
+
+    async def check(request: Request[Any, Any, Any]) -> None:
+        scope = request.route_handler.opt.get(SCOPE)
+        if scope is None:
+            return
+        key = key_of(_secret(request), keys)
+        if key is None:
+            raise NotAuthorizedException(
+                "needs an API key: Authorization: Bearer …", headers={"WWW-Authenticate": "Bearer"}
+            )
+        request.scope["state"][KEY] = key.name
+        if scope not in key.scopes:
+            raise PermissionDeniedException(f"the API key is not for this; it needs the scope {scope}")
+        if limit is not None and (wait := limit.wait(key, time.monotonic())):
+            raise TooManyRequestsException(
+                f"the API key may ask {limit.rate:g} times a second",
+                headers={"Retry-After": f"{wait + 1:.0f}"},
+            )
+
+    return check
+
+
+def _secret(request: Request[Any, Any, Any]) -> bytes:
+    for name, value in request.scope["headers"]:
+        if name == b"authorization":
+            scheme, _, secret = value.partition(b" ")
+            return secret.strip() if scheme.lower() == b"bearer" else b""
+    return b""

@@ -1,0 +1,85 @@
+"""The log: JSON for machines, lines for people, and nothing personal for anybody.
+
+An error's own words may quote what was sent, and so may what libraries put into their messages. So of
+an error the log has its type and where it came from, and of a message of a library's nothing
+but its constant part; uvicorn's are known to hold addresses and numbers alone.
+"""
+
+import logging
+import sys
+import traceback
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from identity_adapters.settings import LogFormat, LogLevel
+
+OWN = ("identity_core", "identity_adapters", "uvicorn")
+"""The loggers whose messages are written as they are."""
+
+
+def configure_logs(format: LogFormat = LogFormat.AUTO, level: LogLevel = LogLevel.INFO) -> None:
+    """Have all that is logged in this process written to standard error."""
+    is_json = format is LogFormat.JSON or (format is LogFormat.AUTO and not sys.stderr.isatty())
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _constant_part,
+        _without_words,
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if is_json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            foreign_pre_chain=shared,
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.captureWarnings(True)
+    for name, is_heard in (("uvicorn", True), ("uvicorn.error", True), ("uvicorn.access", False)):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = is_heard  # a request line may hold personal values
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def _constant_part(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    record: logging.LogRecord | None = event.get("_record")
+    if record is not None and not record.name.startswith(OWN):
+        event["event"] = str(record.msg).partition("\n")[0]
+        if record.name in ("asyncio", "py.warnings"):  # they put their messages together themselves
+            event["event"] = event["event"].partition(":")[0]
+    return event
+
+
+def _without_words(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()
+    if isinstance(error, tuple):
+        error = error[1]
+    event.pop("stack_info", None)
+    if isinstance(error, BaseException):
+        event["error"] = type(error).__qualname__
+        event["frames"] = [
+            f"{frame.filename}:{frame.lineno} {frame.name}"
+            for frame in traceback.extract_tb(error.__traceback__)
+        ]
+    return event

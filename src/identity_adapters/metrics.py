@@ -1,0 +1,154 @@
+"""What Prometheus is told, right for one process and for several.
+
+Several processes of one service share the folder that ``PROMETHEUS_MULTIPROC_DIR`` names, as
+prometheus_client has it; it has to be named before this module is imported.
+"""
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable
+from functools import cache
+from math import inf
+from pathlib import Path
+from typing import TypeAlias
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from identity_core import RepositoryUnavailable
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+SIZES = tuple(2**power for power in range(13))
+COUNT_WITHIN = 2.0
+"""Seconds that a request for the metrics waits for what is being counted."""
+
+_logger = structlog.get_logger(__name__)
+
+
+CountAll: TypeAlias = Callable[[], Awaitable[tuple[int, int, int, list[int]]]]
+"""Counts contacts, identities and merges, and the contacts of the largest identities."""
+
+
+class Metrics:
+    """All metrics of a process.
+
+    Args:
+        count_every: seconds after which what is on record is counted again, when somebody asks; 0 for never.
+    """
+
+    def __init__(self, count_every: float) -> None:
+        self._count_every = count_every
+        self._counted_at = -inf
+        self._counting: asyncio.Task[None] | None = None
+        registry = CollectorRegistry()
+        self._registry = registry
+        self._requests = Histogram(
+            "identity_request_duration_seconds",
+            "Requests by operation and outcome, and how long each took.",
+            ["operation", "outcome"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        # Found again for each request; the library's own way takes a lock.
+        self._observer = cache(lambda *labels: self._requests.labels(*labels).observe)
+        self._batches = Histogram(
+            "identity_batch_size",
+            "Requests that were answered together, by what was done.",
+            ["phase"],
+            buckets=SIZES,
+            registry=registry,
+        )
+        self._retries = Counter(
+            "identity_retries", "Attempts on the database that were made again.", ["cause"], registry=registry
+        )
+        self._waiting = _gauge(
+            "identity_waiting_requests", "Requests that wait for a batch to take them.", registry
+        )
+        self._connections = _gauge(
+            "identity_pool_connections", "Connections to the database in use.", registry
+        )
+        self._most_connections = _gauge(
+            "identity_pool_connections_max", "Connections to the database there may be.", registry
+        )
+        self._contacts = _counted("identity_contacts", "Contacts on record.", registry)
+        self._identities = _counted("identity_identities", "Identities on record.", registry)
+        self._merges = _counted("identity_merges", "Merges on record.", registry)
+        self._largest = Gauge(
+            "identity_largest_identity_contacts",
+            "Contacts of the largest identities, by rank.",
+            ["rank"],
+            multiprocess_mode="mostrecent",
+            registry=registry,
+        )
+
+    def observe(self, operation: str, outcome: str, seconds: float) -> None:
+        """A request is over."""
+        self._observer(operation, outcome)(seconds)
+
+    def observe_batch(self, phase: str, size: int) -> None:
+        """A batch is over."""
+        self._batches.labels(phase).observe(size)
+
+    def observe_retry(self, cause: str) -> None:
+        """An attempt is made again."""
+        self._retries.labels(cause).inc()
+
+    async def watch(self, waiting: Callable[[], int], pool: Callable[[], tuple[int, int]]) -> None:
+        """Once a second, for good: see how many wait, and how many connections are and may be in use."""
+        while True:
+            self._waiting.set(waiting())
+            in_use, most = pool()
+            self._connections.set(in_use)
+            self._most_connections.set(most)
+            await asyncio.sleep(1)
+
+    async def exposition(self, count_all: CountAll) -> bytes:
+        """All metrics of all processes of the service, as Prometheus reads them."""
+        if self._count_every and time.monotonic() >= self._counted_at + self._count_every:
+            if self._counting is None:
+                self._counting = asyncio.create_task(self._count(count_all))
+            # Counting millions takes longer than Prometheus waits. Then it is for the next time.
+            await asyncio.wait([self._counting], timeout=COUNT_WITHIN)
+        registry = self._registry
+        if FOLDER in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+
+    async def _count(self, count_all: CountAll) -> None:
+        try:
+            contacts, identities, merges, largest = await count_all()
+        except RepositoryUnavailable as error:
+            _logger.warning("cannot count what is on record", reason=error.reason)
+        else:
+            self._contacts.set(contacts)
+            self._identities.set(identities)
+            self._merges.set(merges)
+            for rank, size in enumerate(largest, start=1):
+                self._largest.labels(rank).set(size)
+        self._counted_at = time.monotonic()
+        self._counting = None
+
+
+def forget_the_dead() -> None:
+    """Take away the gauges of processes that have ended, however they did."""
+    if (folder := os.environ.get(FOLDER)) is not None:
+        for path in Path(folder).glob("gauge_live*.db"):
+            pid = int(re.sub(r"\D", "", path.name))
+            if not Path(f"/proc/{pid}").exists():
+                mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+
+def _gauge(name: str, documentation: str, registry: CollectorRegistry) -> Gauge:
+    """A gauge that is the sum over all processes that run."""
+    return Gauge(name, documentation, multiprocess_mode="livesum", registry=registry)
+
+
+def _counted(name: str, documentation: str, registry: CollectorRegistry) -> Gauge:
+    """A gauge that is the same for all processes; what was counted last stands."""
+    return Gauge(name, documentation, multiprocess_mode="mostrecent", registry=registry)
