@@ -14,7 +14,7 @@ from identity_core import RepositoryUnavailable
 
 CheckReady: TypeAlias = Callable[[], Awaitable[None]]
 
-_PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+_PROMETHEUS = "text/plain; version=0.0.4"
 
 
 @get("/health/live", operation_id="live", summary="Whether the service runs", sync_to_thread=False)

@@ -17,7 +17,7 @@ OUTCOME = "outcome"
 Observe: TypeAlias = Callable[[str, str, float], None]
 """Takes an operation, its outcome, and seconds."""
 
-_USABLE_ID = re.compile(rb"[\w.:/+=@-]{1,128}", re.ASCII)
+_USABLE_ID = re.compile(rb"[\w.:/=-]{1,128}", re.ASCII)
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 _PROCESS = os.urandom(8).hex().encode()

@@ -1,0 +1,143 @@
+"""What a client may cost before there is a request."""
+
+import json
+import socket
+from contextlib import ExitStack
+
+import pytest
+
+from tests.integration.processes import service
+
+BODY = b'{"email": "a@x"}'
+WHOLE = b"POST /identify HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("limits")
+    settings = {
+        "IDENTITY_MAX_HEADER_SIZE": 2048,
+        "IDENTITY_MAX_CONNECTIONS": 5,
+        "IDENTITY_REQUEST_TIMEOUT": 0.5,
+        "IDENTITY_KEEP_ALIVE": 1,
+        "IDENTITY_MAX_BODY_SIZE": 2048,
+    }
+    with service(folder, IDENTITY_DATA_DIR=folder / "data", **settings) as one:
+        yield one
+
+
+def connection_to(running):
+    return socket.create_connection(("127.0.0.1", running.port), timeout=30)
+
+
+def answers(connection):
+    """All that is answered until the service closes the connection, as (status, body)."""
+    received = b""
+    while part := connection.recv(65536):
+        received += part
+    found = []
+    while received:
+        head, _, rest = received.partition(b"\r\n\r\n")
+        [length] = [
+            int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
+        ]
+        found.append((int(head.split()[1]), json.loads(rest[:length])))
+        received = rest[length:]
+    return found
+
+
+def test_a_request_has_to_arrive_whole_in_time(running):
+    for part in (b"P", WHOLE[:30], WHOLE[:-1]):
+        with connection_to(running) as connection:
+            connection.sendall(part)
+            [(status, problem)] = answers(connection)
+            assert (status, problem["detail"]) == (408, "it did not arrive within 0.5 s")
+
+
+def test_trickling_does_not_help(running):
+    with connection_to(running) as connection:
+        connection.settimeout(0.1)
+        received = b""
+        for number in range(100):
+            try:
+                connection.sendall(
+                    b"POST /identify HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
+                    if not number
+                    else b" "
+                )
+                received = connection.recv(1000)
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+            if received:
+                break
+        assert number < 99
+        assert received.startswith(b"HTTP/1.1 408") or not received
+
+
+def test_a_connection_that_nothing_comes_on_is_closed(running):
+    with connection_to(running) as connection:
+        assert answers(connection) == []
+    with connection_to(running) as connection:
+        connection.sendall(WHOLE)
+        assert [status for status, _ in answers(connection)] == [200]
+    with connection_to(running) as connection:
+        connection.sendall(WHOLE + b"\r\n")
+        assert [status for status, _ in answers(connection)][:1] == [200]
+
+
+def test_a_slow_client_whose_request_comes_in_parts_is_answered(running):
+    with connection_to(running) as connection:
+        for part in (WHOLE[:10], WHOLE[10:40], WHOLE[40:-3], WHOLE[-3:]):
+            connection.sendall(part)
+        assert [status for status, _ in answers(connection)] == [200]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 3000),
+        b"GET / HTTP/1.1\r\nHost: x\r\nA: %s\r\n\r\n" % (b"a" * 3000),
+        b"GET / HTTP/1.1\r\nHost: x\r\n"
+        + b"".join(b"A%d: a\r\n" % number for number in range(500))
+        + b"\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nA: %s" % (b"a" * 100_000),
+        b"POST /identify HTTP/1.1\r\nHost: x\r\nContent-Length: 16\r\nA: %s\r\n\r\n%s" % (b"a" * 3000, BODY),
+    ],
+)
+def test_a_head_that_is_too_large_is_refused(running, head):
+    with connection_to(running) as connection:
+        connection.sendall(head)
+        [(status, problem)] = answers(connection)
+        assert (status, problem["detail"]) == (431, "path and headers have more than 2048 bytes")
+
+
+def test_a_head_just_within_the_limit_and_a_large_body_are_fine(running):
+    headers = {"A": "a" * 1800, "Content-Type": "application/json"}
+    body = json.dumps({"email": "a@x", "other": "a" * 1900})
+    assert running.request("POST", "/identify", body, headers)[0] == 200
+    status, _, answer = running.request("POST", "/identify", "{" + 3000 * " " + "}", headers)
+    assert (status, json.loads(answer)["errors"]) == (413, [{"field": "body", "reason": "is too large"}])
+    chunked = iter([b"{", b" " * 3000, b"}"])
+    assert running.request("POST", "/identify", chunked, headers)[0] == 413
+
+
+def test_more_clients_than_there_may_be_are_refused_until_others_leave(running):
+    with ExitStack() as stack:
+        connected = [stack.enter_context(connection_to(running)) for _ in range(5)]
+        for connection in connected:
+            connection.sendall(WHOLE)
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+        with connection_to(running) as refused:
+            [(status, problem)] = answers(refused)
+            assert (status, problem["detail"]) == (503, "too many clients are connected")
+    assert running.identify("a@x")
+
+
+def test_what_is_no_http_is_refused_with_a_problem_document(running):
+    with connection_to(running) as connection:
+        connection.sendall(b"\x16\x03\x01 no http\r\n\r\n")
+        assert answers(connection) == [
+            (400, {"title": "Bad Request", "status": 400, "detail": "it is no HTTP request"})
+        ]
