@@ -1,21 +1,24 @@
 FROM python:3.13-slim AS build
+# Which lock file it is made of: image has all that serves; server has the readers of identity import too.
+ARG LOCK=image
 WORKDIR /build
-RUN python -m venv /opt/identity
-COPY requirements/server.txt requirements/
-RUN /opt/identity/bin/pip install --no-cache-dir --require-hashes -r requirements/server.txt
+RUN python -m venv --without-pip /opt/identity
+COPY requirements requirements
+RUN pip --python /opt/identity/bin/python install --no-cache-dir --require-hashes -r requirements/$LOCK.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
-RUN /opt/identity/bin/pip install --no-cache-dir --no-deps .
+RUN pip --python /opt/identity/bin/python install --no-cache-dir --no-deps .
 
 FROM python:3.13-slim
-RUN useradd --system --home-dir /var/lib/identity --create-home identity
+RUN useradd --system --uid 10001 --home-dir /var/lib/identity --create-home identity
 COPY --from=build /opt/identity /opt/identity
 ENV PATH=/opt/identity/bin:$PATH \
     PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
     IDENTITY_HOST=0.0.0.0 \
     IDENTITY_DATA_DIR=/var/lib/identity/data
 WORKDIR /var/lib/identity
-USER identity
+USER 10001
 VOLUME /var/lib/identity
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \

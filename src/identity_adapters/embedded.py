@@ -132,7 +132,7 @@ def _make(folder: Path, programs: Path) -> None:
     # Under another name until it is whole: an interrupted one is made anew.
     unfinished = folder / "postgres.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
-    command: list[str | Path] = [*_as_ordinary_user(), programs / "initdb", "-D", unfinished]
+    command: list[str | Path] = [*as_ordinary_user(), programs / "initdb", "-D", unfinished]
     command += ["--username", USER, "--auth=trust"]
     command += ["--locale=C", "--encoding=UTF8", "--no-instructions"]
     try:
@@ -161,7 +161,7 @@ def _start(folder: Path, socket_folder: Path, programs: Path) -> subprocess.Pope
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     with (folder / "postgres.log").open("ab") as log:
         return subprocess.Popen(
-            [*_as_ordinary_user(), programs / "postgres", "-D", data, *options],
+            [*as_ordinary_user(), programs / "postgres", "-D", data, *options],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -179,7 +179,7 @@ def _advice(said: str) -> str:
     )
 
 
-def _as_ordinary_user() -> list[str]:
+def as_ordinary_user() -> list[str]:
     """What to start a program with: PostgreSQL refuses to run as root.
 
     In a user namespace of its own it runs as root's files' owner, but is called somebody else.

@@ -48,6 +48,7 @@ def test_the_command_line_tells_what_it_needs(tmp_path):
     ("lock", "extras"),
     [
         ("server", {"postgres", "server", "embedded", "files", "phonenumbers"}),
+        ("image", {"postgres", "server", "embedded", "phonenumbers", "traces"}),
         ("dev", {"testing", "dev", "embedded"}),
     ],
 )

@@ -5,6 +5,7 @@ import click
 from identity_adapters.cli.configuration import config_command, key_group
 from identity_adapters.cli.files import export_command, import_command
 from identity_adapters.cli.look import explain_command, history_command, lookup_command
+from identity_adapters.cli.postgres import postgres_command
 from identity_adapters.cli.serve import migrate_command, serve
 from identity_adapters.cli.verify import verify_command
 
@@ -25,6 +26,7 @@ for command in (
     config_command,
     key_group,
     verify_command,
+    postgres_command,
     import_command,
     export_command,
     lookup_command,

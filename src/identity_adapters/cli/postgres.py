@@ -1,0 +1,44 @@
+"""``identity postgres``: PostgreSQL's own programs, on the database that the service uses."""
+
+import os
+import subprocess
+import sys
+
+import click
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
+from sqlalchemy import URL
+
+from identity_adapters.cli.database import configured, fail
+from identity_adapters.embedded import packaged_programs
+
+
+@click.command("postgres", context_settings={"ignore_unknown_options": True})
+@click.argument("program")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def postgres_command(program: str, arguments: tuple[str, ...]) -> None:
+    """Run a program of PostgreSQL's, such as psql or pg_dump, on the database of the service.
+
+    It need not be told which database that is: it finds it in its environment. For the embedded database the
+    programs that come with it are there too.
+    """
+    with configured() as (settings, url):
+        environment = os.environ | _as_libpq_has_it(url)
+        if settings.database_url is None:
+            programs = settings.postgres_programs or packaged_programs()
+            environment["PATH"] = f"{programs}:{environment['PATH']}"
+        try:
+            sys.exit(subprocess.run([program, *arguments], env=environment, check=False).returncode)
+        except OSError as error:
+            fail(1, f"{program} cannot be run: {error.strerror}")
+
+
+def _as_libpq_has_it(url: URL) -> dict[str, str]:
+    """The variables by which every program of PostgreSQL's finds a database."""
+    parts = conninfo_to_dict(url.set(drivername="postgresql").render_as_string(hide_password=False))
+    names = {
+        option.keyword.decode(): option.envvar.decode()
+        for option in Conninfo.get_defaults()
+        if option.envvar is not None
+    }
+    return {names[part]: str(value) for part, value in parts.items() if part in names}

@@ -1,0 +1,98 @@
+"""A backup is made while the service works, and brings everything back somewhere else."""
+
+import os
+import shutil
+
+import pytest
+
+from identity_adapters.embedded import embedded_database, packaged_programs
+from tests.integration.clients import Load, adversarial
+from tests.integration.conftest import connect, new_database
+from tests.integration.processes import run, service
+
+pytestmark = pytest.mark.slow
+
+ROWS = {
+    "contacts": "SELECT * FROM contacts ORDER BY id",
+    "contact_evidence": "SELECT * FROM contact_evidence ORDER BY id",
+    "contact_events": "SELECT id, happened_at, kind, primary_id, contact_id, evidence_id, absorbed_ids"
+    " FROM contact_events ORDER BY id",
+}
+
+
+def plain(url):
+    return url.render_as_string(hide_password=False)
+
+
+def rows(url):
+    with connect(url) as connection:
+        return {name: connection.execute(query).fetchall() for name, query in ROWS.items()}
+
+
+def test_a_backup_of_the_embedded_database_is_restored_into_another(tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    with service(tmp_path, IDENTITY_DATA_DIR=old) as running:
+        for number in range(50):
+            running.identify(f"{number % 20}@x", str(number % 30))
+        before = running.identify("0@x")
+        dump = ["pg_dump", "--format=custom", "--file=backup"]
+        done = run("postgres", *dump, cwd=tmp_path, IDENTITY_DATA_DIR=old)
+        assert done.returncode == 0, done.stderr
+        after_backup = running.identify("after@x")
+    restore = ["pg_restore", "--exit-on-error", "--dbname=", "backup"]
+    restored = run("postgres", *restore, cwd=tmp_path, IDENTITY_DATA_DIR=new)
+    assert restored.returncode == 0, restored.stderr
+    assert run("verify", cwd=tmp_path, IDENTITY_DATA_DIR=new).returncode == 0
+    with service(tmp_path, IDENTITY_DATA_DIR=new) as running:
+        assert running.identify("0@x") == before
+        assert running.identify("another@x")["primaryContactId"] == after_backup["primaryContactId"]
+
+
+def test_a_backup_that_is_made_under_load_is_whole(tmp_path, server, url):
+    here = {"DB_CONNECTION_STRING": plain(url)}
+    programs = {"PATH": f"{packaged_programs()}:{os.environ['PATH']}"}
+    with service(tmp_path, **here) as running:
+        load = Load([running.port], adversarial(20_000), clients=16)
+        for number in range(3):
+            load.has_gone_on()
+            dump = ["pg_dump", "--format=custom", f"--file={number}"]
+            done = run("postgres", *dump, cwd=tmp_path, **here, **programs)
+            assert done.returncode == 0, done.stderr
+        assert not load.is_over()
+        load.stop()
+    for number in range(3):
+        there = {"DB_CONNECTION_STRING": plain(new_database(server))}
+        restore = ["pg_restore", "--exit-on-error", "--dbname=", str(number)]
+        restored = run("postgres", *restore, cwd=tmp_path, **there, **programs)
+        assert restored.returncode == 0, restored.stderr
+        checked = run("verify", cwd=tmp_path, **there)
+        assert checked.returncode == 0, checked.stdout
+
+
+def test_a_copy_of_the_folder_is_a_backup_of_the_embedded_database_that_is_stopped(tmp_path):
+    with service(tmp_path, IDENTITY_DATA_DIR=tmp_path / "data") as running:
+        before = running.identify("a@x", "1")
+    shutil.copytree(tmp_path / "data", tmp_path / "copy")
+    with embedded_database(tmp_path / "data") as one, embedded_database(tmp_path / "copy") as other:
+        assert rows(one) == rows(other)
+    with service(tmp_path, IDENTITY_DATA_DIR=tmp_path / "copy") as running:
+        assert running.identify("a@x") == before
+
+
+def test_a_program_that_is_not_there_and_one_that_fails_say_so(tmp_path, url):
+    here = {"DB_CONNECTION_STRING": plain(url)}
+    done = run("postgres", "no_such_program", cwd=tmp_path, **here)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        1, "identity: no_such_program cannot be run: No such file or directory",
+    )  # fmt: skip
+    assert run("postgres", "sh", "-c", "exit 7", cwd=tmp_path, **here).returncode == 7
+
+
+@pytest.mark.parametrize("query", ["", "?sslmode=prefer&application_name=mine"])
+def test_a_program_finds_the_database_in_its_environment(tmp_path, query):
+    url = f"postgresql://user:p%40ss@host:5433/db{query}"
+    shown = run("postgres", "sh", "-c", "env | grep ^PG | sort", cwd=tmp_path, DB_CONNECTION_STRING=url)
+    expected = ["PGDATABASE=db", "PGHOST=host", "PGPASSWORD=p@ss", "PGPORT=5433", "PGUSER=user"]
+    if query:
+        expected += ["PGSSLMODE=prefer", "PGAPPNAME=mine"]
+    assert shown.stdout.splitlines() == sorted(expected)

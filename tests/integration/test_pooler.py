@@ -1,0 +1,72 @@
+"""Behind pgbouncer in transaction pooling, nothing of a session is there in the next transaction."""
+
+import os
+import shutil
+import subprocess
+from contextlib import contextmanager
+
+import pytest
+
+from identity_adapters.embedded import as_ordinary_user, embedded_database
+from identity_adapters.postgres import migrate
+from tests.integration.clients import Load, adversarial, check
+from tests.integration.conftest import connect, eventually
+from tests.integration.processes import free_port, service
+
+pytestmark = pytest.mark.slow
+
+PASSWORD = "of-the-pooler"
+
+
+@pytest.fixture
+def pooled(tmp_path):
+    """The database itself, and the URL of a pooler in front of it that has few connections to it."""
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        pytest.skip("pgbouncer is not installed")
+    with embedded_database(tmp_path / "data") as url:
+        port = free_port()
+        (tmp_path / "pgbouncer.ini").write_text(
+            f"[databases]\npooled = host={url.query['host']} port=5432 dbname=postgres user={url.username}\n"
+            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+            "auth_type = plain\nauth_file = users.txt\n"
+            "pool_mode = transaction\ndefault_pool_size = 4\nmax_client_conn = 200\n"
+            "ignore_startup_parameters = options\n"
+        )
+        (tmp_path / "users.txt").write_text(f'"{url.username}" "{PASSWORD}"\n')
+        with running(program, tmp_path):
+            yield url, url.set(host="127.0.0.1", port=port, database="pooled", password=PASSWORD, query={})
+
+
+@contextmanager
+def running(program, folder):
+    command = [*as_ordinary_user(), program, "pgbouncer.ini"]
+    with (folder / "pgbouncer.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def test_it_is_right_behind_a_pooler(tmp_path, pooled):
+    url, pooler = pooled
+    migrate(url)
+    settings = {
+        "IDENTITY_MIGRATE_AT_START": "no",
+        "DB_CONNECTION_STRING": pooler.render_as_string(hide_password=False),
+        "IDENTITY_PREPARE_STATEMENTS": "no",
+    }
+    details = adversarial(4000)
+    with service(tmp_path, **settings) as one, service(tmp_path, **settings) as other:
+        eventually(lambda: one.request("GET", "/health/ready")[0] == 200)
+        load = Load([one.port, other.port], details, clients=64).wait()
+        assert set(load.statuses) == {200}
+        with connect(url) as connection:
+            [(sessions,)] = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+                " AND pid <> pg_backend_pid()"
+            )
+        assert sessions <= 4
+    check(url, details)
