@@ -1,16 +1,19 @@
 """Behind pgbouncer in transaction pooling, nothing of a session is there in the next transaction."""
 
+import asyncio
 import os
+import re
 import shutil
 import subprocess
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from identity_adapters.embedded import as_ordinary_user, embedded_database
-from identity_adapters.postgres import migrate
+from identity_adapters.postgres import create_engine, migrate
 from tests.integration.clients import Load, adversarial, check
-from tests.integration.conftest import connect, eventually
+from tests.integration.conftest import connect, eventually, new_database
 from tests.integration.processes import free_port, service
 
 pytestmark = pytest.mark.slow
@@ -70,3 +73,30 @@ def test_it_is_right_behind_a_pooler(tmp_path, pooled):
             )
         assert sessions <= 4
     check(url, details)
+
+
+def test_what_a_role_is_to_be_given_is_what_a_session_of_the_service_has(server):
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "deploy.md"
+    advised = re.findall(r"^ALTER ROLE identity SET (\w+) = .*;$", page.read_text(), re.MULTILINE)
+    url = new_database(server)
+    with connect(url) as connection:
+        connection.execute("CREATE ROLE advised LOGIN")
+        for statement in re.findall(r"^ALTER ROLE .*;$", page.read_text(), re.MULTILINE):
+            connection.execute(statement.replace("identity", "advised", 1))
+    settings = "SELECT name, setting FROM pg_settings"
+
+    async def session():
+        engine = create_engine(url)
+        async with engine.connect() as connection:
+            rows = (await connection.exec_driver_sql(settings)).all()
+        await engine.dispose()
+        return dict(rows)
+
+    with connect(url) as connection:
+        plain = dict(connection.execute(settings).fetchall())
+    with connect(url.set(username="advised")) as connection:
+        given = dict(connection.execute(settings).fetchall())
+    own = asyncio.run(session())
+    assert {name: given[name] for name in advised} == {name: own[name] for name in advised}
+    of_the_driver = {"application_name", "tcp_user_timeout"}
+    assert {name for name in plain if own[name] != plain[name]} - of_the_driver == set(advised)

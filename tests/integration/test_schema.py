@@ -8,6 +8,7 @@ import pytest
 
 from identity_adapters.postgres import migrate, statements
 from tests.integration.conftest import connect, eventually, repository_on
+from tests.integration.processes import service
 from tests.integration.test_adoption import EXISTING
 
 
@@ -124,3 +125,13 @@ def test_a_large_table_is_adopted_while_others_write_it(empty_url, sql, size):
     assert sql(checksum, number) == before
     assert sql("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == [(0,)]
     assert sql("SELECT count(*) FROM identity_schema_version") == [(1,)]
+
+
+def test_the_schema_of_a_newer_version_is_left_as_it_is_and_worked_with(tmp_path, url, sql):
+    sql("UPDATE identity_schema_version SET version_num = '0099_later'")
+    sql("ALTER TABLE contacts ADD COLUMN later text")
+    settings = {"DB_CONNECTION_STRING": url.render_as_string(hide_password=False)}
+    with service(tmp_path, **settings) as running:
+        assert running.identify("a@x", "1")["primaryContactId"] == 1
+        assert "the schema of a newer version" in running.output()
+    assert sql("SELECT version_num FROM identity_schema_version") == [("0099_later",)]

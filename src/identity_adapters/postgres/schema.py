@@ -1,13 +1,18 @@
 """Setting up the tables, in a new database or beside the `contacts` of an existing one."""
 
+import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from alembic import command, op
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, create_engine, text
 from sqlalchemy.pool import NullPool
+
+_logger = logging.getLogger(__name__)
 
 MIGRATION_LOCK = 0x6D69_6772_6174_6521
 """The advisory lock that one process at a time migrates under."""
@@ -23,7 +28,8 @@ def migrate(url: URL) -> None:
     """Bring the database to the schema of this version. Any number of processes may at once.
 
     An existing `contacts` table is adopted as it is: no row of it is rewritten, and others may
-    go on writing it meanwhile.
+    go on writing it meanwhile. The schema of a newer version is left as it is; schemas only grow, so
+    that this version works with it.
 
     Args:
         url: of the form ``postgresql+psycopg://…``.
@@ -38,7 +44,18 @@ def migrate(url: URL) -> None:
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         config.attributes["connection"] = connection
+        if _is_newer(connection, config):
+            _logger.warning("the database has the schema of a newer version, which is left as it is")
+            return
         command.upgrade(config, "head")
+
+
+def _is_newer(connection: Connection, config: Config) -> bool:
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    is_newer = not known.issuperset(context.get_current_heads())
+    connection.rollback()
+    return is_newer
 
 
 def build_indexes(table: str, indexes: Mapping[str, str]) -> None:

@@ -1,0 +1,91 @@
+"""On a streaming replica the service answers what only looks."""
+
+import json
+import subprocess
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from identity_adapters.embedded import as_ordinary_user, embedded_database, packaged_programs
+from tests.integration.conftest import connect, eventually
+from tests.integration.processes import free_port, run, service
+
+pytestmark = pytest.mark.slow
+
+JSON = {"Content-Type": "application/json"}
+
+
+def plain(url):
+    return url.render_as_string(hide_password=False)
+
+
+@contextmanager
+def replica_of(url, folder):
+    """The URL of a server that follows another."""
+    programs, port = packaged_programs(), free_port()
+    copy = [programs / "pg_basebackup", "--write-recovery-conf", "--checkpoint=fast", f"--pgdata={folder}"]
+    subprocess.run([*copy, "--host", url.query["host"], "--username", url.username], check=True)
+    log = (folder.parent / "replica.log").open("w")
+    settings = (
+        "max_connections=200",
+        f"port={port}",
+        "listen_addresses=127.0.0.1",
+        "unix_socket_directories=",
+    )
+    options = [word for setting in settings for word in ("-c", setting)]
+    process = subprocess.Popen(
+        [*as_ordinary_user(), programs / "postgres", "-D", folder, *options], stdout=log, stderr=log
+    )
+    replica = url.set(host="127.0.0.1", port=port, query={})
+
+    def answers():
+        try:
+            with connect(replica) as connection:
+                return connection.execute("SELECT pg_is_in_recovery()").fetchone() == (True,)
+        except psycopg.OperationalError:
+            return False
+
+    try:
+        eventually(answers)
+        yield replica
+    finally:
+        process.terminate()
+        process.wait(30)
+        log.close()
+
+
+def test_a_replica_answers_what_only_looks(tmp_path):
+    with embedded_database(tmp_path / "data") as url:
+        with service(tmp_path, DB_CONNECTION_STRING=plain(url)) as primary:
+            primary.identify("a@x", "1")
+        with (
+            replica_of(url, tmp_path / "replica") as replica,
+            service(tmp_path, DB_CONNECTION_STRING=plain(url)) as primary,
+        ):
+            there = {"DB_CONNECTION_STRING": plain(replica), "IDENTITY_MIGRATE_AT_START": "no"}
+            known = primary.identify("b@x", "1")
+            with connect(replica) as connection:
+                count = "SELECT count(*) FROM contacts"
+                eventually(lambda: connection.execute(count).fetchone() == (2,))
+            with service(tmp_path, **there) as looking:
+                assert looking.request("GET", "/health/ready")[0] == 200
+                assert looking.identify("b@x", "1") == known
+                ends = {"one": {"email": "a@x"}, "other": {"email": "b@x"}}
+                for method, path, body in [
+                    ("POST", "/identify?dryRun=true", {"email": "c@x", "phoneNumber": "1"}),
+                    ("POST", "/lookup", {"email": "a@x"}),
+                    ("POST", "/explain", ends),
+                    ("GET", "/identities/2", None),
+                    ("GET", "/identities/2/history", None),
+                    ("GET", "/changes", None),
+                ]:
+                    asked = (method, path, body and json.dumps(body), JSON)
+                    status, _, answer = looking.request(*asked)
+                    assert (status, answer) == (200, primary.request(*asked)[2]) or path == "/changes"
+                    assert status == 200
+                status, problem = looking.post({"email": "new@x"})
+                assert (status, problem["detail"].partition(";")[0]) == (503, "the database is read-only")
+            assert run("verify", cwd=tmp_path, **there).returncode == 0
+            exported = run("export", "--format=csv", cwd=tmp_path, **there)
+            assert len(exported.stdout.splitlines()) == 3
