@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
-from benchmarks.servers import packaged_program
+from benchmarks.servers import KEY, packaged_program
 
 CONTACTS = 100_000
 _runs: Iterator[int] = count(int.from_bytes(os.urandom(3)))
@@ -53,7 +53,15 @@ def wrk(
 def _command(port: int, workload: str, connections: int, seconds: float, contacts: int) -> list[str]:
     script = Path(__file__).with_name("workloads.lua")
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "60s", "-s", str(script)]
-    return [*command, f"http://127.0.0.1:{port}/identify", "--", workload, str(contacts), str(next(_runs))]
+    return [
+        *command,
+        f"http://127.0.0.1:{port}/identify",
+        "--",
+        workload,
+        str(contacts),
+        str(next(_runs)),
+        KEY,
+    ]
 
 
 def pgbench(url: URL, script: str, seconds: float) -> float:

@@ -8,7 +8,7 @@ import time
 import psutil
 from sqlalchemy import URL
 
-from benchmarks.servers import connect, loaded_database, service
+from benchmarks.servers import KEY, connect, loaded_database, service
 
 CONTACTS = 10_000
 
@@ -34,10 +34,11 @@ def looking(server: URL) -> dict[str, dict[str, float]]:
             ("as of a time", "GET", "/identities/9000?asOf=2999-01-01T00:00:00Z", None),
         ):
             took = []
+            headers = {"Authorization": f"Bearer {KEY}"}
             client = http.client.HTTPConnection("127.0.0.1", port)
             for _ in range(30):
                 started = time.perf_counter()
-                client.request(method, path, None if body is None else json.dumps(body))
+                client.request(method, path, None if body is None else json.dumps(body), headers)
                 answer = client.getresponse()
                 answer.read()
                 took.append(1000 * (time.perf_counter() - started))

@@ -12,7 +12,11 @@ from pathlib import Path
 import psycopg
 from sqlalchemy import URL
 
+from identity_adapters.keys import Scope, new_key
 from identity_adapters.postgres import migrate
+
+KEY, _CONFIGURED = new_key("benchmark", [*Scope])
+"""The API key of whoever measures: the service checks one for each request."""
 
 LOAD = """
 INSERT INTO contacts (email, phone_number, linked_id, link_precedence, created_at)
@@ -81,7 +85,8 @@ def service(url: URL, *options: str, **settings: object) -> Iterator[tuple[int, 
     port = free_port()
     command = [sys.executable, "-m", "identity_adapters", "serve", "--port", str(port), *options]
     plain = url.render_as_string(hide_password=False)
-    with process(command, port, DB_CONNECTION_STRING=plain, **settings) as running:
+    settings = {"DB_CONNECTION_STRING": plain, "IDENTITY_API_KEYS": _CONFIGURED.entry} | settings
+    with process(command, port, **settings) as running:
         yield port, running
 
 

@@ -1,10 +1,11 @@
 -- The load on POST /identify. Arguments: the workload, how many contacts are loaded, and a number that is
--- new in each run. Contact n holds the email n@example.org and the phone number 1000000000 + n.
+-- new in each run, and an API key. Contact n holds the email n@example.org and the phone number 1000000000 + n.
 
-local workload, contacts, run
+local workload, contacts, run, headers
 
 function init(args)
   workload, contacts, run = args[1], tonumber(args[2]), tonumber(args[3])
+  headers = { ["Content-Type"] = "application/json", ["Authorization"] = "Bearer " .. args[4] }
   math.randomseed(run)
 end
 
@@ -37,8 +38,7 @@ local bodies = { known = known, new = new, mix = mix, giants = giants }
 
 function request()
   count = count + 1
-  return wrk.format("POST", "/identify", { ["Content-Type"] = "application/json" },
-    "{" .. bodies[workload]() .. "}")
+  return wrk.format("POST", "/identify", headers, "{" .. bodies[workload]() .. "}")
 end
 
 function done(summary, latency)

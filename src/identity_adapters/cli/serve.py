@@ -60,6 +60,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
             ws="none",
             log_config=None,
             access_log=False,  # a request line may hold personal values
+            proxy_headers=False,  # nobody asks where a request came from
             server_header=False,
             timeout_keep_alive=cast(int, settings.keep_alive),
             timeout_graceful_shutdown=FINISH_WITHIN,

@@ -32,7 +32,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self._bounds = bounds
         self._arrived = 0  # bytes of the request that is arriving
         self._timer: asyncio.TimerHandle | None = None
-        self._refusal = (HTTPStatus.BAD_REQUEST, "it is no HTTP request")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -47,6 +46,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._arrived += len(data)
+        if self._arrived > self._bounds.header_size and self._has_large_head(data):
+            self._refuse_head()
+            return
         super().data_received(data)
         cycle = self._cycle
         if cycle is not None and not cycle.more_body and not cycle.response_complete:
@@ -55,29 +57,33 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._timer is not None:
                 self._stop_timer()
         elif not self.transport.is_closing():
-            if self._arrived > self._bounds.header_size and (cycle is None or not cycle.more_body):
-                self._refuse(*self._large_head())
+            if self._arrived > self._bounds.header_size and not self._has_head():
+                self._refuse_head()
             elif self._timer is None:
                 self._timer = self.loop.call_later(self._bounds.request_timeout, self._give_up)
 
-    def on_headers_complete(self) -> None:
-        if self._arrived > self._bounds.header_size:  # else they cannot be larger
-            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-            if size > self._bounds.header_size:
-                self._refusal = self._large_head()
-                raise ValueError  # ends the parsing; then `send_400_response` is called
-        super().on_headers_complete()
-
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
-        self._refuse(*self._refusal)
+        self._refuse(HTTPStatus.BAD_REQUEST, "it is no HTTP request")
 
     @property
     def _cycle(self) -> RequestResponseCycle | None:
         return self.cycle  # uvicorn says that there always is one
 
-    def _large_head(self) -> tuple[HTTPStatus, str]:
+    def _has_head(self) -> bool:
+        """Whether all headers of the request that is arriving are here."""
+        return self._cycle is not None and self._cycle.more_body
+
+    def _has_large_head(self, data: bytes) -> bool:
+        """Whether the head ends in these data, beyond the bound."""
+        end = data.find(b"\r\n\r\n")
+        size = self._arrived - len(data) + end
+        return end >= 0 and size > self._bounds.header_size and not self._has_head()
+
+    def _refuse_head(self) -> None:
         most = self._bounds.header_size
-        return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"path and headers have more than {most} bytes"
+        self._refuse(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"path and headers have more than {most} bytes"
+        )
 
     def _give_up(self) -> None:
         self._timer = None

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from psycopg import IsolationLevel
+import psycopg
 from sqlalchemy import URL, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -28,6 +28,7 @@ def create_engine(
     """
     # A pooler may leave these out. Nothing is wrong then, but slower.
     session = {
+        "timezone": "UTC",
         "statement_timeout": f"{statement_timeout:g}s",
         "lock_timeout": f"{lock_timeout:g}s",
         # Every statement finds each of its rows by an index. The planner does not know how few
@@ -63,11 +64,17 @@ def create_engine(
         },
     )
 
-    @event.listens_for(engine.sync_engine, "connect")
-    def set_up(connection: Any, _: Any) -> None:
+    async def set_up(driver: psycopg.AsyncConnection[Any]) -> None:
         # The locks make it enough; what is stricter would refuse what they keep apart.
-        connection.run_async(lambda driver: driver.set_isolation_level(IsolationLevel.READ_COMMITTED))
+        await driver.set_isolation_level(psycopg.IsolationLevel.READ_COMMITTED)
         if not prepare_statements:
-            connection.driver_connection.prepare_threshold = None
+            driver.prepare_threshold = None
+        if driver.info.parameter_status("TimeZone") != "UTC":  # a pooler, which keeps this one
+            await driver.set_autocommit(True)
+            await driver.execute("SET timezone = 'UTC'")
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def set_up_pooled(connection: Any, _: Any) -> None:
+        connection.run_async(set_up)
 
     return engine
