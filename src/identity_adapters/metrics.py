@@ -9,7 +9,7 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable
-from functools import cache
+from functools import cache, cached_property
 from math import inf
 from pathlib import Path
 from typing import TypeAlias
@@ -75,16 +75,6 @@ class Metrics:
         self._most_connections = _gauge(
             "identity_pool_connections_max", "Connections to the database there may be.", registry
         )
-        self._contacts = _counted("identity_contacts", "Contacts on record.", registry)
-        self._identities = _counted("identity_identities", "Identities on record.", registry)
-        self._merges = _counted("identity_merges", "Merges on record.", registry)
-        self._largest = Gauge(
-            "identity_largest_identity_contacts",
-            "Contacts of the largest identities, by rank.",
-            ["rank"],
-            multiprocess_mode="mostrecent",
-            registry=registry,
-        )
 
     def observe(self, operation: str, outcome: str, seconds: float) -> None:
         """A request is over."""
@@ -122,17 +112,31 @@ class Metrics:
 
     async def _count(self, count_all: CountAll) -> None:
         try:
-            contacts, identities, merges, largest = await count_all()
+            *totals, largest = await count_all()
         except RepositoryUnavailable as error:
             _logger.warning("cannot count what is on record", reason=error.reason)
         else:
-            self._contacts.set(contacts)
-            self._identities.set(identities)
-            self._merges.set(merges)
+            for gauge, total in zip(self._totals, totals, strict=True):
+                gauge.set(total)
             for rank, size in enumerate(largest, start=1):
                 self._largest.labels(rank).set(size)
-        self._counted_at = time.monotonic()
-        self._counting = None
+        finally:
+            self._counted_at = time.monotonic()
+            self._counting = None
+
+    # What was never counted is not told of: it is not nothing.
+
+    @cached_property
+    def _totals(self) -> list[Gauge]:
+        return [
+            _counted(f"identity_{what}", f"{what.capitalize()} on record.", self._registry)
+            for what in ("contacts", "identities", "merges")
+        ]
+
+    @cached_property
+    def _largest(self) -> Gauge:
+        documentation = "Contacts of the largest identities, by rank."
+        return _counted("identity_largest_identity_contacts", documentation, self._registry, "rank")
 
 
 def forget_the_dead() -> None:
@@ -149,6 +153,6 @@ def _gauge(name: str, documentation: str, registry: CollectorRegistry) -> Gauge:
     return Gauge(name, documentation, multiprocess_mode="livesum", registry=registry)
 
 
-def _counted(name: str, documentation: str, registry: CollectorRegistry) -> Gauge:
+def _counted(name: str, documentation: str, registry: CollectorRegistry, *labels: str) -> Gauge:
     """A gauge that is the same for all processes; what was counted last stands."""
-    return Gauge(name, documentation, multiprocess_mode="mostrecent", registry=registry)
+    return Gauge(name, documentation, labels, multiprocess_mode="mostrecent", registry=registry)

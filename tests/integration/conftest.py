@@ -1,5 +1,6 @@
 """One embedded PostgreSQL for all tests, and a database of its own for each that asks."""
 
+import subprocess
 import time
 from contextlib import asynccontextmanager
 from itertools import count
@@ -70,9 +71,30 @@ def eventually(condition, within=30.0):
         time.sleep(0.01)
 
 
+def plain(url):
+    """A URL as people write it."""
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
 def connect(url):
-    plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    return psycopg.connect(plain, autocommit=True)
+    return psycopg.connect(plain(url), autocommit=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Makes a disk of so many megabytes; its folder."""
+    disk = tmp_path / "disk"
+
+    def make(megabytes):
+        disk.mkdir()
+        mounted = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(disk)]
+        if subprocess.run(mounted, capture_output=True, check=False).returncode != 0:
+            pytest.skip("only root can make a small disk, and not everywhere")
+        return disk
+
+    yield make
+    if disk.is_mount():
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 def new_database(server):

@@ -5,9 +5,6 @@ import re
 
 from jsonschema import Draft202012Validator
 
-PROTOCOL = {400, 408, 431, 503}
-"""What may be answered before there is a request that the document could tell of."""
-
 
 class Document:
     """An OpenAPI document.

@@ -7,7 +7,7 @@ import pytest
 
 from identity_adapters.embedded import embedded_database, packaged_programs
 from tests.integration.clients import Load, adversarial
-from tests.integration.conftest import connect, new_database
+from tests.integration.conftest import connect, new_database, plain
 from tests.integration.processes import run, service
 
 pytestmark = pytest.mark.slow
@@ -18,10 +18,6 @@ ROWS = {
     "contact_events": "SELECT id, happened_at, kind, primary_id, contact_id, evidence_id, absorbed_ids"
     " FROM contact_events ORDER BY id",
 }
-
-
-def plain(url):
-    return url.render_as_string(hide_password=False)
 
 
 def rows(url):

@@ -5,7 +5,6 @@ import csv
 import gzip
 import io
 import json
-import os
 import random
 import signal
 import subprocess
@@ -27,15 +26,11 @@ from identity_core import ContactDetails, IdentifyContacts, import_contacts
 from identity_core.testing import batches, moments
 from identity_core.testing import components as model
 from tests.integration.clients import Load, components, partition
-from tests.integration.conftest import connect, emptied_repository_on, eventually, new_database
+from tests.integration.conftest import connect, emptied_repository_on, eventually, new_database, plain
 from tests.integration.processes import COMMAND, environment, run, service
 
 HEAD = "email,phoneNumber,createdAt\n"
 FIRST = datetime(2015, 1, 1, tzinfo=UTC)
-
-
-def plain(url):
-    return url.render_as_string(hide_password=False)
 
 
 @pytest.fixture
@@ -419,20 +414,11 @@ def test_a_full_disk_is_told_of(command, tmp_path):
     assert "it cannot go on: No space left on device" in done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a small disk")
-def test_a_disk_too_small_for_sorting_is_told_of(command, tmp_path, sql):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
-    if subprocess.run(mounted, capture_output=True, check=False).returncode != 0:
-        pytest.skip("this machine does not allow a small disk")
-    try:
-        write(tmp_path / "a.csv", made_orders(200_000))
-        done = command("import", "a.csv", expect=2, TMPDIR=disk)
-        assert "it cannot go on" in done.stderr
-        assert sql("SELECT count(*) FROM contacts") == [(0,)]
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
+def test_a_disk_too_small_for_sorting_is_told_of(command, tmp_path, sql, small_disk):
+    write(tmp_path / "a.csv", made_orders(200_000))
+    done = command("import", "a.csv", expect=2, TMPDIR=small_disk(megabytes=2))
+    assert "it cannot go on" in done.stderr
+    assert sql("SELECT count(*) FROM contacts") == [(0,)]
 
 
 # Beside others, interrupted, and rehearsed

@@ -9,7 +9,7 @@ import pytest
 
 from identity_adapters.embedded import embedded_database
 from identity_adapters.keys import Scope, new_key
-from tests.integration.conftest import connect, eventually
+from tests.integration.conftest import connect, eventually, plain
 from tests.integration.processes import run, service
 
 pytestmark = pytest.mark.slow
@@ -88,9 +88,7 @@ def test_nothing_that_was_sent_is_ever_written(tmp_path):
             running = serving.enter_context(
                 service(
                     tmp_path,
-                    DB_CONNECTION_STRING=url.set(username="marked_user", password=PASSWORD).render_as_string(
-                        hide_password=False
-                    ),
+                    DB_CONNECTION_STRING=plain(url.set(username="marked_user", password=PASSWORD)),
                     IDENTITY_API_KEYS=configured.entry,
                     IDENTITY_LOG_LEVEL="debug",
                     IDENTITY_ACCESS_LOG="yes",

@@ -15,14 +15,10 @@ from identity_adapters.files.sorting import moment
 from identity_core import ContactDetails, IdentifyContacts
 from identity_core.explain import Identifier, Kind, identifiers_of
 from tests.integration.clients import Load, adversarial, components, partition
-from tests.integration.conftest import eventually, repository_on
+from tests.integration.conftest import eventually, plain, repository_on
 from tests.integration.processes import environment, run, service
 
 KEYS = [("a@x", "1"), ("b@x", "2"), ("b@x", "1"), ("c@x", "9"), ("a@x", "3")]
-
-
-def plain(url):
-    return url.render_as_string(hide_password=False)
 
 
 @pytest.fixture

@@ -7,14 +7,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from identity_adapters.embedded import embedded_database
-from tests.integration.conftest import connect, eventually
+from tests.integration.conftest import connect, eventually, plain
 from tests.integration.processes import service
 
 pytestmark = pytest.mark.slow
-
-
-def plain(url):
-    return url.render_as_string(hide_password=False)
 
 
 def scraped(running):
@@ -82,7 +78,7 @@ def test_it_tells_how_the_identity_graph_is(tmp_path, url):
 
         def has_counted():
             samples = scraped(running)
-            return (samples["identity_contacts",], samples["identity_merges",]) == (35, 1)
+            return (samples.get(("identity_contacts",)), samples.get(("identity_merges",))) == (35, 1)
 
         eventually(has_counted)
         samples = scraped(running)
@@ -95,7 +91,7 @@ def test_nothing_is_counted_where_nobody_wants_it(tmp_path, url):
     settings = {"DB_CONNECTION_STRING": plain(url), "IDENTITY_COUNT_EVERY": "0"}
     with service(tmp_path, **settings) as running:
         running.identify("a@x")
-        assert scraped(running)["identity_contacts",] == 0
+        assert ("identity_contacts",) not in scraped(running)
 
 
 def test_what_was_shed_and_what_could_not_be_answered_are_told_apart(tmp_path, url):

@@ -1,11 +1,9 @@
 """Too many clients, and a database that is slow, full, locked or away."""
 
 import json
-import os
 import shutil
 import signal
 import socket
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
@@ -14,16 +12,12 @@ import pytest
 from identity_adapters.embedded import embedded_database
 from identity_adapters.postgres import migrate
 from tests.integration.clients import Load
-from tests.integration.conftest import connect, eventually
+from tests.integration.conftest import connect, eventually, plain
 from tests.integration.processes import service
 from tests.integration.test_embedded import servers
 from tests.integration.test_transactions import WAITING
 
 pytestmark = pytest.mark.slow
-
-
-def plain(url):
-    return url.render_as_string(hide_password=False)
 
 
 def refusal(running, **details):
@@ -141,33 +135,25 @@ def test_ready_is_who_can_answer(tmp_path, url, sql):
         assert running.request("GET", "/health/ready")[0] == 200
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a small disk")
-def test_a_full_disk_is_told_of_and_passes(tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = ["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", str(disk)]
-    if subprocess.run(mounted, capture_output=True, check=False).returncode != 0:
-        pytest.skip("this machine does not allow a small disk")
-    try:
-        with service(tmp_path, IDENTITY_DATA_DIR=disk / "data") as running:
-            before = running.identify("a@x", "1")
-            filler = disk / "filler"
-            with filler.open("wb") as file:
-                left = shutil.disk_usage(disk).free - 128 * 1024
-                file.write(bytes(left))
-            numbers = iter(range(1_000_000))
-            load = Load([running.port], ((f"{n}@x", str(10**9 + n)) for n in numbers), clients=20)
-            eventually(lambda: load.statuses[503] > 0, within=120)
-            load.stop()
-            assert load.statuses.keys() <= {200, 503}
-            filler.unlink()
-            eventually(lambda: running.request("GET", "/health/ready")[0] == 200)
-            eventually(lambda: running.post({"email": "b@x"})[0] == 200)
-            assert running.identify("a@x") == before
-            for email, phone_number in load.acknowledged[-20:]:
-                assert phone_number in running.identify(email)["phoneNumbers"]
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
+def test_a_full_disk_is_told_of_and_passes(tmp_path, small_disk):
+    disk = small_disk(megabytes=200)
+    with service(tmp_path, IDENTITY_DATA_DIR=disk / "data") as running:
+        before = running.identify("a@x", "1")
+        filler = disk / "filler"
+        with filler.open("wb") as file:
+            left = shutil.disk_usage(disk).free - 128 * 1024
+            file.write(bytes(left))
+        numbers = iter(range(1_000_000))
+        load = Load([running.port], ((f"{n}@x", str(10**9 + n)) for n in numbers), clients=20)
+        eventually(lambda: load.statuses[503] > 0, within=120)
+        load.stop()
+        assert load.statuses.keys() <= {200, 503}
+        filler.unlink()
+        eventually(lambda: running.request("GET", "/health/ready")[0] == 200)
+        eventually(lambda: running.post({"email": "b@x"})[0] == 200)
+        assert running.identify("a@x") == before
+        for email, phone_number in load.acknowledged[-20:]:
+            assert phone_number in running.identify(email)["phoneNumbers"]
 
 
 def test_clients_that_go_away_cost_nothing(tmp_path, url):

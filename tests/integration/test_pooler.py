@@ -14,7 +14,7 @@ import pytest
 from identity_adapters.embedded import as_ordinary_user, embedded_database
 from identity_adapters.postgres import create_engine, migrate
 from tests.integration.clients import Load, adversarial, check
-from tests.integration.conftest import connect, eventually, new_database
+from tests.integration.conftest import connect, eventually, new_database, plain
 from tests.integration.processes import free_port, service
 
 pytestmark = pytest.mark.slow
@@ -61,7 +61,7 @@ def test_it_is_right_behind_a_pooler(tmp_path, pooled):
         connection.execute("ALTER DATABASE postgres SET timezone = 'America/New_York'")
     settings = {
         "IDENTITY_MIGRATE_AT_START": "no",
-        "DB_CONNECTION_STRING": pooler.render_as_string(hide_password=False),
+        "DB_CONNECTION_STRING": plain(pooler),
         "IDENTITY_PREPARE_STATEMENTS": "no",
     }
     details = adversarial(4000)
@@ -99,10 +99,10 @@ def test_what_a_role_is_to_be_given_is_what_a_session_of_the_service_has(server)
         return dict(rows)
 
     with connect(url) as connection:
-        plain = dict(connection.execute(settings).fetchall())
+        usual = dict(connection.execute(settings).fetchall())
     with connect(url.set(username="advised")) as connection:
         given = dict(connection.execute(settings).fetchall())
     own = asyncio.run(session())
     assert {name: given[name] for name in advised} == {name: own[name] for name in advised}
     of_the_driver = {"application_name", "tcp_user_timeout"}
-    assert {name for name in plain if own[name] != plain[name]} - of_the_driver <= set(advised)
+    assert {name for name in usual if own[name] != usual[name]} - of_the_driver <= set(advised)

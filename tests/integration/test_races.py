@@ -5,6 +5,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.integration.clients import Load, adversarial, check
+from tests.integration.conftest import plain
 from tests.integration.processes import service
 
 pytestmark = pytest.mark.slow
@@ -12,13 +13,12 @@ pytestmark = pytest.mark.slow
 
 def test_no_race_makes_a_duplicate_or_loses_anything(tmp_path, url, size):
     details = adversarial(size(50_000, 1_000_000))
-    plain = url.render_as_string(hide_password=False)
     with ExitStack() as stack:
         running = []
         for number in range(2):
             folder = tmp_path / str(number)
             folder.mkdir()
-            one = service(folder, "--workers", "2", DB_CONNECTION_STRING=plain)
+            one = service(folder, "--workers", "2", DB_CONNECTION_STRING=plain(url))
             running.append(stack.enter_context(one))
         load = Load([one.port for one in running], details).wait()
     assert load.statuses == {200: len(details)}

@@ -8,16 +8,12 @@ import psycopg
 import pytest
 
 from identity_adapters.embedded import as_ordinary_user, embedded_database, packaged_programs
-from tests.integration.conftest import connect, eventually
+from tests.integration.conftest import connect, eventually, plain
 from tests.integration.processes import free_port, run, service
 
 pytestmark = pytest.mark.slow
 
 JSON = {"Content-Type": "application/json"}
-
-
-def plain(url):
-    return url.render_as_string(hide_password=False)
 
 
 @contextmanager

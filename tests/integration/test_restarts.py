@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from tests.integration.conftest import eventually
+from tests.integration.conftest import eventually, plain
 from tests.integration.processes import service
 
 pytestmark = pytest.mark.slow
@@ -91,7 +91,7 @@ def was_left(connection):
 
 
 def test_a_rolling_restart_under_load_loses_no_request(tmp_path, url):
-    settings = {"DB_CONNECTION_STRING": url.render_as_string(hide_password=False), "IDENTITY_DRAIN": "1"}
+    settings = {"DB_CONNECTION_STRING": plain(url), "IDENTITY_DRAIN": "1"}
     with ExitStack() as running, Balancer() as balancer:
         for name in ("one", "other"):
             balancer.services[name] = running.enter_context(service(tmp_path, **settings))
@@ -108,7 +108,7 @@ def test_a_rolling_restart_under_load_loses_no_request(tmp_path, url):
 
 
 def test_workers_are_replaced_under_load_one_by_one(tmp_path, url):
-    settings = {"DB_CONNECTION_STRING": url.render_as_string(hide_password=False), "IDENTITY_DRAIN": "1"}
+    settings = {"DB_CONNECTION_STRING": plain(url), "IDENTITY_DRAIN": "1"}
     with service(tmp_path, "--workers", "2", **settings) as running, Balancer() as balancer:
         balancer.services["one"] = running
         eventually(lambda: balancer.ready)

@@ -7,7 +7,7 @@ from threading import Event
 import pytest
 
 from identity_adapters.postgres import migrate, statements
-from tests.integration.conftest import connect, eventually, repository_on
+from tests.integration.conftest import connect, eventually, plain, repository_on
 from tests.integration.processes import service
 from tests.integration.test_adoption import EXISTING
 
@@ -130,7 +130,7 @@ def test_a_large_table_is_adopted_while_others_write_it(empty_url, sql, size):
 def test_the_schema_of_a_newer_version_is_left_as_it_is_and_worked_with(tmp_path, url, sql):
     sql("UPDATE identity_schema_version SET version_num = '0099_later'")
     sql("ALTER TABLE contacts ADD COLUMN later text")
-    settings = {"DB_CONNECTION_STRING": url.render_as_string(hide_password=False)}
+    settings = {"DB_CONNECTION_STRING": plain(url)}
     with service(tmp_path, **settings) as running:
         assert running.identify("a@x", "1")["primaryContactId"] == 1
         assert "the schema of a newer version" in running.output()

@@ -1,5 +1,6 @@
 """The service as processes: started, shared, stopped and killed."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from identity_adapters.embedded import embedded_database
-from tests.integration.conftest import connect, eventually
+from tests.integration.conftest import connect, eventually, plain
 from tests.integration.processes import Service, environment, free_port, run, service
 from tests.integration.test_embedded import servers
 from tests.integration.test_transactions import WAITING
@@ -71,8 +72,9 @@ def test_a_worker_that_starts_while_the_database_is_away_waits_for_it(tmp_path):
     data = tmp_path / "data"
     with ExitStack() as serving:
         with embedded_database(data) as url:
-            plain = url.render_as_string(hide_password=False)
-            running = serving.enter_context(service(tmp_path, "--workers", "2", DB_CONNECTION_STRING=plain))
+            running = serving.enter_context(
+                service(tmp_path, "--workers", "2", DB_CONNECTION_STRING=plain(url))
+            )
             before = running.identify("a@x", "1")
             eventually(lambda: running.output().count("Application startup complete") == 2)
         running.workers()[0].kill()
@@ -103,19 +105,18 @@ def test_told_to_stop_it_finishes_what_is_in_flight(tmp_path, by):
 
 
 def test_a_database_of_ones_own_is_named_in_the_environment_or_a_file(tmp_path, empty_url, sql):
-    plain = empty_url.set(drivername="postgres").render_as_string(hide_password=False)
-    (tmp_path / ".env").write_text(f"DB_CONNECTION_STRING={plain}\n")
+    (tmp_path / ".env").write_text(f"DB_CONNECTION_STRING={plain(empty_url)}\n")
     with service(tmp_path) as running:
         assert "embedded" not in running.output()
         running.identify("a@x", "1")
     assert sql("SELECT email FROM contacts") == [("a@x",)]
-    with service(tmp_path, DB_CONNECTION_STRING=plain.replace("postgres:", "postgresql+asyncpg:")) as running:
+    other_driver = plain(empty_url).replace("postgresql:", "postgresql+asyncpg:")
+    with service(tmp_path, DB_CONNECTION_STRING=other_driver) as running:
         assert running.identify("a@x")["phoneNumbers"] == ["1"]
 
 
 def test_phone_numbers_of_a_region_become_international(tmp_path, url, sql):
-    plain = url.render_as_string(hide_password=False)
-    with service(tmp_path, DB_CONNECTION_STRING=plain, IDENTITY_DEFAULT_REGION="us") as running:
+    with service(tmp_path, DB_CONNECTION_STRING=plain(url), IDENTITY_DEFAULT_REGION="us") as running:
         first = running.identify("a@x", "(650) 253-0000")
         assert first["phoneNumbers"] == ["+16502530000"]
         assert running.identify(None, "+1 650-253-0000") == running.identify(None, 6502530000) == first
@@ -150,9 +151,8 @@ def test_another_asgi_server_may_serve_the_application(tmp_path):
 
 
 def test_migrate_sets_a_database_up(tmp_path, empty_url, sql):
-    plain = empty_url.render_as_string(hide_password=False)
     for _ in range(2):
-        done = run("migrate", cwd=tmp_path, DB_CONNECTION_STRING=plain)
+        done = run("migrate", cwd=tmp_path, DB_CONNECTION_STRING=plain(empty_url))
         assert (done.returncode, done.stderr) == (0, "The database is ready.\n")
     assert sql("SELECT count(*) FROM contacts") == [(0,)]
 
@@ -208,3 +208,15 @@ def test_every_command_explains_itself(tmp_path, command):
     assert explained.returncode == 0
     assert explained.stdout.startswith("Usage: identity")
     assert run("--version", cwd=tmp_path).stdout.startswith("identity")
+
+
+def test_the_configuration_is_shown_as_it_is_in_force(tmp_path):
+    (tmp_path / ".env").write_text("IDENTITY_PORT=81\nIDENTITY_WORKERS=2\n")
+    shown = run("config", "--json", cwd=tmp_path, IDENTITY_PORT=82)
+    settings = {one["variable"]: (one["value"], one["origin"]) for one in json.loads(shown.stdout)}
+    assert settings["IDENTITY_PORT"] == ("82", "environment")
+    assert settings["IDENTITY_WORKERS"] == ("2", ".env")
+    assert settings["IDENTITY_MAX_BATCH"] == ("128", "default")
+    lines = run("config", cwd=tmp_path, IDENTITY_PORT=82).stdout.splitlines()
+    assert ["IDENTITY_PORT", "82", "environment"] in [line.split() for line in lines]
+    assert len(lines) == len(settings)

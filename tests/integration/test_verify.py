@@ -12,7 +12,7 @@ import pytest
 from identity_adapters.postgres import migrate, repair, verify
 from identity_core import ContactDetails, IdentifyContacts, RepositoryUnavailable
 from identity_core.testing import violations
-from tests.integration.conftest import connect, repository_on
+from tests.integration.conftest import connect, plain, repository_on
 from tests.integration.processes import run
 from tests.integration.test_adoption import EXISTING
 
@@ -68,8 +68,7 @@ def command(tmp_path, empty_url):
     """Runs ``identity verify``; the exit code and what it wrote."""
 
     def run_it(*options):
-        plain = empty_url.render_as_string(hide_password=False)
-        done = run("verify", *options, cwd=tmp_path, DB_CONNECTION_STRING=plain)
+        done = run("verify", *options, cwd=tmp_path, DB_CONNECTION_STRING=plain(empty_url))
         assert "Traceback" not in done.stderr
         return done.returncode, json.loads(done.stdout) if "--json" in options else done.stdout
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Collection
+from math import ceil
 from typing import Any, TypeAlias
 
 from attrs import field, frozen
@@ -10,14 +11,12 @@ from litestar.exceptions import NotAuthorizedException, PermissionDeniedExceptio
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Components, SecurityScheme
 
+from identity_adapters.http.observed import KEY
 from identity_adapters.http.problems import documented
 from identity_adapters.keys import ApiKey, Scope, key_of
 
 SCOPE = "scope"
 """The name of a handler's option that says which scope it needs; one without may be asked by everybody."""
-
-KEY = "key"
-"""The name in the state of a request under which the name of its key stands."""
 
 SECURITY_SCHEMES = Components(
     security_schemes={
@@ -90,7 +89,7 @@ def check_keys(keys: Collection[ApiKey], limit: RateLimit | None) -> Check:
         if limit is not None and (wait := limit.wait(key, time.monotonic())):
             raise TooManyRequestsException(
                 f"the API key may ask {limit.rate:g} times a second",
-                headers={"Retry-After": f"{wait + 1:.0f}"},
+                headers={"Retry-After": f"{ceil(wait)}"},
             )
 
     return check

@@ -12,7 +12,8 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUEST_ID = "request_id"
 OUTCOME = "outcome"
-"""The names in the state of a request under which its id and its outcome stand."""
+KEY = "key"
+"""The names in the state of a request under which its id, its outcome, and the name of its key stand."""
 
 Observe: TypeAlias = Callable[[str, str, float], None]
 """Takes an operation, its outcome, and seconds."""
@@ -43,7 +44,7 @@ def observed(
             await app(scope, receive, send)
             return
         started = time.perf_counter()
-        state = scope["state"]
+        state = scope.setdefault("state", {})
         request_id = state[REQUEST_ID] = _request_id(scope["headers"])
         status = 500
 
@@ -73,7 +74,7 @@ def observed(
                     status=status,
                     milliseconds=round(1000 * seconds, 3),
                     request_id=request_id.decode(),
-                    key=state.get("key"),
+                    key=state.get(KEY),
                 )
 
     return application
