@@ -15,7 +15,7 @@ import structlog
 import uvicorn
 
 from identity_adapters import metrics
-from identity_adapters.cli.database import configured
+from identity_adapters.cli.database import configured, fail
 from identity_adapters.http.protocol import BoundedProtocol, Bounds
 from identity_adapters.postgres import migrate
 
@@ -48,8 +48,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
         os.environ["IDENTITY_MIGRATE_AT_START"] = "no"
         os.environ["DB_CONNECTION_STRING"] = url.render_as_string(hide_password=False)
         if settings.workers > 1 and metrics.FOLDER not in os.environ:
-            folder = stack.enter_context(TemporaryDirectory(prefix="identity-metrics-"))
-            os.environ[metrics.FOLDER] = folder
+            os.environ[metrics.FOLDER] = stack.enter_context(_shared_folder())
         bounds = Bounds(settings.max_header_size, settings.max_connections, settings.request_timeout)
         uvicorn.run(
             "identity_adapters.asgi:app",
@@ -65,6 +64,13 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
             timeout_keep_alive=cast(int, settings.keep_alive),
             timeout_graceful_shutdown=FINISH_WITHIN,
         )
+
+
+def _shared_folder() -> TemporaryDirectory[str]:
+    try:
+        return TemporaryDirectory(prefix="identity-metrics-")
+    except OSError:
+        fail(1, "several workers share their metrics in a temporary folder, and none can be made; see TMPDIR")
 
 
 @click.command("migrate")
