@@ -14,6 +14,7 @@ from math import inf
 from pathlib import Path
 from typing import TypeAlias
 
+import psutil
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -144,7 +145,7 @@ def forget_the_dead() -> None:
     if (folder := os.environ.get(FOLDER)) is not None:
         for path in Path(folder).glob("gauge_live*.db"):
             pid = int(re.sub(r"\D", "", path.name))
-            if not Path(f"/proc/{pid}").exists():
+            if not psutil.pid_exists(pid):
                 mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -90,6 +91,13 @@ def _region(value: str) -> str:
     if value.upper() not in phonenumbers.SUPPORTED_REGIONS:
         raise ValueError("must be a two-letter country code, such as US")
     return value.upper()
+
+
+def _traces(value: str) -> bool:
+    is_on = _yes_or_no(value)
+    if is_on and find_spec("opentelemetry") is None:
+        raise ValueError("needs the extra: pip install 'identity-reconciliation[traces]'")
+    return is_on
 
 
 def _keys(value: str) -> tuple[ApiKey, ...]:
@@ -253,7 +261,7 @@ class Settings:
     )
     traces: bool = _setting(
         "IDENTITY_TRACES",
-        _yes_or_no,
+        _traces,
         False,
         "whether traces are sent as the variables `OTEL_…` of OpenTelemetry say; needs the extra `traces`",
     )

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from identity_adapters.keys import Scope, new_key
+from tests.integration.documented import checked
 from tests.integration.processes import run, service
 
 JSON = {"Content-Type": "application/json"}
@@ -38,7 +39,7 @@ def running(tmp_path_factory, keys):
     entries = ",".join(key.entry for _, key in keys.values())
     with service(folder, IDENTITY_DATA_DIR=folder / "data", IDENTITY_API_KEYS=entries) as one:
         one.request("POST", "/identify", DETAILS, JSON | bearer(keys[Scope.IDENTIFY][0]))
-        yield one
+        yield checked(one)
 
 
 def bearer(secret):
@@ -108,6 +109,7 @@ def test_who_asks_too_often_is_told_when_to_come_back(tmp_path, keys):
     entries = ",".join(key.entry for _, key in keys.values())
     settings = {"IDENTITY_API_KEYS": entries, "IDENTITY_RATE_LIMIT": "5"}
     with service(tmp_path, IDENTITY_DATA_DIR=tmp_path / "data", **settings) as running:
+        checked(running)
 
         def ask(secret):
             return running.request("POST", "/identify", DETAILS, JSON | bearer(secret))

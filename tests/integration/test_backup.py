@@ -65,6 +65,31 @@ def test_a_backup_that_is_made_under_load_is_whole(tmp_path, server, url):
         assert checked.returncode == 0, checked.stdout
 
 
+def test_one_moves_from_the_embedded_database_to_ones_own(tmp_path, server):
+    data = {"IDENTITY_DATA_DIR": tmp_path / "data"}
+    with service(tmp_path, **data) as running:
+        running.identify("a@x", "1")
+        before = running.identify("b@x", "1")
+    dump = ["pg_dump", "--format=custom", "--no-owner", "--file=identity.dump"]
+    assert run("postgres", *dump, cwd=tmp_path, **data).returncode == 0
+    with connect(server) as connection:
+        connection.execute("CREATE ROLE own_user LOGIN CREATEDB")
+    own = new_database(server)
+    with connect(own) as connection:
+        connection.execute("GRANT CREATE ON SCHEMA public TO own_user")
+    settings = {
+        "DB_CONNECTION_STRING": plain(own.set(username="own_user")),
+        "PATH": f"{packaged_programs()}:{os.environ['PATH']}",
+    }
+    restore = ["pg_restore", "--exit-on-error", "--no-owner", "--dbname=", "identity.dump"]
+    restored = run("postgres", *restore, cwd=tmp_path, **settings)
+    assert restored.returncode == 0, restored.stderr
+    assert run("verify", cwd=tmp_path, **settings).returncode == 0
+    with service(tmp_path, **settings) as running:
+        assert running.identify("b@x") == before
+        assert running.identify("b@x", "2")["phoneNumbers"] == ["1", "2"]
+
+
 def test_a_copy_of_the_folder_is_a_backup_of_the_embedded_database_that_is_stopped(tmp_path):
     with service(tmp_path, IDENTITY_DATA_DIR=tmp_path / "data") as running:
         before = running.identify("a@x", "1")

@@ -117,6 +117,7 @@ def test_nothing_that_was_sent_is_ever_written(tmp_path):
         assert 503 in send_everything(running, key)
     written = running.output()
     assert_unmarked(written)
+    assert_unmarked((tmp_path / "data" / "postgres.log").read_text())
     assert key not in written
     lines = [json.loads(line) for line in written.splitlines()]
     assert {"cannot answer", "a mistake in the program", "request"} <= {line["event"] for line in lines}
