@@ -6,9 +6,11 @@ import json
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 import networkx
+import psutil
 import pytest
 
 from identity_adapters.files.sorting import moment
@@ -206,6 +208,34 @@ def test_a_reader_that_is_killed_is_told_of_every_event_once_and_can_replay_them
         present.setdefault(primary, set()).add(id)
     assert sorted(map(sorted, replayed.values())) == sorted(map(sorted, present.values()))
     assert partition(url)[0] == components(details)
+
+
+def test_who_waits_for_an_event_is_told_when_there_is_one(tmp_path, url):
+    with service(tmp_path, DB_CONNECTION_STRING=plain(url)) as running, ThreadPoolExecutor() as pool:
+        running.identify("a@x", "1")
+
+        def ask(query):
+            status, _, answer = running.request("GET", f"/changes?{query}")
+            return status, json.loads(answer)
+
+        _, first = ask("wait=60")
+        assert [event["id"] for event in first["events"]] == [1]
+        status, nothing = ask(f"after={first['next']}&wait=0.01")
+        assert (status, nothing["events"]) == (200, [])
+        waiting = [pool.submit(ask, f"after={first['next']}&wait=60") for _ in range(5)]
+        running.identify("a@x", "2")
+        for one in waiting:
+            assert [event["contactId"] for event in one.result()[1]["events"]] == [2]
+        assert {ask(f"after={first['next']}&wait={seconds}")[0] for seconds in ("61", "-1", "x")} == {400}
+
+
+def test_who_waits_does_not_keep_the_service_from_stopping(tmp_path, url):
+    settings = {"DB_CONNECTION_STRING": plain(url), "IDENTITY_DRAIN": "1"}
+    with service(tmp_path, **settings) as running, ThreadPoolExecutor() as pool:
+        waiting = pool.submit(running.request, "GET", "/changes?wait=60")
+        eventually(lambda: psutil.Process(running.process.pid).net_connections("tcp")[1:])
+        assert running.stop() == 0
+        assert waiting.result()[0] == 200
 
 
 def test_the_largest_identities_of_real_orders_are_explained(orders, url):

@@ -198,7 +198,7 @@ def create_app(
             identity_endpoint(service),
             history_endpoint(service),
             explain_endpoint(service, make_details),
-            changes_endpoint(service),
+            changes_endpoint(service, is_stopping),
             live,
             ready_endpoint(check, is_stopping),
             metrics_endpoint(exposition),

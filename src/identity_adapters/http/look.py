@@ -1,5 +1,6 @@
 """Looking without touching: look-up, and the identity of a contact."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -39,6 +40,9 @@ from identity_core import (
 
 LIMIT = 1_000
 """How many contacts a page has at most."""
+
+LOOK_AGAIN_AFTER = 0.25
+"""Seconds between two looks for an event that somebody waits for."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -272,7 +276,9 @@ def told(found: Sequence[tuple[Happening, ContactDetails | None]], limit: int) -
     return HistoryAnswer(events, events[-1].id if len(found) > limit else None)
 
 
-def changes_endpoint(service: Callable[[], IdentifyContacts]) -> HTTPRouteHandler:
+def changes_endpoint(
+    service: Callable[[], IdentifyContacts], is_stopping: Callable[[], bool]
+) -> HTTPRouteHandler:
     @get(
         "/changes",
         operation_id="changes",
@@ -290,9 +296,20 @@ def changes_endpoint(service: Callable[[], IdentifyContacts]) -> HTTPRouteHandle
     async def changes(
         after: Annotated[str | None, Parameter(description="The `next` of the answer before.")] = None,
         limit: Annotated[int, Parameter(ge=1, le=LIMIT, description="How many events at most.")] = 1_000,
+        wait: Annotated[
+            float,
+            Parameter(
+                ge=0, le=60, description="For how many seconds an event is waited for, if none is there."
+            ),
+        ] = 0,
     ) -> ChangesAnswer:
+        clock = asyncio.get_running_loop().time
+        give_up_at = clock() + wait
         try:
             happenings, place = await service().changes(after, limit)
+            while not happenings and clock() < give_up_at and not is_stopping():
+                await asyncio.sleep(LOOK_AGAIN_AFTER)
+                happenings, place = await service().changes(place, limit)
         except InvalidPlace as error:
             raise InvalidParameter("after", str(error)) from None
         return ChangesAnswer([EventRecord(**_event(happening)) for happening in happenings], place)
