@@ -91,7 +91,7 @@ def was_left(connection):
 
 
 def test_a_rolling_restart_under_load_loses_no_request(tmp_path, url):
-    settings = {"DB_CONNECTION_STRING": plain(url), "IDENTITY_DRAIN": "1"}
+    settings = {"DB_CONNECTION_STRING": plain(url), "IDENTITY_DRAIN": "3"}
     with ExitStack() as running, Balancer() as balancer:
         for name in ("one", "other"):
             balancer.services[name] = running.enter_context(service(tmp_path, **settings))

@@ -1,7 +1,7 @@
 """Who may ask for what, and how often, where API keys are configured."""
 
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from math import ceil
 from typing import Any, TypeAlias
 
@@ -56,8 +56,8 @@ class RateLimit:
         return 0
 
 
-def guarded(scope: Scope, answer: ResponseSpec, *errors: int) -> dict[str, Any]:
-    """What declares that a handler needs a scope, and what it answers, beside the errors of all."""
+def guarded(scope: Scope, answer: ResponseSpec, errors: Sequence[int] = ()) -> dict[str, Any]:
+    """What declares that a handler needs a scope, and what it answers: its errors beside those of all."""
     return {
         "opt": {SCOPE: scope},
         "security": [{"key": [scope.value]}, {}],

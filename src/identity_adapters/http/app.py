@@ -116,7 +116,7 @@ def _identify_endpoint(
                 identified=examples.IDENTIFIED,
                 dryRun=examples.FORESEEN,
             ),
-            *(400, 413, 415),
+            errors=(400, 413, 415),
         ),
     )
     async def identify_customer(

@@ -89,11 +89,7 @@ def lookup_endpoint(service: Callable[[], IdentifyContacts], make_details: MakeD
         **guarded(
             Scope.READ,
             answered(LookupAnswer, "The identities", known=examples.LOOKED_UP),
-            *(
-                400,
-                413,
-                415,
-            ),
+            errors=(400, 413, 415),
         ),
     )
     async def lookup(request: Request[Any, Any, Any]) -> LookupAnswer:
@@ -148,11 +144,7 @@ def explain_endpoint(service: Callable[[], IdentifyContacts], make_details: Make
         **guarded(
             Scope.READ,
             answered(ExplainAnswer, "The chain, or that there is none", joined=examples.EXPLAINED),
-            *(
-                400,
-                413,
-                415,
-            ),
+            errors=(400, 413, 415),
         ),
     )
     async def explain(request: Request[Any, Any, Any]) -> ExplainAnswer:
@@ -246,10 +238,7 @@ def history_endpoint(service: Callable[[], IdentifyContacts]) -> HTTPRouteHandle
         **guarded(
             Scope.READ,
             answered(HistoryAnswer, "Events, the first ones first", linked=examples.HISTORY),
-            *(
-                400,
-                404,
-            ),
+            errors=(400, 404),
         ),
     )
     async def history(
@@ -290,7 +279,7 @@ def changes_endpoint(
         **guarded(
             Scope.READ,
             answered(ChangesAnswer, "Events, and where to go on", linked=examples.CHANGES),
-            *(400,),
+            errors=(400,),
         ),
     )
     async def changes(
@@ -339,10 +328,7 @@ def identity_endpoint(service: Callable[[], IdentifyContacts]) -> HTTPRouteHandl
         **guarded(
             Scope.READ,
             answered(IdentityPage, "A page of the identity", whole=examples.IDENTITY),
-            *(
-                400,
-                404,
-            ),
+            errors=(400, 404),
         ),
     )
     async def identity(

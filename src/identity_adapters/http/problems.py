@@ -138,7 +138,6 @@ _DETAILS = {
     500: "a mistake in the program; it was logged",
     503: "the database cannot be reached; it is safe to send the same again",
 }
-_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 
 
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
