@@ -159,20 +159,9 @@ class IdentifyInBatches:
         max_waiting: int = 2048,
         on_batch: Callable[[str, int], None] = lambda _, __: None,
     ) -> None:
-        self._known = Batches(
-            identify.known,
-            max_size=max_batch,
-            max_at_once=2,
-            max_waiting=max_waiting,
-            on_batch=partial(on_batch, "read"),
-        )
-        self._decide = Batches(
-            identify.decide,
-            max_size=max_batch,
-            max_at_once=4,
-            max_waiting=max_waiting,
-            on_batch=partial(on_batch, "write"),
-        )
+        bounds = {"max_size": max_batch, "max_waiting": max_waiting}
+        self._known = Batches(identify.known, max_at_once=2, on_batch=partial(on_batch, "read"), **bounds)
+        self._decide = Batches(identify.decide, max_at_once=4, on_batch=partial(on_batch, "write"), **bounds)
 
     @property
     def waiting(self) -> int:

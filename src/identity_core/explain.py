@@ -32,6 +32,7 @@ from attrs import frozen
 
 from identity_core.changes import Evidence
 from identity_core.contact import Contact
+from identity_core.details import ContactDetails
 
 
 class Kind(StrEnum):
@@ -105,9 +106,9 @@ class Explanation:
     weakest_link: WeakestLink | None
 
 
-def identifiers_of(contact: Contact) -> list[Identifier]:
-    """What a contact holds."""
-    held = ((Kind.EMAIL, contact.email), (Kind.PHONE_NUMBER, contact.phone_number))
+def identifiers_of(one: Contact | ContactDetails) -> list[Identifier]:
+    """What a contact holds, or what details have."""
+    held = ((Kind.EMAIL, one.email), (Kind.PHONE_NUMBER, one.phone_number))
     return [Identifier(kind, value) for kind, value in held if value is not None]
 
 

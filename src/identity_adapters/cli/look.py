@@ -22,7 +22,8 @@ from identity_adapters.http.look import (
     told,
 )
 from identity_adapters.postgres import migrate
-from identity_core import ContactDetails, Identifier, IdentifyContacts, InvalidDetails, Kind, page
+from identity_core import ContactDetails, Identifier, IdentifyContacts, InvalidDetails, page
+from identity_core.explain import identifiers_of
 
 T = TypeVar("T")
 MakeDetails = Callable[[Any, Any], ContactDetails]
@@ -153,9 +154,8 @@ def _sought(asked: str, make_details: MakeDetails) -> Identifier | int:
         if not number.isdecimal() or int(number) >= 2**63:
             raise InvalidDetails("contact", "must be followed by an id")
         return int(number)
-    if "@" in asked:
-        return Identifier(Kind.EMAIL, make_details(asked, None).email or "")
-    return Identifier(Kind.PHONE_NUMBER, make_details(None, asked).phone_number or "")
+    [identifier] = identifiers_of(make_details(asked, None) if "@" in asked else make_details(None, asked))
+    return identifier
 
 
 def _text(value: Value) -> str:

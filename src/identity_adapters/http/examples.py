@@ -79,4 +79,4 @@ HISTORY = {
     "events": [_EVENT | {"details": {"email": _OTHER_EMAIL, "phoneNumber": _PHONE_NUMBER}}],
     "next": None,
 }
-CHANGES = {"events": [_EVENT], "next": "760:760:"}
+CHANGES = {"events": [_EVENT], "next": "760:760:__0"}

@@ -37,6 +37,7 @@ from identity_core import (
     WeakestLink,
     page,
 )
+from identity_core.explain import identifiers_of
 
 LIMIT = 1_000
 """How many contacts a page has at most."""
@@ -177,10 +178,8 @@ def _sought(body: dict[str, Any], name: str, make_details: MakeDetails) -> Ident
         if type(contact_id) is not int or not 0 <= contact_id < 2**63:
             raise InvalidParameter(f"{name}.contactId", "must be a whole number")
         return contact_id
-    details = make_details(asked.get("email"), asked.get("phoneNumber"))
-    if details.email is not None:
-        return Identifier(Kind.EMAIL, details.email)
-    return Identifier(Kind.PHONE_NUMBER, details.phone_number or "")
+    [identifier] = identifiers_of(make_details(asked.get("email"), asked.get("phoneNumber")))
+    return identifier
 
 
 def _value(identifier: Identifier) -> Value:

@@ -90,8 +90,10 @@ def _invalid_parameter(_: Request[Any, Any, Any], error: InvalidParameter) -> Re
 
 
 def _unavailable(request: Request[Any, Any, Any], error: RepositoryUnavailable) -> Response[Problem]:
-    request.scope["state"][OUTCOME] = "unavailable"
-    _logger.warning("cannot answer", reason=error.reason, request_id=_request_id(request))
+    is_shed = isinstance(error, RepositoryOverloaded)
+    request.scope["state"][OUTCOME] = "shed" if is_shed else "unavailable"
+    if not is_shed:  # a service with too much to do would have more to do
+        _logger.warning("cannot answer", reason=error.reason, request_id=_request_id(request))
     return _problem(503, f"{error.reason}; it is safe to send the same again", headers={"Retry-After": "1"})
 
 
@@ -99,12 +101,6 @@ def _http_exception(_: Request[Any, Any, Any], error: HTTPException) -> Response
     if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return _problem(413, "body is too large", [FieldError("body", "is too large")])
     return _problem(error.status_code, error.detail, headers=error.headers)
-
-
-def _shed(request: Request[Any, Any, Any], error: RepositoryOverloaded) -> Response[Problem]:
-    # It is not logged: a service with too much to do would have more to do.
-    request.scope["state"][OUTCOME] = "shed"
-    return _problem(503, f"{error.reason}; it is safe to send the same again", headers={"Retry-After": "1"})
 
 
 def _mistake(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
@@ -121,7 +117,6 @@ HANDLERS: dict[int | type[Exception], Any] = {
     InvalidBody: _invalid_body,
     InvalidParameter: _invalid_parameter,
     RepositoryUnavailable: _unavailable,
-    RepositoryOverloaded: _shed,
     HTTPException: _http_exception,
     Exception: _mistake,
 }

@@ -124,12 +124,7 @@ class PostgresContactRepository:
         Raises:
             RepositoryUnavailable: it is not.
         """
-
-        async def attempt() -> None:
-            async with self._connection() as connection:
-                await _execute(connection, statements.CHECK, {})
-
-        await self._retried(attempt, answer_within=CHECK_WITHIN, retry_for=0)
+        await self._rows(statements.CHECK, {}, answer_within=CHECK_WITHIN, retry_for=0)
 
     async def load(self, batch: Sequence[ContactDetails]) -> Snapshot:
         details, most = _as_json(batch), _most(batch)
@@ -141,38 +136,23 @@ class PostgresContactRepository:
         return await self._retried(attempt)
 
     async def find(self, contact_id: int) -> tuple[Contact, ...] | None:
-        async def attempt() -> tuple[Contact, ...] | None:
-            async with self._connection() as connection:
-                rows = await _execute(connection, statements.FIND, {"id": contact_id})
-            if not rows:
-                return None
-            # What links join is one identity, also where those that join it were deleted.
-            found = await in_turns(len(rows), _snapshot, rows)
-            return tuple(chain.from_iterable(found.identities))
-
-        return await self._retried(attempt)
+        rows = await self._rows(statements.FIND, {"id": contact_id})
+        if not rows:
+            return None
+        # What links join is one identity, also where those that join it were deleted.
+        found = await in_turns(len(rows), _snapshot, rows)
+        return tuple(chain.from_iterable(found.identities))
 
     async def evidence(self, contacts: Sequence[Contact]) -> list[Evidence]:
         emails = json.dumps([*{contact.email for contact in contacts if contact.email is not None}])
-
-        async def attempt() -> list[Evidence]:
-            async with self._connection() as connection:
-                rows = await _execute(connection, statements.EVIDENCE, {"emails": emails})
-            return [Evidence(*row) for row in rows]
-
-        return await self._retried(attempt)
+        return [Evidence(*row) for row in await self._rows(statements.EVIDENCE, {"emails": emails})]
 
     async def happenings(
         self, contacts: Sequence[Contact], after: int = 0, limit: int | None = None
     ) -> list[Happening]:
         ids = json.dumps([contact.id for contact in contacts])
-
-        async def attempt() -> list[Happening]:
-            async with self._connection() as connection:
-                asked = {"ids": ids, "after": after, "most": limit}
-                return [*map(_happening, await _execute(connection, statements.HAPPENINGS, asked))]
-
-        return await self._retried(attempt)
+        asked = {"ids": ids, "after": after, "most": limit}
+        return [*map(_happening, await self._rows(statements.HAPPENINGS, asked))]
 
     async def changes(self, after: str | None = None, limit: int = 1000) -> tuple[list[Happening], str]:
         # Ids alone do not tell what is new: a transaction that is slow commits smaller ones later. So
@@ -254,6 +234,15 @@ class PostgresContactRepository:
             return Census(contacts, identities, merges, largest + lone * [1])
 
         return await self._retried(attempt, answer_within=CENSUS_WITHIN, retry_for=0)
+
+    async def _rows(self, statement: str, values: dict[str, Any], **patience: float) -> list[tuple[Any, ...]]:
+        """The rows of a statement that is all there is to do; patience is what `_retried` has."""
+
+        async def attempt() -> list[tuple[Any, ...]]:
+            async with self._connection() as connection:
+                return await _execute(connection, statement, values)
+
+        return await self._retried(attempt, **patience)
 
     async def _retried(
         self,
