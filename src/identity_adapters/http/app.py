@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 from litestar import Litestar, Request, post
+from litestar.config.cors import CORSConfig
 from litestar.datastructures import ResponseHeader
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
@@ -14,7 +15,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from identity_adapters.http import examples
 from identity_adapters.http.access import RateLimit, check_keys, guarded
 from identity_adapters.http.details import DetailsOperation, MakeDetails, details_of
-from identity_adapters.http.documentation import OPENAPI, assets, redoc, swagger_ui, tell_apart
+from identity_adapters.http.documentation import openapi_config, tell_apart
 from identity_adapters.http.health import CheckReady, live, metrics_endpoint, ready_endpoint
 from identity_adapters.http.look import (
     changes_endpoint,
@@ -24,6 +25,7 @@ from identity_adapters.http.look import (
     lookup_endpoint,
 )
 from identity_adapters.http.observed import OUTCOME
+from identity_adapters.http.pages import PAGES
 from identity_adapters.http.problems import HANDLERS, InvalidParameter, answered
 from identity_adapters.keys import ApiKey
 from identity_adapters.keys import Scope as KeyScope
@@ -162,6 +164,15 @@ def _foreseen(foreseen: Foresight) -> DryRunAnswer:
     return DryRunAnswer(foreseen.outcome, contact, foreseen.absorbed_ids, foreseen.moved)
 
 
+def _cors(origins: Sequence[str]) -> CORSConfig:
+    return CORSConfig(
+        allow_origins=[*origins],
+        allow_methods=["GET", "HEAD", "POST"],
+        allow_headers=["Authorization", "Content-Type", "Traceparent", "X-Request-ID"],
+        expose_headers=[OUTCOME_HEADER, "Retry-After", "WWW-Authenticate", "X-Request-ID"],
+    )
+
+
 def create_app(
     identify: Callable[[], Identify],
     service: Callable[[], IdentifyContacts],
@@ -174,6 +185,8 @@ def create_app(
     rate_limit: float | None = None,
     lifespan: Sequence[Lifespan] = (),
     max_body_size: int = 65536,
+    allowed_origins: Sequence[str] = (),
+    has_pages: bool = True,
 ) -> Litestar:
     """The ASGI application.
 
@@ -188,6 +201,8 @@ def create_app(
         rate_limit: how often a second each key may ask; None for any number.
         lifespan: what is to run while the application runs.
         max_body_size: bytes; a larger body is refused.
+        allowed_origins: whose pages may ask, such as ``https://shop.example``.
+        has_pages: whether there are pages for people.
     """
     # Litestar resolves dependencies of a handler at each request, in a group of tasks; handlers that
     # are made with what they need cost nothing.
@@ -202,15 +217,14 @@ def create_app(
             live,
             ready_endpoint(check, is_stopping),
             metrics_endpoint(exposition),
-            swagger_ui,
-            redoc,
-            assets(),
+            *(PAGES if has_pages else ()),
         ],
         before_request=check_keys(keys, RateLimit(rate_limit) if rate_limit else None) if keys else None,
+        cors_config=_cors(allowed_origins) if allowed_origins else None,
         exception_handlers=HANDLERS,
         lifespan=list(lifespan),
         logging_config=None,
-        openapi_config=OPENAPI,
+        openapi_config=openapi_config(),
         request_max_body_size=max_body_size,
     )
     tell_apart(app.openapi_schema)
