@@ -19,6 +19,7 @@ from identity_adapters.embedded import embedded_database
 from identity_adapters.http import create_app
 from identity_adapters.http.app import Lifespan
 from identity_adapters.http.observed import observed
+from identity_adapters.http.sites import refuse_foreign_pages
 from identity_adapters.metrics import Metrics, forget_the_dead
 from identity_adapters.postgres import PostgresContactRepository, create_engine, migrate
 from identity_adapters.processes import end_with_parent
@@ -82,15 +83,20 @@ def _exposition(container: "Container") -> Callable[[], Awaitable[bytes]]:
     return lambda: container.metrics().exposition(container.repository().census)
 
 
-def _seen(app: ASGIApp, metrics: Metrics, stopping: Stopping, settings: Settings) -> ASGIApp:
-    """The application with all that watches it."""
-    log = structlog.get_logger("identity_adapters.access").info if settings.access_log else None
-    app = observed(app, metrics.observe, log=log, is_stopping=stopping)
+def _guarded(app: ASGIApp, metrics: Metrics, stopping: Stopping, settings: Settings) -> ASGIApp:
+    """The application with all that watches over it."""
+    any_name_will_do = settings.api_keys or not settings.is_local
+    app = refuse_foreign_pages(
+        app,
+        allowed_origins=settings.allowed_origins,
+        allowed_hosts=settings.allowed_hosts or (None if any_name_will_do else ()),
+    )
     if settings.traces:
         from identity_adapters.http.traced import traced  # its packages are optional
 
         app = traced(app)
-    return app
+    log = structlog.get_logger("identity_adapters.access").info if settings.access_log else None
+    return observed(app, metrics.observe, log=log, is_stopping=stopping)
 
 
 class Container(containers.DeclarativeContainer):
@@ -138,5 +144,7 @@ class Container(containers.DeclarativeContainer):
         rate_limit=settings.provided.rate_limit,
         lifespan=providers.List(providers.Callable(_lifespan, __self__)),
         max_body_size=settings.provided.max_body_size,
+        allowed_origins=settings.provided.allowed_origins,
+        has_pages=settings.provided.pages,
     )
-    app = providers.Singleton(_seen, endpoints, metrics, stopping, settings)
+    app = providers.Singleton(_guarded, endpoints, metrics, stopping, settings)

@@ -1,9 +1,11 @@
 """Every setting there is: from the environment, else from the file ``.env``, else a default."""
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -107,6 +109,16 @@ def _keys(value: str) -> tuple[ApiKey, ...]:
         raise ValueError("must be entries as `identity key new` writes them, with commas between") from None
 
 
+def _names(pattern: str, example: str) -> Callable[[str], tuple[str, ...]]:
+    def parse(value: str) -> tuple[str, ...]:
+        names = tuple(value.replace(",", " ").split())
+        if not all(re.fullmatch(pattern, name, re.ASCII) for name in names):
+            raise ValueError(f"must be names such as {example}, with commas between")
+        return names
+
+    return parse
+
+
 def _setting(variable: str, parse: Callable[[str], Any], default: Any, meaning: str, unset: str = "") -> Any:
     """A setting: its variable, what makes a value of text, and what the page of settings says of it."""
     metadata = {"variable": variable, "parse": parse, "meaning": meaning, "unset": unset}
@@ -167,6 +179,24 @@ class Settings:
         "requests a second of each API key; more are refused",
         "no limit",
     )
+    allowed_hosts: tuple[str, ...] = _setting(
+        "IDENTITY_ALLOWED_HOSTS",
+        _names(r"\*|[\w.-]+(:\d+)?|\[[\da-fA-F:.]+\](:\d+)?", "identity.example.com"),
+        (),
+        "names by which the service may be asked for beside `localhost`, with commas between; `*` for any",
+        "any name; but of `localhost` alone where there are no API keys and `IDENTITY_HOST` is the loopback"
+        " interface",
+    )
+    allowed_origins: tuple[str, ...] = _setting(
+        "IDENTITY_ALLOWED_ORIGINS",
+        _names(r"https?://[\w.-]+(:\d+)?", "https://shop.example.com"),
+        (),
+        "origins whose pages may ask (CORS), with commas between",
+        "none",
+    )
+    pages: bool = _setting(
+        "IDENTITY_PAGES", _yes_or_no, True, "whether `/docs` and `/redoc` are there for people to look at"
+    )
     max_body_size: int = _setting(
         "IDENTITY_MAX_BODY_SIZE",
         _number(int, 1024, 2**30),
@@ -187,6 +217,12 @@ class Settings:
     )
     request_timeout: float = _setting(
         "IDENTITY_REQUEST_TIMEOUT", _seconds, 10.0, "seconds that a request may take to arrive"
+    )
+    write_timeout: float = _setting(
+        "IDENTITY_WRITE_TIMEOUT",
+        _seconds,
+        10.0,
+        "seconds within which a client has to read some of an answer",
     )
     keep_alive: float = _setting(
         "IDENTITY_KEEP_ALIVE",
@@ -267,6 +303,14 @@ class Settings:
     )
     origins: Mapping[str, str] = field(factory=dict, eq=False, repr=False, kw_only=True)
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the service listens on the loopback interface alone."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, file: Path = Path(".env")) -> "Settings":
         """The settings as the environment and the file have them. A blank one counts as absent.
@@ -342,7 +386,7 @@ def _text(value: Any) -> str:
         hidden = {name: "***" for name in value.query if "password" in name}
         return value.update_query_dict(hidden).render_as_string(hide_password=True)
     if isinstance(value, tuple):
-        return ", ".join(f"{key.name} ({' '.join(sorted(key.scopes))})" for key in value)
+        return ", ".join(map(str, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

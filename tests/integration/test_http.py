@@ -152,7 +152,19 @@ def test_other_content_is_refused(running, content_type):
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/identify/more", "/assets/../app.py", "/assets/nothing.js", "/health"]
+    "path",
+    [
+        "/nothing",
+        "/identify/more",
+        "/openapi.json/x",
+        "/assets/../app.py",
+        "/assets/nothing.js",
+        "/assets/README.md",
+        "/assets/swagger-ui.LICENSE",
+        "/assets/swagger-ui.html",
+        "/assets/%00",
+        "/assets/" + 5_000 * "a",
+    ],
 )
 def test_unknown_paths_are_not_found(running, path):
     status, headers, body = running.request("GET", path)
@@ -244,6 +256,7 @@ def test_no_error_repeats_anything_that_was_sent(running, method, path, values, 
     status, answered, content = running.request(method, path, body.encode(), headers)
     if status >= 400:
         assert MARK not in f"{answered}{content.decode()}".lower()
+    assert status < 500
 
 
 def test_no_log_repeats_what_was_sent(running):
@@ -276,7 +289,7 @@ def test_requests_that_are_no_http_do_not_disturb_others(running):
             connection.sendall(raw)
             assert connection.recv(100).startswith(b"HTTP/1.1 400")
     with socket.create_connection(("127.0.0.1", running.port)) as connection:
-        connection.sendall(b"POST /identify HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        connection.sendall(b"POST /identify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
     assert running.post({"email": "undisturbed@x"})[0] == 200
 
 
@@ -542,14 +555,73 @@ def test_what_is_asked_for_wrongly_is_told_of(running, path, status, field):
 def test_the_pages_load_nothing_from_elsewhere(running, page):
     status, headers, body = running.request("GET", page)
     assert status == 200
-    assert headers["content-type"].startswith("text/html")
-    loaded = re.findall(r'(?:src|href)="([^"]*)"', body.decode())
+    assert headers["content-type"] == "text/html; charset=utf-8"
+    loaded = re.findall(r'(?:src|href|spec-url)="([^"]*)"', body.decode())
     assert loaded
-    for path in loaded:
-        assert path.startswith("/assets/")
-        status, _, script = running.request("GET", path)
-        assert status == 200
-        assert len(script) > 10_000
+    for path in set(loaded) - {"data:,"}:
+        assert path.startswith(("/assets/", "/openapi.json"))
+        assert running.request("GET", path)[0] == 200
+
+
+def test_a_browser_keeps_no_answer_and_shows_no_page_in_another(running):
+    for path in ("/docs", "/redoc", "/identities/1", "/changes", "/nothing", "/health/live"):
+        _, headers, _ = running.request("GET", path)
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        policy = headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in policy
+        assert "default-src 'none'" in policy
+        assert "script-src 'unsafe-inline'" not in policy
+        assert headers["cache-control"] == ("no-cache" if path in ("/docs", "/redoc") else "no-store")
+    _, headers, _ = running.request(
+        "POST", "/identify", '{"email": "a@x"}', {"Origin": "http://evil.example"}
+    )
+    assert headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/docs",
+        "/redoc",
+        "/openapi.json",
+        "/assets/swagger-ui.css",
+        "/health/ready",
+        "/metrics",
+        "/changes",
+        "/x",
+    ],
+)
+def test_head_is_answered_as_get_is_but_for_the_body(running, path):
+    status, headers, body = running.request("GET", path)
+    head_status, head_headers, head_body = running.request("HEAD", path)
+    assert (head_status, head_body) == (status, b"")
+    names = {"content-type", "cache-control", "location", "content-security-policy"}
+    if path not in ("/metrics", "/changes"):
+        names.add("content-length")
+    for name in names:
+        assert head_headers[name] == headers[name]
+    assert body or path == "/"
+
+
+def test_a_head_request_is_counted_as_what_it_asks_for(running):
+    running.request("HEAD", "/health/live")
+    _, _, metrics = running.request("GET", "/metrics")
+    assert 'operation="live"' in metrics.decode()
+    assert running.request("HEAD", "/identify")[0] == 405
+
+
+def test_the_start_leads_to_the_pages(running):
+    status, headers, _ = running.request("GET", "/")
+    assert (status, headers["location"]) == (302, "/docs")
+
+
+def test_a_setting_turns_the_pages_off(tmp_path):
+    with service(tmp_path, IDENTITY_DATA_DIR=tmp_path / "data", IDENTITY_PAGES="no") as other:
+        for path in ("/", "/docs", "/redoc", "/assets/swagger-ui.css"):
+            assert other.request("GET", path)[0] == 404
+        assert other.request("GET", "/openapi.json")[0] == 200
 
 
 def test_it_says_that_it_lives(running):

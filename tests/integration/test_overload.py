@@ -164,7 +164,7 @@ def test_clients_that_go_away_cost_nothing(tmp_path, url):
         for n in range(500):
             body = json.dumps({"email": "a@x", "phoneNumber": str(n)})
             with socket.create_connection(("127.0.0.1", running.port)) as client:
-                head = f"POST /identify HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+                head = f"POST /identify HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
                 client.sendall(f"{head}{body}".encode())
         other.execute("COMMIT")
         eventually(lambda: running.identify("b@x", "99999"))

@@ -7,13 +7,13 @@ from typing import Any, TypeAlias
 
 import msgspec
 from litestar import Litestar, Request, post
+from litestar.config.cors import CORSConfig
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from identity_adapters.http import examples
 from identity_adapters.http.access import RateLimit, check_keys
 from identity_adapters.http.details import DETAILS_BODY, MakeDetails, details_of
-from identity_adapters.http.documentation import assets, documentation
 from identity_adapters.http.health import CheckReady, live, metrics_endpoint, ready_endpoint
 from identity_adapters.http.look import (
     changes_endpoint,
@@ -23,7 +23,15 @@ from identity_adapters.http.look import (
     lookup_endpoint,
 )
 from identity_adapters.http.observed import OUTCOME
-from identity_adapters.http.openapi import IDENTIFY_TAG, OUTCOME_HEADER, Answer, Operation, document
+from identity_adapters.http.openapi import (
+    IDENTIFY_TAG,
+    OUTCOME_HEADER,
+    Answer,
+    Operation,
+    document,
+    document_endpoint,
+)
+from identity_adapters.http.pages import PAGES
 from identity_adapters.http.problems import HANDLERS, FieldError, InvalidFields
 from identity_adapters.keys import ApiKey
 from identity_adapters.keys import Scope as KeyScope
@@ -173,6 +181,15 @@ def _preview(foreseen: Foresight) -> PreviewAnswer:
     return PreviewAnswer(foreseen.outcome, contact, foreseen.absorbed_ids, foreseen.moved)
 
 
+def _cors(origins: Sequence[str]) -> CORSConfig:
+    return CORSConfig(
+        allow_origins=[*origins],
+        allow_methods=["GET", "HEAD", "POST"],
+        allow_headers=["Authorization", "Content-Type", "Traceparent", "X-Request-ID"],
+        expose_headers=[OUTCOME_HEADER, "Retry-After", "WWW-Authenticate", "X-Request-ID"],
+    )
+
+
 def create_app(
     identify: Callable[[], Identify],
     service: Callable[[], IdentifyContacts],
@@ -185,6 +202,8 @@ def create_app(
     rate_limit: float | None = None,
     lifespan: Sequence[Lifespan] = (),
     max_body_size: int = 65536,
+    allowed_origins: Sequence[str] = (),
+    has_pages: bool = True,
 ) -> Litestar:
     """The ASGI application.
 
@@ -199,6 +218,8 @@ def create_app(
         rate_limit: how often a second each key may ask; None for any number.
         lifespan: what is to run while the application runs.
         max_body_size: bytes; a larger body is refused.
+        allowed_origins: whose pages may ask, such as ``https://shop.example``.
+        has_pages: whether there are pages for people.
     """
     # Litestar resolves dependencies of a handler at each request, in a group of tasks; handlers that
     # are made with what they need cost nothing.
@@ -215,8 +236,9 @@ def create_app(
         metrics_endpoint(exposition),
     ]
     return Litestar(
-        [*handlers, *documentation(document(handlers)), assets()],
+        [*handlers, document_endpoint(document(handlers)), *(PAGES if has_pages else ())],
         before_request=check_keys(keys, RateLimit(rate_limit) if rate_limit else None) if keys else None,
+        cors_config=_cors(allowed_origins) if allowed_origins else None,
         exception_handlers=HANDLERS,
         lifespan=list(lifespan),
         logging_config=None,

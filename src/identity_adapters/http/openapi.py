@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from attrs import field, frozen
-from litestar.enums import HttpMethod
+from litestar import MediaType, get
 from litestar.handlers import HTTPRouteHandler
 
 from identity_adapters.http.access import SCOPE
@@ -169,7 +169,7 @@ _ERRORS = {
     ),
     403: _Error(
         "Forbidden",
-        "The API key lacks the scope of this operation.",
+        "The API key lacks the scope of this operation, or a browser asks for a page of another site.",
         "the API key is not for this; it needs the scope read",
     ),
     404: _Error(
@@ -193,6 +193,11 @@ _ERRORS = {
         "body: must be application/json in UTF-8",
         ({"field": "body", "reason": "must be application/json in UTF-8"},),
     ),
+    421: _Error(
+        "MisdirectedRequest",
+        "The request is for a host that is no name of the service.",
+        "Host must be a name of this machine's loopback interface, or one of IDENTITY_ALLOWED_HOSTS",
+    ),
     429: _Error(
         "TooManyRequests",
         "The API key is used more often than its limit allows.",
@@ -215,8 +220,8 @@ _ERRORS = {
         headers=(REQUEST_ID_HEADER, "Retry-After"),
     ),
 }
-_ERRORS_OF_ALL = (408, 431, 500, 503)
-_ERRORS_OF_KEYS = (401, 403, 429)
+_ERRORS_OF_ALL = (403, 408, 421, 431, 500, 503)
+_ERRORS_OF_KEYS = (401, 429)
 
 
 def document(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
@@ -233,7 +238,7 @@ def document(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
             components |= operation.body.schemas
         for path in handler.paths:
             template = path.replace(":str}", "}")
-            for method in handler.http_methods - {HttpMethod.HEAD}:
+            for method in handler.http_methods:
                 described_operation = _operation(template, operation, answers[operation.answer.kind])
                 paths.setdefault(template, {})[method.lower()] = described_operation
     return {
@@ -249,6 +254,17 @@ def document(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
             "securitySchemes": _SECURITY_SCHEMES,
         },
     }
+
+
+def document_endpoint(document: dict[str, Any]) -> HTTPRouteHandler:
+    """Serves the document."""
+    encoded = msgspec.json.encode(document)
+
+    @get("/openapi.json", media_type=MediaType.JSON, include_in_schema=False, sync_to_thread=False)
+    def openapi() -> bytes:
+        return encoded
+
+    return openapi
 
 
 def schema_of(kind: Any) -> dict[str, Any]:
