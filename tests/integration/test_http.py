@@ -3,12 +3,14 @@
 import json
 import re
 import socket
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import validate
 
+from identity_core import EventKind, LinkPrecedence, Outcome, Reason
 from tests.integration.documented import checked
 from tests.integration.processes import service
 
@@ -180,11 +182,85 @@ def test_unknown_methods_are_not_allowed(running, method):
     assert "POST" in headers["allow"]
 
 
-def test_an_answer_to_bad_input_does_not_repeat_it(running):
-    for body in ({"email": "marked"}, {"phoneNumber": "marked"}, {"email": "marked" * 99 + "@x"}):
-        assert "marked" not in json.dumps(running.post(body))
-    assert "marked" not in json.dumps(running.post(b'{"email": "marked'))
-    assert "marked" not in running.output()
+@pytest.mark.parametrize(
+    ("method", "path", "body", "fields"),
+    [
+        ("POST", "/identify", {"email": "x", "phoneNumber": "abc"}, ["email", "phoneNumber"]),
+        ("POST", "/preview", {"email": 1, "phoneNumber": -1}, ["email", "phoneNumber"]),
+        ("POST", "/lookup", {"email": "a@b@x", "phoneNumber": "9" * 21}, ["email", "phoneNumber"]),
+        ("POST", "/lookup", {"email": "x", "phoneNumber": "1"}, ["email"]),
+        ("POST", "/explain", {}, ["one", "other"]),
+        (
+            "POST",
+            "/explain",
+            {"one": {"email": "x"}, "other": {"contactId": "1"}},
+            ["one.email", "other.contactId"],
+        ),
+        ("POST", "/explain", {"one": {"phoneNumber": " "}, "other": 5}, ["one.phoneNumber", "other"]),
+        ("GET", "/identities/x?limit=0&asOf=then&after=x", None, ["contactId", "after", "limit", "asOf"]),
+        ("GET", "/identities/-1/history?limit=1001&after=x", None, ["contactId", "after", "limit"]),
+        ("GET", "/changes?limit=x&wait=nan", None, ["limit", "wait"]),
+    ],
+)
+def test_every_field_that_is_wrong_is_named(running, method, path, body, fields):
+    status, _, answer = running.request(method, path, None if body is None else json.dumps(body))
+    problem = json.loads(answer)
+    assert status == 400
+    assert [error["field"] for error in problem["errors"]] == fields
+    assert all(error["reason"].startswith("must ") for error in problem["errors"])
+    assert all(field in problem["detail"] for field in fields)
+
+
+MARK = "zqmarkqz"
+marked = st.sampled_from(
+    [MARK, f"{MARK}@x", f"1{MARK}", f"\0{MARK}", f"{MARK}é", f"%{MARK}", f'"<{MARK}>', f"{MARK}," * 20]
+) | st.text(max_size=5).map(lambda text: text.encode("utf-8", "replace").decode() + MARK)
+paths = st.sampled_from(
+    [
+        "/{}", "/identify", "/identify/{}", "/identify?{}={}", "/identify?dryRun={}", "/preview",
+        "/lookup?{}",
+        "/explain", "/identities/{}", "/identities/{}/history", "/identities/1/{}", "/identities/1?limit={}",
+        "/identities/1?after={}&asOf={}", "/identities/1/history?after={}", "/changes?after={}",
+        "/changes?limit={}&wait={}", "/changes?{}=1&limit=0", "/health/{}", "/health/live?{}", "/metrics/{}",
+        "/docs/{}", "/openapi.json/{}", "/assets/x{}", "/assets/{}/{}",
+    ]
+)  # fmt: skip
+marked_bodies = st.recursive(
+    marked | st.integers(),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["email", "phoneNumber", "contactId", "one", "other"]) | marked, inner, max_size=3
+        )
+    ),
+).map(json.dumps)
+header_names = st.sampled_from(
+    ["Content-Type", "Accept", "Authorization", "Cookie", "Origin", "Referer", "User-Agent", f"X-{MARK}"]
+)
+
+header_values = st.sampled_from([MARK, f"text/{MARK}", f"application/json; {MARK}"])
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.sampled_from(["GET", "POST", "POST", "PUT", "DELETE", MARK.upper()]),
+    paths,
+    st.lists(marked, min_size=2, max_size=2),
+    st.dictionaries(
+        header_names, st.sampled_from([MARK, f"text/{MARK}", f"application/json; {MARK}"]), max_size=2
+    ),
+    marked_bodies | marked,
+)
+def test_no_error_repeats_anything_that_was_sent(running, method, path, values, headers, body):
+    path = path.format(*(quote(value, safe="") for value in values))
+    status, answered, content = running.request(method, path, body.encode(), headers)
+    if status >= 400:
+        assert MARK not in f"{answered}{content.decode()}".lower()
+    assert status < 500
+
+
+def test_no_log_repeats_what_was_sent(running):
+    assert MARK not in running.output().lower()
 
 
 @settings(max_examples=300, deadline=None)
@@ -217,40 +293,77 @@ def test_requests_that_are_no_http_do_not_disturb_others(running):
     assert running.post({"email": "undisturbed@x"})[0] == 200
 
 
-def test_the_openapi_document_describes_request_answer_and_errors(running):
+def test_the_openapi_document_is_valid_and_complete(running):
     status, headers, body = running.request("GET", "/openapi.json")
     assert (status, headers["content-type"].partition(";")[0]) == (200, "application/json")
     document = json.loads(body)
     validate(document)
-    operation = document["paths"]["/identify"]["post"]
-    members = operation["requestBody"]["content"]["application/json"]["schema"]["properties"]
-    assert members["phoneNumber"]["type"] == ["string", "integer", "null"]
-    assert set(operation["responses"]) == {"200", "400", "401", "403", "413", "415", "429", "500", "503"}
-    assert set(document["components"]["schemas"]["ConsolidatedContact"]["required"]) == {
-        "primaryContactId",
-        "emails",
-        "phoneNumbers",
-        "secondaryContactIds",
+    assert document["info"]["license"] == {"name": "MIT", "identifier": "MIT"}
+    assert document["servers"] == [{"url": "/"}]
+    tags = {tag["name"] for tag in document["tags"] if tag["description"]}
+    operations = {
+        operation["operationId"]: operation
+        for path in document["paths"].values()
+        for operation in path.values()
     }
+    asked = {"identify", "preview", "lookup", "explain", "identity", "history", "changes"}
+    assert operations.keys() == asked | {"live", "ready", "health", "metrics"}
+    for name, operation in operations.items():
+        assert operation["summary"]
+        assert operation["description"]
+        assert tags.issuperset(operation["tags"])
+        needs_key = name not in ("live", "ready", "health")
+        assert operation["security"] == ([{"key": []}, {}] if needs_key else [])
+        assert ("401" in operation["responses"]) == needs_key
+        assert all(parameter["description"] for parameter in operation.get("parameters", []))
+        for status, reference in operation["responses"].items():
+            response = running.document.resolve(reference)
+            assert response["description"]
+            expected = {"Retry-After"} if status in ("429", "503") else set()
+            expected |= {"WWW-Authenticate"} if status == "401" else set()
+            expected |= {"Identity-Outcome"} if (name, status) == ("identify", "200") else set()
+            # Before a request has arrived there is no id of it.
+            expected |= set() if status in ("408", "431") else {"X-Request-ID"}
+            assert response.get("headers", {}).keys() == expected
 
 
-def test_the_openapi_document_describes_every_operation_with_examples_that_fit(running):
+def test_what_generators_need_is_named_and_has_a_type(running):
+    schemas = running.document.document["components"]["schemas"]
+    assert schemas["ContactDetails"]["properties"].keys() == {"email", "phoneNumber"}
+    assert schemas["ExplainRequest"]["properties"]["one"] == {
+        "$ref": "#/components/schemas/IdentifierOrContact"
+    }
+    for name, kind in {
+        "Outcome": Outcome, "EventKind": EventKind, "Reason": Reason, "LinkPrecedence": LinkPrecedence
+    }.items():  # fmt: skip
+        assert schemas[name]["type"] == "string"
+        assert set(schemas[name]["enum"]) == set(kind)
+    for schema in schemas.values():
+        assert isinstance(schema["type"], str)
+        for member in schema.get("properties", {}).values():
+            assert "type" in member or "$ref" in member or {"type": "null"} in member["anyOf"]
+    for path, operations in running.document.document["paths"].items():
+        for operation in operations.values():
+            named = [one["name"] for one in operation.get("parameters", []) if one["in"] == "path"]
+            assert named == re.findall("{(.*?)}", path)
+            for media in operation.get("requestBody", {}).get("content", {}).values():
+                assert media["schema"].keys() == {"$ref"}
+    assert schemas["ContactRecord"]["properties"]["email"] == {"type": ["string", "null"]}
+    assert schemas["PreviewContact"]["properties"]["primaryContactId"] == {
+        "type": ["integer", "null"], "format": "int64"
+    }  # fmt: skip
+
+
+def test_the_openapi_document_has_examples_that_fit(running):
     examples = list(running.document.examples())
     assert len(examples) > 50
     for value, schema in examples:
         running.document.validate(value, schema)
-    for operations in running.document.document["paths"].values():
-        for operation in operations.values():
-            assert {"operationId", "summary"} <= operation.keys()
-            for response in operation["responses"].values():
-                assert response["content"]
-                if "security" in operation and operation["operationId"] != "metrics":
-                    assert all(media["examples"] for media in response["content"].values())
 
 
-def outcome_of(running, body, query=""):
+def outcome_of(running, body):
     """Outcome and body of an answer to ``POST /identify``."""
-    status, headers, answer = running.request("POST", f"/identify{query}", json.dumps(body))
+    status, headers, answer = running.request("POST", "/identify", json.dumps(body))
     assert status == 200, answer
     return headers["identity-outcome"], json.loads(answer)
 
@@ -263,14 +376,19 @@ def test_an_answer_says_what_became_of_the_details(running):
     assert outcome_of(running, {"email": "other-outcome@x", "phoneNumber": "7002"})[0] == "merged"
 
 
-def test_a_dry_run_says_what_would_happen_and_nothing_does(running):
+def preview_of(running, body):
+    status, headers, answer = running.request("POST", "/preview", json.dumps(body))
+    assert status == 200, answer
+    assert "identity-outcome" not in headers
+    return json.loads(answer)
+
+
+def test_a_preview_says_what_would_happen_and_nothing_does(running):
     first = running.identify("dry@x", "7101")["primaryContactId"]
     second = running.identify("other-dry@x", "7102")["primaryContactId"]
     third = running.identify("third-dry@x", "7102")["secondaryContactIds"][0]
     for _ in range(2):
-        outcome, answer = outcome_of(running, {"email": "dry@x", "phoneNumber": "7102"}, "?dryRun=true")
-        assert outcome == answer["outcome"] == "merged"
-        assert answer == {
+        assert preview_of(running, {"email": "dry@x", "phoneNumber": "7102"}) == {
             "outcome": "merged",
             "contact": {
                 "primaryContactId": first,
@@ -281,21 +399,26 @@ def test_a_dry_run_says_what_would_happen_and_nothing_does(running):
             "absorbedPrimaryContactIds": [second],
             "movedContacts": 2,
         }
-    _, answer = outcome_of(running, {"email": "dry@x", "phoneNumber": "7103"}, "?dryRun=true")
+    answer = preview_of(running, {"email": "dry@x", "phoneNumber": "7103"})
     assert answer["contact"]["secondaryContactIds"] == [None]
-    _, answer = outcome_of(running, {"email": "new-dry@x"}, "?dryRun=true")
+    answer = preview_of(running, {"email": "new-dry@x"})
     assert (answer["outcome"], answer["contact"]["primaryContactId"]) == ("created", None)
-    assert outcome_of(running, {"email": "new-dry@x"}, "?dryRun=false")[0] == "created"
+    assert outcome_of(running, {"email": "new-dry@x"})[0] == "created"
 
 
-@pytest.mark.parametrize("query", ["?dryRun=yes", "?dryRun=", "?dryRun=1"])
-def test_a_dry_run_is_asked_for_clearly(running, query):
-    status, _, answer = running.request("POST", f"/identify{query}", json.dumps({"email": "unclear@x"}))
-    assert (status, json.loads(answer)["errors"]) == (
-        400,
-        [{"field": "dryRun", "reason": "must be true or false"}],
-    )
+@pytest.mark.parametrize("query", ["dryRun=true", "dryRun=false", "dryRun=", "dryRun", "a=b&d%72yRun=1"])
+def test_who_asks_for_a_dry_run_is_sent_to_the_preview_and_nothing_is_written(running, query):
+    body = json.dumps({"email": "unclear@x"})
+    status, _, answer = running.request("POST", f"/identify?{query}", body)
+    [error] = json.loads(answer)["errors"]
+    assert (status, error["field"]) == (400, "dryRun")
+    assert "POST /preview" in error["reason"]
     assert lookup(running, {"email": "unclear@x"}) == []
+
+
+def test_other_parameters_of_a_query_are_ignored(running):
+    status, _, _ = running.request("POST", "/identify?utm=x", json.dumps({"email": "query@x"}))
+    assert status == 200
 
 
 def lookup(running, body):
@@ -382,25 +505,39 @@ def test_it_explains_why_two_are_one_customer(running):
         ({"contactId": True}, "one.contactId"),
         ({"contactId": -1}, "one.contactId"),
         ({"contactId": 2**63}, "one.contactId"),
-        ({"email": "x"}, "email"),
+        ({"contactId": 1, "name": "x"}, "one"),
+        ({"email": "x"}, "one.email"),
+        ({"email": " "}, "one.email"),
+        ({"phoneNumber": "x"}, "one.phoneNumber"),
+        ({"email": None, "phoneNumber": None}, "one"),
     ],
 )
 def test_what_is_to_be_explained_is_named_clearly(running, one, field):
     problem = explained(running, one, {"email": "a@x"}, expect=400)
-    assert field in problem["errors"][0]["field"]
+    assert [error["field"] for error in problem["errors"]] == [field]
+
+
+def test_members_that_are_null_are_absent_in_what_is_to_be_explained(running):
+    running.identify("null@x")
+    one = {"email": "null@x", "phoneNumber": None, "contactId": None}
+    assert explained(running, one, one)["isConnected"] is True
 
 
 @pytest.mark.parametrize(
     ("path", "status", "field"),
     [
-        ("/identities/999999999", 404, None),
-        ("/identities/99999999999999999999999999", 404, None),
-        ("/identities/me@x", 404, None),
+        ("/identities/999999999", 404, "contactId"),
+        ("/identities/999999999/history", 404, "contactId"),
+        ("/identities/99999999999999999999999999", 400, "contactId"),
+        ("/identities/me@x", 400, "contactId"),
         ("/identities/1?after=nonsense", 400, "after"),
         ("/identities/1?after=99999999999999999999999.1", 400, "after"),
-        ("/identities/1?limit=0", 400, None),
-        ("/identities/1?limit=1001", 400, None),
-        ("/identities/1?limit=x", 400, None),
+        ("/identities/1?limit=0", 400, "limit"),
+        ("/identities/1?limit=1001", 400, "limit"),
+        ("/identities/1?limit=x", 400, "limit"),
+        ("/identities/1?asOf=2001-01-01T00:00:00Z", 404, "contactId"),
+        ("/changes?after=x", 400, "after"),
+        ("/changes?wait=61", 400, "wait"),
     ],
 )
 def test_what_is_asked_for_wrongly_is_told_of(running, path, status, field):
@@ -409,8 +546,9 @@ def test_what_is_asked_for_wrongly_is_told_of(running, path, status, field):
     problem = json.loads(answer)
     assert (answered, headers["content-type"]) == (status, "application/problem+json")
     assert problem["status"] == status
-    if field:
-        assert problem["errors"][0]["field"] == field
+    [error] = problem["errors"]
+    assert error["field"] == field
+    assert problem["detail"] == f"{field}: {error['reason']}"
 
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])
@@ -449,6 +587,7 @@ def test_a_browser_keeps_no_answer_and_shows_no_page_in_another(running):
         "/redoc",
         "/openapi.json",
         "/assets/swagger-ui.css",
+        "/health",
         "/health/ready",
         "/metrics",
         "/changes",
@@ -492,4 +631,4 @@ def test_it_says_that_it_lives(running):
 
 def test_every_answer_here_was_as_documented(running):
     operations = {operation for operation, _ in running.document.checked}
-    assert operations >= {"identify", "lookup", "explain", "identity"}
+    assert operations >= {"identify", "preview", "lookup", "explain", "identity"}
