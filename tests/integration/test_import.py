@@ -292,6 +292,12 @@ def test_a_region_applies_as_it_does_to_requests(tmp_path, command, sql):
     assert sql("SELECT phone_number FROM contacts") == [("+12024561111",)]
 
 
+def test_a_domain_is_one_in_files_as_in_requests(tmp_path, command, sql):
+    (tmp_path / "a.csv").write_text("email\na@xn--mller-kva.example\na@MÜLLER.example\n", encoding="utf-8")
+    command("import", "a.csv")
+    assert sql("SELECT email FROM contacts") == [("a@müller.example",)]
+
+
 # What files may be wrong in
 
 
