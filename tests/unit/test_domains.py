@@ -52,9 +52,14 @@ def test_a_domain_without_a_visible_form_in_unicode_stays_as_it_is(given):
 
 
 def test_a_domain_is_mapped_as_uts_46_does():
-    assert email_of("anna@ΟΔΟΣ.example") == "anna@οδοσ.example"
-    assert email_of("anna@οδος.example") == "anna@οδος.example"
+    assert email_of("anna@ΟΔΟΣ-1.example") == "anna@οδοσ-1.example"
+    assert email_of("anna@οδος-1.example") == "anna@οδος-1.example"
     assert email_of("anna@STRAßE.example") == "anna@straße.example"
+
+
+def test_a_script_whose_small_letters_are_the_younger_ones_is_small_too():
+    cherokee = "anna@\N{CHEROKEE SMALL LETTER A}.example"
+    assert email_of(cherokee) == email_of(cherokee.upper()) == unicode_form(ascii_form(cherokee)) == cherokee
 
 
 def test_a_part_before_the_at_is_none_of_its_business():
