@@ -15,6 +15,7 @@ from litestar.types import ASGIApp
 from sqlalchemy import URL, QueuePool
 
 from identity_adapters.batching import IdentifyInBatches
+from identity_adapters.domains import ascii_form, details_in_unicode, unicode_form
 from identity_adapters.embedded import embedded_database
 from identity_adapters.http import create_app
 from identity_adapters.http.app import Lifespan
@@ -41,10 +42,10 @@ def database(settings: Settings) -> Iterator[URL]:
 def details_maker(region: str | None) -> Callable[[Any, Any], ContactDetails]:
     """What makes details of an email and a phone number as they were sent."""
     if region is None:
-        return ContactDetails
+        return details_in_unicode()
     from identity_adapters.regions import details_of_region  # its package is optional
 
-    return details_of_region(region)
+    return details_in_unicode(details_of_region(region))
 
 
 def _lifespan(container: "Container") -> Lifespan:
@@ -123,6 +124,8 @@ class Container(containers.DeclarativeContainer):
         engine,
         answer_within=settings.provided.answer_timeout,
         on_retry=metrics.provided.observe_retry,
+        ascii_form=providers.Object(ascii_form),
+        unicode_form=providers.Object(unicode_form),
     )
     service = providers.Singleton(IdentifyContacts, repository)
     identify = providers.Singleton(

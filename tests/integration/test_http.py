@@ -16,6 +16,7 @@ from tests.integration.processes import service
 
 EMAIL_SHAPE = "must have exactly one @ between two non-empty parts"
 UNSTORABLE = "must not have control characters or lone surrogates"
+INVISIBLE = "must not have invisible characters"
 MISSING = "must have an email, a phone number or both"
 
 
@@ -54,6 +55,17 @@ def test_an_answer_has_exactly_the_consolidated_contact(running):
         assert running.identify(*details) == contact
 
 
+def test_one_address_is_one_customer_however_it_is_typed(running):
+    contact = running.identify("zoë@müller.example", "555-0177")
+    assert contact["emails"] == ["zoë@müller.example"]
+    for typed in (
+        "Zoe\N{COMBINING DIAERESIS}@MU\N{COMBINING DIAERESIS}LLER.example",
+        "zoë@xn--mller-kva.example",
+    ):
+        assert running.identify(typed) == contact
+        assert running.identify(typed, "555-0177") == contact
+
+
 @pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=UTF-8", None])
 def test_json_is_read_however_it_is_announced(running, content_type):
     assert running.post({"email": "announced@x"}, content_type)[0] == 200
@@ -78,6 +90,8 @@ def test_other_members_and_nulls_are_ignored(running):
         ({"email": "a@" + "b" * 254}, [("email", "must have at most 255 characters")]),
         ({"email": "a\0@x"}, [("email", UNSTORABLE)]),
         ({"email": "a\x1b@x"}, [("email", UNSTORABLE)]),
+        ({"email": "a\N{ZERO WIDTH SPACE}@x"}, [("email", INVISIBLE)]),
+        ({"phoneNumber": "5\N{RIGHT-TO-LEFT OVERRIDE}5"}, [("phoneNumber", INVISIBLE)]),
         ({"phoneNumber": "call me"}, [("phoneNumber", "must not have letters")]),
         ({"phoneNumber": "+"}, [("phoneNumber", "must have a digit")]),
         ({"phoneNumber": "5\0"}, [("phoneNumber", UNSTORABLE)]),

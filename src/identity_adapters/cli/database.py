@@ -12,6 +12,7 @@ from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 
 from identity_adapters.container import database
+from identity_adapters.domains import ascii_form, unicode_form
 from identity_adapters.embedded import EmbeddedDatabaseUnavailable
 from identity_adapters.logs import configure_logs
 from identity_adapters.postgres import PostgresContactRepository, SchemaUnusable, create_engine
@@ -68,7 +69,7 @@ async def repository_on(settings: Settings, url: URL) -> AsyncIterator[PostgresC
         prepare_statements=settings.prepare_statements,
     )
     try:
-        yield PostgresContactRepository(engine)
+        yield PostgresContactRepository(engine, ascii_form=ascii_form, unicode_form=unicode_form)
     finally:
         await engine.dispose()
 

@@ -21,7 +21,7 @@ VERSION_TABLE = "identity_schema_version"
 
 
 class SchemaUnusable(Exception):
-    """The database holds a `contacts` table of another kind; nothing was changed."""
+    """The database, or its `contacts` table, is of another kind; nothing was changed."""
 
 
 def migrate(url: URL) -> None:
@@ -35,7 +35,8 @@ def migrate(url: URL) -> None:
         url: of the form ``postgresql+psycopg://…``.
 
     Raises:
-        SchemaUnusable: there is a table `contacts` that lacks what is needed.
+        SchemaUnusable: there is a table `contacts` that lacks what is needed, or the database
+            has an encoding whose emails cannot be compared.
         sqlalchemy.exc.DBAPIError: the database cannot be reached, or refuses.
     """
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
@@ -44,6 +45,7 @@ def migrate(url: URL) -> None:
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         config.attributes["connection"] = connection
+        _check_encoding(connection)
         if _is_newer(connection, config):
             _logger.warning("the database has the schema of a newer version, which is left as it is")
             return
@@ -56,6 +58,17 @@ def _is_newer(connection: Connection, config: Config) -> bool:
     is_newer = not known.issuperset(context.get_current_heads())
     connection.rollback()
     return is_newer
+
+
+def _check_encoding(connection: Connection) -> None:
+    encoding, width = connection.execute(
+        text(
+            "SELECT getdatabaseencoding(), pg_encoding_max_length(pg_char_to_encoding(getdatabaseencoding()))"
+        )
+    ).one()
+    connection.rollback()
+    if encoding != "UTF8" and width > 1:
+        raise SchemaUnusable(f"the encoding of the database is {encoding}; it must be UTF8, or of one byte")
 
 
 def build_indexes(table: str, indexes: Mapping[str, str]) -> None:

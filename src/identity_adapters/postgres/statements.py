@@ -9,8 +9,11 @@ it, whereas of a join the planner may think that reading all of a small table is
 
 # Others may have stored an email as it was typed. These two are what is compared, with an
 # index on each (see migrations); for values stored by this service they change nothing. They
-# are of collation "C", so that they mean the same in every database.
-EMAIL = """lower(btrim(c.email) COLLATE "C")"""
+# are of collation "C", so that they mean the same in every database. That lower-cases ASCII
+# alone, so letters are taken apart from their accents before, and composed after. Only UTF8 can
+# be; in the other encodings that `migrate` accepts a character is one byte, and needs not be.
+EMAIL = """CASE WHEN octet_length(c.email) = length(c.email) THEN lower(btrim(c.email) COLLATE "C")
+    ELSE normalize(lower(normalize(btrim(c.email), NFD) COLLATE "C"), NFC) END"""
 PHONE_NUMBER = """translate(c.phone_number COLLATE "C", ' -./()[]', '')"""
 
 # Others may have stored a date that Python has none for, such as infinity.
@@ -24,7 +27,7 @@ given AS MATERIALIZED (
 
 
 # The live contacts that have an email or a phone number of those given; some come twice.
-# Indexes: idx_contacts_compared_email, idx_contacts_compared_phone_number.
+# Indexes: idx_contacts_compared_email_nfc, idx_contacts_compared_phone_number.
 _TOUCHED = f"""
     SELECT found.id, found.linked_id
     FROM (SELECT DISTINCT email FROM given) AS given
