@@ -95,7 +95,7 @@ def lookup_endpoint(service: Callable[[], IdentifyContacts], make_details: MakeD
     )
     async def lookup(request: Request[Any, Any, Any]) -> LookupAnswer:
         details = await details_of(request, make_details)
-        return LookupAnswer([shown(page(contacts)) for contacts in await service().look_up(details)])
+        return LookupAnswer([*map(shown, await service().pages(details))])
 
     return lookup
 
@@ -339,8 +339,11 @@ def identity_endpoint(service: Callable[[], IdentifyContacts]) -> HTTPRouteHandl
         ] = None,
     ) -> IdentityPage:
         contacts: Sequence[Contact] | None = None
+        seen = None if after is None else _age(after)
         if abs(contact_id) < 2**63:
             if as_of is None:
+                if pages := await service().pages(contact_id, seen, limit):
+                    return shown(pages[0])
                 contacts = await service().find(contact_id)
             else:
                 moment = as_of if as_of.tzinfo is not None else as_of.replace(tzinfo=UTC)
@@ -351,7 +354,7 @@ def identity_endpoint(service: Callable[[], IdentifyContacts]) -> HTTPRouteHandl
             raise NotFoundException(f"there never was a contact {contact_id}")
         if not contacts:
             raise NotFoundException(f"contact {contact_id} was deleted, and with it all of its identity")
-        return shown(page(contacts, None if after is None else _age(after), limit))
+        return shown(page(contacts, seen, limit))
 
     return identity
 
@@ -380,6 +383,9 @@ def _cursor(created_at: datetime, contact_id: int) -> str:
 def _age(cursor: str) -> tuple[datetime, int]:
     number, _, contact_id = cursor.partition(".")
     try:
-        return _EPOCH + int(number) * _MICROSECOND, int(contact_id)
+        age = _EPOCH + int(number) * _MICROSECOND, int(contact_id)
     except (ValueError, OverflowError):
-        raise InvalidParameter("after", "must be the next of a page") from None
+        age = _EPOCH, 2**63
+    if abs(age[1]) >= 2**63:  # no id
+        raise InvalidParameter("after", "must be the next of a page")
+    return age

@@ -27,7 +27,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, groupby
 from random import uniform
 from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
@@ -52,9 +52,11 @@ from identity_core import (
     Happening,
     InvalidPlace,
     LinkPrecedence,
+    Page,
     Reconciliation,
     Snapshot,
 )
+from identity_core.snapshot import joined
 from identity_core.turns import LARGE, in_turns
 
 MAX_IDENTIFIER_LOCKS = 256
@@ -142,6 +144,24 @@ class PostgresContactRepository:
         # What links join is one identity, also where those that join it were deleted.
         found = await in_turns(len(rows), _snapshot, rows)
         return tuple(chain.from_iterable(found.identities))
+
+    async def pages(
+        self, of: ContactDetails | int, after: tuple[datetime, int] | None = None, limit: int = 100
+    ) -> list[Page]:
+        sought: dict[str, Any] = {"id": of} if isinstance(of, int) else {"details": _as_json([of])}
+        hubs = statements.HUBS_OF_CONTACT if isinstance(of, int) else statements.HUBS
+        created_at, id = ("-infinity", 0) if after is None else (after[0].isoformat(), after[1])
+        most = limit + 1  # one more tells whether there is another page
+
+        async def attempt() -> list[Page]:
+            async with self._connection() as connection, connection.transaction():
+                await _execute(connection, statements.ONE_SNAPSHOT, {})
+                links = dict(await _execute(connection, hubs, sought))
+                identities = json.dumps(joined(links))
+                asked = {"identities": identities, "created_at": created_at, "id": id, "most": most}
+                return _pages(await _execute(connection, statements.PAGES, asked), limit)
+
+        return await self._retried(attempt)
 
     async def evidence(self, contacts: Sequence[Contact]) -> list[Evidence]:
         emails = json.dumps([*{contact.email for contact in contacts if contact.email is not None}])
@@ -362,6 +382,19 @@ def _snapshot(rows: Iterable[tuple[Any, ...]]) -> Snapshot:
             precedence = _LINK_PRECEDENCES.get(link_precedence)
             contacts.append(Contact(id, email, phone_number, linked_id, precedence, created_at))
     return Snapshot.of(contacts, evidence, links_of_deleted)
+
+
+def _pages(rows: Iterable[tuple[Any, ...]], limit: int) -> list[Page]:
+    pages: list[Page] = []
+    for (primary_id, total, emails, numbers), of_identity in groupby(rows, key=lambda row: row[1:5]):
+        contacts = [
+            Contact(id, email, phone_number, linked_id, _LINK_PRECEDENCES.get(precedence), created_at)
+            for *_, id, email, phone_number, linked_id, precedence, created_at in of_identity
+            if id is not None
+        ]
+        last = contacts[limit - 1].age if len(contacts) > limit else None
+        pages.append(Page(primary_id, total, emails, numbers, tuple(contacts[:limit]), last))
+    return pages
 
 
 def _happening(row: tuple[Any, ...]) -> Happening:
