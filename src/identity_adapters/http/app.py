@@ -89,7 +89,7 @@ class _Json:
 
 
 def _identify_endpoint(
-    identify: Callable[[], Identify], service: Callable[[], IdentifyContacts], make_details: MakeDetails
+    identify: Callable[[], Identify], queries: Callable[[], IdentifyContacts], make_details: MakeDetails
 ) -> HTTPRouteHandler:
     @post(
         "/identify",
@@ -125,7 +125,7 @@ def _identify_endpoint(
         is_dry_run = request.scope["query_string"] and _is_dry_run(request)
         details = await details_of(request, make_details)
         if is_dry_run:
-            foreseen = await service().foresee(details)
+            foreseen = await queries().foresee(details)
             return _Json(msgspec.json.encode(_foreseen(foreseen)), foreseen.outcome)
         identified = await identify()(details)
         return _Json(msgspec.json.encode(_answer(identified.identity)), identified.outcome)
@@ -164,7 +164,8 @@ def _foreseen(foreseen: Foresight) -> DryRunAnswer:
 
 def create_app(
     identify: Callable[[], Identify],
-    service: Callable[[], IdentifyContacts],
+    queries: Callable[[], IdentifyContacts],
+    feed: Callable[[], IdentifyContacts],
     check: Callable[[], CheckReady],
     make_details: MakeDetails = ContactDetails,
     *,
@@ -179,7 +180,8 @@ def create_app(
 
     Args:
         identify: gives the use case for one of many callers; asked at each request.
-        service: gives the use case, for what only looks.
+        queries: gives the use case for what only reads, all but the feed of changes.
+        feed: gives the one for the feed.
         check: gives what raises `RepositoryUnavailable` while requests cannot be answered.
         make_details: makes details of an email and a phone number as they were sent.
         exposition: gives the metrics, as Prometheus reads them.
@@ -193,12 +195,12 @@ def create_app(
     # are made with what they need cost nothing.
     app = Litestar(
         [
-            _identify_endpoint(identify, service, make_details),
-            lookup_endpoint(service, make_details),
-            identity_endpoint(service),
-            history_endpoint(service),
-            explain_endpoint(service, make_details),
-            changes_endpoint(service, is_stopping),
+            _identify_endpoint(identify, queries, make_details),
+            lookup_endpoint(queries, make_details),
+            identity_endpoint(queries),
+            history_endpoint(queries),
+            explain_endpoint(queries, make_details),
+            changes_endpoint(feed, is_stopping),
             live,
             ready_endpoint(check, is_stopping),
             metrics_endpoint(exposition),

@@ -165,14 +165,16 @@ class PostgresContactRepository:
 
     async def evidence(self, contacts: Sequence[Contact]) -> list[Evidence]:
         emails = json.dumps([*{contact.email for contact in contacts if contact.email is not None}])
-        return [Evidence(*row) for row in await self._rows(statements.EVIDENCE, {"emails": emails})]
+        rows = await self._rows(statements.EVIDENCE, {"emails": emails})
+        return await in_turns(len(rows), lambda: [Evidence(*row) for row in rows])
 
     async def happenings(
         self, contacts: Sequence[Contact], after: int = 0, limit: int | None = None
     ) -> list[Happening]:
         ids = json.dumps([contact.id for contact in contacts])
         asked = {"ids": ids, "after": after, "most": limit}
-        return [*map(_happening, await self._rows(statements.HAPPENINGS, asked))]
+        rows = await self._rows(statements.HAPPENINGS, asked)
+        return await in_turns(len(rows), lambda: [*map(_happening, rows)])
 
     async def changes(self, after: str | None = None, limit: int = 1000) -> tuple[list[Happening], str]:
         # Ids alone do not tell what is new: a transaction that is slow commits smaller ones later. So
