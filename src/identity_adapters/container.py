@@ -4,6 +4,7 @@ import asyncio
 import gc
 import multiprocessing
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, cast
@@ -24,6 +25,7 @@ from identity_adapters.http.sites import refuse_foreign_pages
 from identity_adapters.metrics import Metrics, forget_the_dead
 from identity_adapters.postgres import PostgresContactRepository, create_engine, migrate
 from identity_adapters.processes import end_with_parent
+from identity_adapters.queries import BoundedQueries
 from identity_adapters.settings import Settings
 from identity_adapters.stopping import Stopping
 from identity_core import ContactDetails, IdentifyContacts
@@ -66,17 +68,21 @@ def _lifespan(container: "Container") -> Lifespan:
                 gc.collect()
                 gc.freeze()
                 gc.set_threshold(10_000, 20, 20)
+                # A thread that works on a large identity lets the event loop go on after so many seconds.
+                sys.setswitchinterval(0.0005)
                 yield
                 watching.cancel()
                 await container.engine().dispose()
+                await container.query_engine().dispose()
 
     return serving
 
 
 async def _watch(container: "Container") -> None:
-    pool = cast(QueuePool, container.engine().pool)
+    pools = [cast(QueuePool, engine.pool) for engine in (container.engine(), container.query_engine())]
     await container.metrics().watch(
-        lambda: container.identify().waiting, lambda: (pool.checkedout(), pool.size())
+        lambda: container.identify().waiting,
+        lambda: (sum(pool.checkedout() for pool in pools), sum(pool.size() for pool in pools)),
     )
 
 
@@ -100,6 +106,12 @@ def _guarded(app: ASGIApp, metrics: Metrics, stopping: Stopping, settings: Setti
     return observed(app, metrics.observe, log=log, is_stopping=stopping)
 
 
+def _divided(pool_size: int) -> tuple[int, int]:
+    """How many connections are there to identify, and how many for queries, which take no others."""
+    for_queries = max(1, pool_size // 4)
+    return pool_size - for_queries, for_queries
+
+
 class Container(containers.DeclarativeContainer):
     """Settings → engine → repository → use case → application; each is made when first used."""
 
@@ -109,25 +121,32 @@ class Container(containers.DeclarativeContainer):
     database_url: providers.Object[URL | None] = providers.Object(None)
     """Known while the application runs."""
 
-    engine = providers.Singleton(
+    _engine = providers.Factory(
         create_engine,
         database_url,
-        pool_size=settings.provided.pool_size,
         statement_timeout=settings.provided.statement_timeout,
         lock_timeout=settings.provided.lock_timeout,
         prepare_statements=settings.provided.prepare_statements,
     )
+    _pool_sizes = providers.Callable(_divided, settings.provided.pool_size)
+    engine = providers.Singleton(_engine, pool_size=_pool_sizes.provided[0])
+    query_engine = providers.Singleton(_engine, pool_size=_pool_sizes.provided[1])
     metrics = providers.Singleton(Metrics, count_every=settings.provided.count_every)
     stopping = providers.Singleton(Stopping)
-    repository = providers.Singleton(
+    _repository = providers.Factory(
         PostgresContactRepository,
-        engine,
         answer_within=settings.provided.answer_timeout,
         on_retry=metrics.provided.observe_retry,
         ascii_form=providers.Object(ascii_form),
         unicode_form=providers.Object(unicode_form),
     )
+    repository = providers.Singleton(_repository, engine)
     service = providers.Singleton(IdentifyContacts, repository)
+    queries = providers.Singleton(
+        BoundedQueries,
+        providers.Singleton(_repository, query_engine),
+        max_waiting=settings.provided.max_waiting,
+    )
     identify = providers.Singleton(
         IdentifyInBatches,
         service,
@@ -138,7 +157,8 @@ class Container(containers.DeclarativeContainer):
     endpoints = providers.Singleton(
         create_app,
         identify=identify.provider,
-        service=service.provider,
+        queries=queries.provider,
+        feed=service.provider,
         check=repository.provided.check.provider,
         make_details=providers.Callable(details_maker, settings.provided.default_region),
         exposition=providers.Callable(_exposition, __self__),

@@ -238,9 +238,9 @@ class Settings:
     )
     pool_size: int = _setting(
         "IDENTITY_POOL_SIZE",
-        _number(int, 1, 1000),
+        _number(int, 2, 1000),
         10,
-        "how many connections to the database each process has at most",
+        "how many connections to the database each process has at most; a quarter of them is for queries",
     )
     prepare_statements: bool = _setting(
         "IDENTITY_PREPARE_STATEMENTS",
@@ -267,7 +267,7 @@ class Settings:
         "IDENTITY_MAX_WAITING",
         _number(int, 1, 1_000_000),
         2048,
-        "how many requests wait in each process at most, to be read or to be written;"
+        "how many requests wait in each process at most, to be read, to be written or to query;"
         " more are refused at once",
     )
     default_region: str | None = _setting(

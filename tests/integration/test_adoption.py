@@ -4,6 +4,8 @@ import asyncio
 from unicodedata import normalize
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from identity_adapters.container import details_maker
 from identity_adapters.domains import ascii_form, unicode_form
@@ -11,6 +13,7 @@ from identity_adapters.postgres import SchemaUnusable, migrate, repair, verify
 from identity_core import ContactDetails, Identifier, IdentifyContacts, Identity
 from identity_core.explain import Kind
 from identity_core.testing import violations
+from identity_core.testing.conformance import paged
 from tests.integration.conftest import repository_on
 
 EXISTING = """
@@ -116,8 +119,8 @@ def test_an_email_is_found_composed_and_decomposed_and_with_accented_capitals(
     before = sql(ROWS)
     assert identify((None, "1"))[0] == Identity(1, (composed,), ("1",), ())
     assert sql(ROWS) == before, "to be read is not to be written"
-    for given in (decomposed, composed):
-        identity, wrong = identify((given, None))
+    for email in (decomposed, composed):
+        identity, wrong = identify((email, None))
         assert identity == Identity(1, (composed,), ("1", "2", "3", "4"), (2, 3, 4))
         assert wrong == []
     assert verify(empty_url) == []
@@ -309,3 +312,44 @@ def test_a_table_of_another_kind_is_refused_and_left_alone(sql, empty_url, table
     with pytest.raises(SchemaUnusable, match=reason):
         migrate(empty_url)
     assert sql("SELECT to_regclass('contact_evidence')") == [(None,)]
+
+
+ROWS_OF_OTHERS = st.lists(
+    st.tuples(
+        st.sampled_from(["a@x", " A@x", "b@x", "c@x", "", None]),
+        st.sampled_from(["1", "(1)", "2", "3", " ", None]),
+        st.none() | st.integers(1, 8),
+        st.sampled_from(["primary", "secondary", "other"]),
+        st.integers(1, 3),
+        st.booleans(),
+    ),
+    max_size=8,
+)
+
+
+def test_pages_of_rows_of_others_make_up_what_they_are_read_as(url, sql):
+    @settings(max_examples=60, deadline=None)
+    @given(ROWS_OF_OTHERS, st.integers(1, 3))
+    def check(rows, limit):
+        sql("TRUNCATE contacts CASCADE")
+        for id, (email, number, _, precedence, days, is_deleted) in enumerate(rows, start=1):
+            sql(
+                "INSERT INTO contacts (id, email, phone_number, link_precedence, created_at, deleted_at)"
+                " VALUES (%s, %s, %s, %s, date '2020-01-09' - %s, CASE WHEN %s THEN now() END)",
+                *(id, email, number, precedence, days, is_deleted),
+            )
+        for id, (_, _, link, *_) in enumerate(rows, start=1):
+            sql("UPDATE contacts SET linked_id = %s WHERE id = %s", link and min(link, len(rows)), id)
+
+        async def body():
+            async with repository_on(url) as repository:
+                for id in range(1, len(rows) + 1):
+                    found = await repository.find(id)
+                    assert await paged(repository, id, limit) == ([found] if found else [])
+                for details in (ContactDetails("a@x", "1"), ContactDetails("b@x", "2")):
+                    loaded = await repository.load([details])
+                    assert await paged(repository, details, limit) == list(loaded.identities)
+
+        asyncio.run(body())
+
+    check()

@@ -54,7 +54,7 @@ def test_a_connection_string_may_name_any_driver(tmp_path, scheme):
         ("IDENTITY_PORT", "65536"),
         ("IDENTITY_PORT", "80.5"),
         ("IDENTITY_WORKERS", "0"),
-        ("IDENTITY_POOL_SIZE", "-1"),
+        ("IDENTITY_POOL_SIZE", "1"),
         ("IDENTITY_STATEMENT_TIMEOUT", "inf"),
         ("IDENTITY_LOCK_TIMEOUT", "nan"),
         ("IDENTITY_MAX_BODY_SIZE", "1"),

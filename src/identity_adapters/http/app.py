@@ -134,7 +134,7 @@ def _reject_dry_run(request: Request[Any, Any, Any]) -> None:
         )
 
 
-def _preview_endpoint(service: Callable[[], IdentifyContacts], make_details: MakeDetails) -> HTTPRouteHandler:
+def _preview_endpoint(queries: Callable[[], IdentifyContacts], make_details: MakeDetails) -> HTTPRouteHandler:
     operation = Operation(
         id="preview",
         tag=IDENTIFY_TAG,
@@ -152,7 +152,7 @@ def _preview_endpoint(service: Callable[[], IdentifyContacts], make_details: Mak
 
     @post("/preview", **operation.route_options())
     async def preview(request: Request[Any, Any, Any]) -> PreviewAnswer:
-        foreseen = await service().foresee(await details_of(request, make_details))
+        foreseen = await queries().foresee(await details_of(request, make_details))
         request.scope["state"][OUTCOME] = foreseen.outcome
         return _preview(foreseen)
 
@@ -192,7 +192,8 @@ def _cors(origins: Sequence[str]) -> CORSConfig:
 
 def create_app(
     identify: Callable[[], Identify],
-    service: Callable[[], IdentifyContacts],
+    queries: Callable[[], IdentifyContacts],
+    feed: Callable[[], IdentifyContacts],
     check: Callable[[], CheckReady],
     make_details: MakeDetails = ContactDetails,
     *,
@@ -209,7 +210,8 @@ def create_app(
 
     Args:
         identify: gives the use case for one of many callers; asked at each request.
-        service: gives the use case, for what only looks.
+        queries: gives the use case for what only reads, all but the feed of changes.
+        feed: gives the one for the feed.
         check: gives what raises `RepositoryUnavailable` while requests cannot be answered.
         make_details: makes details of an email and a phone number as they were sent.
         exposition: gives the metrics, as Prometheus reads them.
@@ -225,12 +227,12 @@ def create_app(
     # are made with what they need cost nothing.
     handlers = [
         _identify_endpoint(identify, make_details),
-        _preview_endpoint(service, make_details),
-        lookup_endpoint(service, make_details),
-        explain_endpoint(service, make_details),
-        identity_endpoint(service),
-        history_endpoint(service),
-        changes_endpoint(service, is_stopping),
+        _preview_endpoint(queries, make_details),
+        lookup_endpoint(queries, make_details),
+        explain_endpoint(queries, make_details),
+        identity_endpoint(queries),
+        history_endpoint(queries),
+        changes_endpoint(feed, is_stopping),
         live,
         ready_endpoint("/health/ready", "ready", check, is_stopping),
         ready_endpoint("/health", "health", check, is_stopping),  # what most probes ask for

@@ -101,7 +101,7 @@ def lookup_endpoint(service: Callable[[], IdentifyContacts], make_details: MakeD
     @post("/lookup", **operation.route_options())
     async def lookup(request: Request[Any, Any, Any]) -> LookupAnswer:
         details = await details_of(request, make_details)
-        return LookupAnswer([shown(page(contacts)) for contacts in await service().look_up(details)])
+        return LookupAnswer([*map(shown, await service().pages(details))])
 
     return lookup
 
@@ -356,6 +356,8 @@ class Cursor:
             self.age = _EPOCH + int(number) * _MICROSECOND, int(contact_id)
         except OverflowError as error:
             raise ValueError from error
+        if not 0 <= self.age[1] <= MAX_ID:
+            raise ValueError
 
 
 class IdentityParameters(msgspec.Struct, rename="camel"):
@@ -394,8 +396,11 @@ def identity_endpoint(service: Callable[[], IdentifyContacts]) -> HTTPRouteHandl
     @get("/identities/{contactId:str}", **operation.route_options())
     async def identity(request: Request[Any, Any, Any]) -> IdentityPage:
         asked = parse_parameters(request, IdentityParameters)
+        after = None if asked.after is UNSET else asked.after.age
         contacts: Sequence[Contact] | None
         if asked.as_of is UNSET:
+            if pages := await service().pages(asked.contact_id, after, asked.limit):
+                return shown(pages[0])
             contacts = await service().find(asked.contact_id)
         else:
             moment = asked.as_of if asked.as_of.tzinfo is not None else asked.as_of.replace(tzinfo=UTC)
@@ -406,7 +411,7 @@ def identity_endpoint(service: Callable[[], IdentifyContacts]) -> HTTPRouteHandl
             raise _not_found("no contact ever had this id")
         if not contacts:
             raise _not_found("this contact was deleted, and with it all of its identity")
-        return shown(page(contacts, None if asked.after is UNSET else asked.after.age, asked.limit))
+        return shown(page(contacts, after, asked.limit))
 
     return identity
 

@@ -27,7 +27,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, groupby
 from random import uniform
 from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
@@ -52,9 +52,11 @@ from identity_core import (
     Happening,
     InvalidPlace,
     LinkPrecedence,
+    Page,
     Reconciliation,
     Snapshot,
 )
+from identity_core.snapshot import joined
 from identity_core.turns import LARGE, in_turns
 
 MAX_IDENTIFIER_LOCKS = 256
@@ -151,19 +153,43 @@ class PostgresContactRepository:
         found = await in_turns(len(rows), _snapshot, self._reader(()), rows)
         return tuple(chain.from_iterable(found.identities))
 
+    async def pages(
+        self, of: ContactDetails | int, after: tuple[datetime, int] | None = None, limit: int = 100
+    ) -> list[Page]:
+        sought: dict[str, Any] = {"id": of} if isinstance(of, int) else {"details": self._as_json([of])}
+        hubs = statements.HUBS_OF_CONTACT if isinstance(of, int) else statements.HUBS
+        created_at, id = ("-infinity", 0) if after is None else (after[0].isoformat(), after[1])
+        most = limit + 1  # one more tells whether there is another page
+        read_email = self._reader(() if isinstance(of, int) else (of.email,))
+
+        async def attempt() -> list[Page]:
+            async with self._connection() as connection, connection.transaction():
+                await _execute(connection, statements.ONE_SNAPSHOT, {})
+                links = dict(await _execute(connection, hubs, sought))
+                identities = json.dumps(joined(links))
+                asked = {"identities": identities, "created_at": created_at, "id": id, "most": most}
+                return _pages(await _execute(connection, statements.PAGES, asked), limit, read_email)
+
+        return await self._retried(attempt)
+
     async def evidence(self, contacts: Sequence[Contact]) -> list[Evidence]:
         emails = {contact.email for contact in contacts if contact.email is not None}
         asked = emails | self._ascii_forms(emails)
         rows = await self._rows(statements.EVIDENCE, {"emails": json.dumps([*asked])})
         read_email = self._reader(emails)
-        return [Evidence(id, read_email(email), number, seen_at) for id, email, number, seen_at in rows]
+
+        def read() -> list[Evidence]:
+            return [Evidence(id, read_email(email), number, seen_at) for id, email, number, seen_at in rows]
+
+        return await in_turns(len(rows), read)
 
     async def happenings(
         self, contacts: Sequence[Contact], after: int = 0, limit: int | None = None
     ) -> list[Happening]:
         ids = json.dumps([contact.id for contact in contacts])
         asked = {"ids": ids, "after": after, "most": limit}
-        return [*map(_happening, await self._rows(statements.HAPPENINGS, asked))]
+        rows = await self._rows(statements.HAPPENINGS, asked)
+        return await in_turns(len(rows), lambda: [*map(_happening, rows)])
 
     async def changes(self, after: str | None = None, limit: int = 1000) -> tuple[list[Happening], str]:
         # Ids alone do not tell what is new: a transaction that is slow commits smaller ones later. So
@@ -387,6 +413,26 @@ def _snapshot(read_email: Callable[[str], str], rows: Iterable[tuple[Any, ...]])
             precedence = _LINK_PRECEDENCES.get(link_precedence)
             contacts.append(Contact(id, email, phone_number, linked_id, precedence, created_at))
     return Snapshot.of(contacts, evidence, links_of_deleted)
+
+
+def _pages(rows: Iterable[tuple[Any, ...]], limit: int, read_email: Callable[[str], str]) -> list[Page]:
+    pages: list[Page] = []
+    for (primary_id, total, emails, numbers), of_identity in groupby(rows, key=lambda row: row[1:5]):
+        contacts = [
+            Contact(
+                id,
+                email and read_email(email),
+                phone_number,
+                linked_id,
+                _LINK_PRECEDENCES.get(precedence),
+                created_at,
+            )
+            for *_, id, email, phone_number, linked_id, precedence, created_at in of_identity
+            if id is not None
+        ]
+        last = contacts[limit - 1].age if len(contacts) > limit else None
+        pages.append(Page(primary_id, total, emails, numbers, tuple(contacts[:limit]), last))
+    return pages
 
 
 def _happening(row: tuple[Any, ...]) -> Happening:
