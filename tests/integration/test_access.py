@@ -23,7 +23,7 @@ ASKED = {
     ],
     Scope.ADMIN: [("GET", "/metrics", None)],
 }
-OPEN = ["/health/live", "/health/ready", "/openapi.json", "/docs", "/redoc"]
+OPEN = ["/health", "/health/live", "/health/ready", "/openapi.json", "/docs", "/redoc"]
 
 
 @pytest.fixture(scope="module")

@@ -99,7 +99,7 @@ def test_every_operation_answers_a_generated_client(generated):
     assert changes.events[0].evidence_id is None
 
     assert ask("live")[0].status == "live"
-    assert ask("ready")[0].status == "ready"
+    assert ask("ready")[0].status == ask("health")[0].status == "ready"
     assert "identity_request_duration_seconds" in ask("metrics")[0]
     assert used == generated.operations.keys()
 
@@ -125,7 +125,7 @@ def test_every_operation_tells_a_generated_client_what_is_wrong(generated):
     assert refused(404, "identity", 10**9) == ["contactId"]
     assert refused(400, "history", -1, limit=0) == ["contactId", "limit"]
     assert refused(400, "changes", after="x") == ["after"]
-    for name in ("live", "ready"):
+    for name in ("live", "ready", "health"):
         refused(431, name, client=generated.talkative)
     refused(401, "metrics", client=generated.anonymous)
     assert used == generated.operations.keys()

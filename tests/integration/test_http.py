@@ -307,12 +307,12 @@ def test_the_openapi_document_is_valid_and_complete(running):
         for operation in path.values()
     }
     asked = {"identify", "preview", "lookup", "explain", "identity", "history", "changes"}
-    assert operations.keys() == asked | {"live", "ready", "metrics"}
+    assert operations.keys() == asked | {"live", "ready", "health", "metrics"}
     for name, operation in operations.items():
         assert operation["summary"]
         assert operation["description"]
         assert tags.issuperset(operation["tags"])
-        needs_key = name not in ("live", "ready")
+        needs_key = name not in ("live", "ready", "health")
         assert operation["security"] == ([{"key": []}, {}] if needs_key else [])
         assert ("401" in operation["responses"]) == needs_key
         assert all(parameter["description"] for parameter in operation.get("parameters", []))
@@ -587,6 +587,7 @@ def test_a_browser_keeps_no_answer_and_shows_no_page_in_another(running):
         "/redoc",
         "/openapi.json",
         "/assets/swagger-ui.css",
+        "/health",
         "/health/ready",
         "/metrics",
         "/changes",

@@ -75,11 +75,11 @@ async def turn():
         await asyncio.sleep(0)
 
 
-def sent(pieces):
+def sent(pieces, answer=None):
     """What the application got, and the transport, after pieces of a connection have arrived."""
 
     async def run():
-        application, transport = Application(), Transport()
+        application, transport = answer or Application(), Transport()
         protocol = protocol_of(application)
         protocol.connection_made(transport)
         for piece in pieces:
@@ -174,6 +174,21 @@ def test_what_is_sent_ahead_is_not_read_ahead():
         await turn()
 
     asyncio.run(run())
+
+
+def test_a_request_that_was_answered_early_has_its_bounds_all_the_same():
+    async def answer_early(scope, receive, send):
+        await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n"
+    _, transport = sent([head, b"12", b"345678", head, b"12345678"], answer_early)
+    assert transport.written.count(b"HTTP/1.1 401") == 2
+    _, transport = sent([head, b"12345678GET / HTTP/1.1\r\nA: %s" % (b"a" * 500)], answer_early)
+    assert [line for line in transport.written.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")] == [
+        b"HTTP/1.1 401 Unauthorized",
+        b"HTTP/1.1 431 Request Header Fields Too Large",
+    ]
 
 
 POST = b"POST / HTTP/1.1\r\nHost: x\r\n"

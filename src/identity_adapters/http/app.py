@@ -232,7 +232,8 @@ def create_app(
         history_endpoint(service),
         changes_endpoint(service, is_stopping),
         live,
-        ready_endpoint(check, is_stopping),
+        ready_endpoint("/health/ready", "ready", check, is_stopping),
+        ready_endpoint("/health", "health", check, is_stopping),  # what most probes ask for
         metrics_endpoint(exposition),
     ]
     return Litestar(

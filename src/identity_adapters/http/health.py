@@ -36,16 +36,18 @@ def live() -> Health:
     return Health("live")
 
 
-def ready_endpoint(check: Callable[[], CheckReady], is_stopping: Callable[[], bool]) -> HTTPRouteHandler:
+def ready_endpoint(
+    path: str, id: str, check: Callable[[], CheckReady], is_stopping: Callable[[], bool]
+) -> HTTPRouteHandler:
     operation = Operation(
-        id="ready",
+        id=id,
         tag=SERVICE_TAG,
         summary="Check whether the service can answer",
         description="Answers 200 while the database answers and is migrated and the service is not stopping.",
         answer=Answer(Health, "The service can answer.", {"ready": {"status": "ready"}}),
     )
 
-    @get("/health/ready", **operation.route_options())
+    @get(path, **operation.route_options())
     async def ready() -> Health:
         if is_stopping():
             raise RepositoryUnavailable("the service is stopping")

@@ -21,13 +21,13 @@ Observe: TypeAlias = Callable[[str, str, float], None]
 _USABLE_ID = re.compile(rb"[\w.:/=-]{1,128}", re.ASCII)
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
+# For answers that do not say how they may be cached: they may hold personal values.
 _PRIVATE = [
-    (b"cache-control", b"no-store"),  # answers hold personal values
+    (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 ]
-_PRIVATE_NAMES = frozenset(name for name, _ in _PRIVATE)
 
 _PROCESS = os.urandom(8).hex().encode()
 _numbers = count(1)
@@ -63,8 +63,11 @@ def observed(
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = [*message["headers"], (b"x-request-id", request_id)]
-                own = _PRIVATE_NAMES.intersection(name for name, _ in headers)
-                headers += [one for one in _PRIVATE if one[0] not in own] if own else _PRIVATE
+                for name, _ in headers:
+                    if name == b"cache-control":
+                        break
+                else:
+                    headers += _PRIVATE
                 if is_stopping():
                     headers.append((b"connection", b"close"))
                 message["headers"] = headers

@@ -33,7 +33,7 @@ _POLICY = {
 }
 
 
-_ASSET_HEADERS = {"Cache-Control": "public, max-age=3600"}
+_HEADERS = {"Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
 
 
 @get("/", include_in_schema=False, sync_to_thread=False)
@@ -55,16 +55,16 @@ def redoc() -> Response[bytes]:
 def asset(name: str) -> Response[bytes]:
     if name not in _ASSETS:
         raise NotFoundException
-    return _file(name, _ASSET_HEADERS)
+    return _file(name, **{"Cache-Control": "public, max-age=3600"})
 
 
 def _page(name: str, policy: dict[str, str]) -> Response[bytes]:
     written = "; ".join(f"{directive} {sources}" for directive, sources in policy.items())
-    return _file(name, {"Content-Security-Policy": written, "Cache-Control": "no-cache"})
+    return _file(name, **{"Content-Security-Policy": written, "Cache-Control": "no-cache"})
 
 
-def _file(name: str, headers: dict[str, str]) -> Response[bytes]:
-    return Response(_content(name), media_type=_TYPES[Path(name).suffix], headers=headers)
+def _file(name: str, **headers: str) -> Response[bytes]:
+    return Response(_content(name), media_type=_TYPES[Path(name).suffix], headers=_HEADERS | headers)
 
 
 @cache

@@ -15,8 +15,8 @@ the answer has been written. Each bound is then a bound on one thing:
 - A single deadline holds, whatever the connection waits for: the rest of a request, the next request,
   or a client that reads on.
 
-An offer to upgrade is left out of the head (RFC 9110, 7.8: a server may ignore it). The parser would
-take the body for the new protocol, and what follows the body for the next request.
+An offer to upgrade is left out of the head, which is parsed again (RFC 9110, 7.8: a server may ignore it).
+The parser would take the body for the new protocol, and uvicorn what follows for the next request.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from typing import Any
 
 import httptools
 from attrs import frozen
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _END_OF_HEAD = b"\r\n\r\n"
 _NO_METHOD = re.compile(rb"[^A-Z\r\n]")
@@ -62,6 +62,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(**parts)
         self._bounds = bounds
         self._arrived = b""  # not parsed yet
+        self._is_in_flight = False  # whether a request is to be answered
         self._has_body = False  # whether body of the request is still to come
         self._body_left: int | None = None  # bytes of it; None for a chunked one
         self._framing_left = 0  # bytes that a chunked body may have beside its content
@@ -103,7 +104,7 @@ class BoundedProtocol(HttpToolsProtocol):
                     return
                 elif not self._parse_head():
                     return
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):  # the latter for CONNECT
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):  # CONNECT goes on as an upgrade does
             self._refuse(HTTPStatus.BAD_REQUEST, "it is no HTTP request")
 
     def _parse_head(self) -> bool:
@@ -119,7 +120,11 @@ class BoundedProtocol(HttpToolsProtocol):
             raise httptools.HttpParserError
         elif is_whole:
             head, self._arrived = self._arrived[:size], self._arrived[size:]
-            self.parser.feed_data(_UPGRADE.sub(b"", head))
+            try:
+                self.parser.feed_data(head)
+            except httptools.HttpParserUpgrade:
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.feed_data(_UPGRADE.sub(b"", head))
         return is_whole
 
     def _parse_body(self) -> None:
@@ -148,6 +153,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         hosts = 0
         body_left = None
         for name, value in self.headers:
@@ -159,6 +166,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(HTTPStatus.BAD_REQUEST, "an HTTP/1.1 request must have one Host header")
             return
         super().on_headers_complete()
+        self._is_in_flight = True
         self._has_body, self._body_left, self._framing_left = True, body_left, self._bounds.header_size
         self.headers = []  # what a trailer holds is no header
 
@@ -167,7 +175,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if self.transport.is_closing():  # it was refused
+        if self.transport.is_closing() or self.parser.should_upgrade():
             return
         self._has_body = False
         super().on_message_complete()
@@ -175,6 +183,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._expect_within(self.timeout_keep_alive)
 
     def on_response_complete(self) -> None:
+        self._is_in_flight = False
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             self._expect_within(self._bounds.write_timeout)
@@ -199,12 +208,6 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.flow.resume_reading()
             self._parse()
-
-    @property
-    def _is_in_flight(self) -> bool:
-        """Whether a request is still to be answered."""
-        cycle: RequestResponseCycle | None = self.cycle  # uvicorn says that there always is one
-        return cycle is not None and not cycle.response_complete
 
     def _expect_within(self, seconds: float) -> None:
         """Give the client so many seconds, for whatever the connection waits for."""

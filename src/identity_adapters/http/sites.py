@@ -11,7 +11,7 @@ network can reach. Three headers, which a page cannot set, tell such requests fr
 Programs that are no browsers send neither of the first two.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -23,6 +23,8 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from identity_adapters.http.problems import PROBLEM_JSON, Problem
 
 ANY_HOST = "*"
+
+_TOLD_BY_BROWSERS = frozenset([b"origin", b"sec-fetch-dest", b"sec-fetch-mode", b"sec-fetch-site"])
 
 
 def refuse_foreign_pages(
@@ -43,32 +45,20 @@ def refuse_foreign_pages(
         if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
-        host = origin = site = b""
-        is_page_opened = is_navigation = False
+        host = b""
+        told: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
             if name == b"host":
                 host = value
-            elif name == b"origin":
-                origin = value
-            elif name == b"sec-fetch-site":
-                site = value
-            elif name == b"sec-fetch-mode":
-                is_navigation = value == b"navigate"
-            elif name == b"sec-fetch-dest":
-                is_page_opened = value == b"document"
+            elif name in _TOLD_BY_BROWSERS:
+                told[name] = value
         if is_own_host is not None and not is_own_host(host):
             await _refuse(
                 send,
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "Host must be a name of this machine's loopback interface, or one of IDENTITY_ALLOWED_HOSTS",
             )
-        elif (
-            (site or origin)
-            and site not in (b"same-origin", b"none")
-            and origin not in origins
-            and not (is_navigation and is_page_opened and scope["method"] == "GET")
-            and (site or origin.partition(b"://")[2] != host)
-        ):
+        elif told and not _may_ask(told, host, scope["method"], origins):
             await _refuse(
                 send,
                 HTTPStatus.FORBIDDEN,
@@ -78,6 +68,20 @@ def refuse_foreign_pages(
             await app(scope, receive, send)
 
     return application
+
+
+def _may_ask(told: Mapping[bytes, bytes], host: bytes, method: str, allowed: Collection[bytes]) -> bool:
+    """Whether the page that a browser tells of may ask."""
+    origin = told.get(b"origin")
+    if origin in allowed:
+        return True
+    site = told.get(b"sec-fetch-site")
+    if site is None:  # an old browser, or a service that is reached neither by TLS nor on its own machine
+        return origin is None or origin.partition(b"://")[2] == host
+    is_followed_link = (
+        told.get(b"sec-fetch-mode") == b"navigate" and told.get(b"sec-fetch-dest") == b"document"
+    )
+    return site in (b"same-origin", b"none") or (is_followed_link and method == "GET")
 
 
 def _own_hosts(allowed: Collection[str]) -> Callable[[bytes], bool]:
