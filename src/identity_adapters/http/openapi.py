@@ -239,8 +239,8 @@ def document(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
         for path in handler.paths:
             template = path.replace(":str}", "}")
             for method in handler.http_methods:
-                described_operation = _operation(template, operation, answers[operation.answer.kind])
-                paths.setdefault(template, {})[method.lower()] = described_operation
+                schema = answers[operation.answer.kind]
+                paths.setdefault(template, {})[method.lower()] = _operation(template, operation, schema)
     return {
         "openapi": "3.1.0",
         "info": _INFO,
