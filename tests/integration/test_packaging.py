@@ -50,6 +50,7 @@ def test_the_command_line_tells_what_it_needs(tmp_path):
         ("server", {"postgres", "server", "embedded", "files", "phonenumbers"}),
         ("image", {"postgres", "server", "embedded", "phonenumbers", "traces"}),
         ("dev", {"testing", "dev", "embedded"}),
+        ("build", set()),
     ],
 )
 def test_what_is_installed_is_pinned_by_hash_and_without_addresses(lock, extras):
