@@ -1,15 +1,21 @@
-FROM python:3.13-slim AS build
+# A tag moves. Name the digest of the day too where a build has to be repeatable; docs/how-to/deploy.md says how.
+ARG PYTHON=python:3.13-slim
+
+FROM ${PYTHON} AS build
 # Which lock file it is made of: image has all that serves; server has the readers of identity import too.
 ARG LOCK=image
 WORKDIR /build
 RUN python -m venv --without-pip /opt/identity
 COPY requirements requirements
 RUN pip --python /opt/identity/bin/python install --no-cache-dir --require-hashes -r requirements/$LOCK.txt
+# What builds the wheel is locked as well, so pip must not fetch another for it; it stays in this stage.
+RUN pip install --no-cache-dir --require-hashes -r requirements/build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
-RUN pip --python /opt/identity/bin/python install --no-cache-dir --no-deps .
+RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir dist . \
+    && pip --python /opt/identity/bin/python install --no-cache-dir --no-deps --no-index dist/*.whl
 
-FROM python:3.13-slim
+FROM ${PYTHON}
 RUN useradd --system --uid 10001 --home-dir /var/lib/identity --create-home identity
 COPY --from=build /opt/identity /opt/identity
 ENV PATH=/opt/identity/bin:$PATH \

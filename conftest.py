@@ -2,21 +2,32 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from doctest import ELLIPSIS
+from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sybil import Sybil
 from sybil.document import PythonDocStringDocument
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 from sybil.parsers.rest import DocTestParser
-from tests.integration.processes import environment, service
+from tests.integration.processes import environment, forget_the_shell, service
+
+# Time says nothing about an example where the machine is busy with something else.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_addoption(parser):
     parser.addoption("--nightly", action="store_true", help="run the slow tests at their full size")
+
+
+def pytest_configure():
+    forget_the_shell()
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +36,13 @@ def documented_service(tmp_path_factory):
     folder = tmp_path_factory.mktemp("documented")
     with service(folder, IDENTITY_DATA_DIR=folder / "data") as running:
         yield running
+
+
+@cache
+def curl_has_json():
+    """Whether there is a curl that takes the options which the examples use."""
+    curl = shutil.which("curl")
+    return curl is not None and b"--json" in subprocess.check_output([curl, "--help", "all"])
 
 
 def run_console(example):
@@ -37,8 +55,11 @@ def run_console(example):
         while lines and lines[0].startswith("> "):
             command += "\n" + lines.pop(0).removeprefix("> ")
         command = command.replace("localhost:8000", f"127.0.0.1:{running.port}")
+        if "curl" in command and not curl_has_json():
+            pytest.skip("curl 7.82 or later is not installed")
         done = subprocess.run(
             ["bash", "-c", command],
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,

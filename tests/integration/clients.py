@@ -76,7 +76,7 @@ class Load:
     def has_gone_on(self, by=200):
         """Wait until it has come so much further, or is over."""
         until = self.count() + by
-        eventually(lambda: self.is_over() or self.count() >= until, within=120)
+        eventually(lambda: self.is_over() or self.count() >= until)
 
     def wait(self):
         """Wait until all is posted."""

@@ -1,5 +1,6 @@
 """One embedded PostgreSQL for all tests, and a database of its own for each that asks."""
 
+import shutil
 import subprocess
 import time
 from contextlib import asynccontextmanager
@@ -12,6 +13,9 @@ from sqlalchemy import text
 
 from identity_adapters.embedded import embedded_database
 from identity_adapters.postgres import PostgresContactRepository, create_engine, migrate
+
+PATIENCE = 120.0
+"""Seconds that whatever has to happen may take on a slow machine. Nothing waits for them to pass."""
 
 _numbers = count(1)
 
@@ -63,12 +67,13 @@ def orders():
     return path
 
 
-def eventually(condition, within=30.0):
-    """Wait for a condition, however long that takes on a slow machine."""
-    give_up_at = time.monotonic() + within
-    while not condition():
+def eventually(condition):
+    """Wait for a condition, however long that takes on a slow machine; what it came to."""
+    give_up_at = time.monotonic() + PATIENCE
+    while not (found := condition()):
         assert time.monotonic() < give_up_at, "it did not come to that"
         time.sleep(0.01)
+    return found
 
 
 def plain(url):
@@ -77,7 +82,8 @@ def plain(url):
 
 
 def connect(url):
-    return psycopg.connect(plain(url), autocommit=True)
+    """A connection whose times are UTC, as those of the tables are, wherever the server is."""
+    return psycopg.connect(plain(url), autocommit=True, options="-c timezone=UTC")
 
 
 @pytest.fixture
@@ -88,7 +94,7 @@ def small_disk(tmp_path):
     def make(megabytes):
         disk.mkdir()
         mounted = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(disk)]
-        if subprocess.run(mounted, capture_output=True, check=False).returncode != 0:
+        if not shutil.which("mount") or subprocess.run(mounted, capture_output=True, check=False).returncode:
             pytest.skip("only root can make a small disk, and not everywhere")
         return disk
 
@@ -105,10 +111,16 @@ def new_database(server, encoding="UTF8"):
     return server.set(database=name)
 
 
+def patient_engine(url, **options):
+    """An engine that gives nobody up because the machine is busy, unless it is told to."""
+    patience = {"pool_timeout": PATIENCE, "statement_timeout": PATIENCE, "lock_timeout": PATIENCE}
+    return create_engine(url, **patience | options)
+
+
 @asynccontextmanager
 async def repository_on(url, *, ascii_form=lambda _: None, unicode_form=str, **options):
     """A repository on a database as it is."""
-    engine = create_engine(url, **options)
+    engine = patient_engine(url, **options)
     try:
         yield PostgresContactRepository(engine, ascii_form=ascii_form, unicode_form=unicode_form)
     finally:

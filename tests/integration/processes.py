@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -12,31 +13,77 @@ from pathlib import Path
 
 import psutil
 
-from tests.integration.conftest import eventually
+from tests.integration.conftest import PATIENCE, eventually
 
 COMMAND = [sys.executable, "-m", "identity_adapters"]
 
+KEPT = ("LD_LIBRARY_PATH", "PATH", "TMPDIR")
+"""The variables of the shell that a process of a test sees."""
+
 
 def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
+    """A port for a server that cannot choose one itself and tell.
+
+    It is none of those that the kernel gives away, to whoever asks for any or connects somewhere,
+    so nobody gets it before it is used.
+    """
+    ports = list(range(15_000, 30_000))
+    random.SystemRandom().shuffle(ports)
+    for port in ports:
+        with socket.socket() as taken, suppress(OSError):
+            taken.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def environment(**settings):
-    """The environment without any setting of this machine's, and these; nobody waits for a drain."""
-    kept = {
-        k: v for k, v in os.environ.items() if not k.startswith("IDENTITY_") and k != "DB_CONNECTION_STRING"
-    }
-    return kept | {"IDENTITY_DRAIN": "0"} | {name: str(value) for name, value in settings.items()}
+    """The environment of a process of a test: these settings, and next to nothing of the shell's.
+
+    It has no home, so it finds no files of the user's. Nobody is to wait for a drain, or to be given up
+    because the machine is busy.
+    """
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    usual = {"HOME": "/dev/null", "LANG": "C.UTF-8", "IDENTITY_DRAIN": "0"}
+    patient = ("IDENTITY_REQUEST_TIMEOUT", "IDENTITY_STATEMENT_TIMEOUT", "IDENTITY_LOCK_TIMEOUT")
+    usual |= dict.fromkeys((*patient, "IDENTITY_ANSWER_TIMEOUT"), f"{PATIENCE:g}")
+    return kept | usual | {name: str(value) for name, value in settings.items()}
+
+
+def forget_the_shell():
+    """Have this process, and what it starts, be as if it was started by nobody in particular.
+
+    A background job ignores SIGINT, and one under nohup SIGHUP. Who ignores a signal hands that on to
+    what they start; who handles it does not, even if the handler does nothing.
+    """
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:  # Python's own doing
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    for name in list(os.environ):
+        if name.startswith("PG") or name.lower().endswith("_proxy"):  # libpq and HTTP clients heed them
+            del os.environ[name]
+
+
+def kill(*processes):
+    """Kill processes, some of which may have ended because others were killed."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def has_ended(process):
+    """Whether a process is gone, or would be if somebody asked how it ended, as not every init does."""
+    with suppress(psutil.NoSuchProcess):
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    return True
 
 
 class Service:
     """A running service."""
 
-    def __init__(self, process, port, log):
+    def __init__(self, process, log):
         self.process = process
-        self.port = port
+        self.port = None
         self.log = log
 
     def output(self):
@@ -44,7 +91,7 @@ class Service:
 
     def request(self, method, path, body=None, headers=None):
         """Status, headers and body of an answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.request(method, path, body, headers or {})
             answer = connection.getresponse()
@@ -67,10 +114,20 @@ class Service:
 
     def is_live(self):
         assert self.process.poll() is None, self.output()
+        self.port = self._listens_on()
+        if self.port is None:
+            return False
         try:
             return self.request("GET", "/health/live")[0] == 200
         except OSError:
             return False
+
+    def _listens_on(self):
+        with suppress(psutil.Error):
+            for one in psutil.Process(self.process.pid).net_connections("tcp4"):
+                if one.status == psutil.CONN_LISTEN:
+                    return one.laddr.port
+        return None
 
     def family(self):
         """The service and all processes that it started."""
@@ -89,41 +146,62 @@ class Service:
     def stop(self, by=signal.SIGTERM):
         """Have it stop; its exit code."""
         self.process.send_signal(by)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE)
 
 
 @contextmanager
-def service(folder, *options, **settings):
-    """A service that answers, and is stopped in the end; it runs in the folder."""
-    port = free_port()
+def serving(command, folder, **settings):
+    """A service that a command starts on any port; it runs in the folder, and is stopped in the end."""
     log = Path(folder) / "service.log"
     with log.open("a") as output:
         process = subprocess.Popen(
-            [*COMMAND, "serve", "--port", str(port), *options],
+            command,
             cwd=folder,
             env=environment(**settings),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
         )
-    running = Service(process, port, log)
+    running = Service(process, log)
     try:
-        eventually(running.is_live, within=60)
+        eventually(running.is_live)
         yield running
     finally:
         if process.poll() is None:
-            running.stop()
+            family = running.family()
+            try:
+                running.stop()
+            finally:
+                kill(*family)
 
 
-def run(*arguments, cwd, **settings):
+def service(folder, *options, **settings):
+    """``identity serve`` with these options."""
+    return serving([*COMMAND, "serve", "--port", "0", *options], folder, **settings)
+
+
+def start(*arguments, cwd, stderr=subprocess.DEVNULL, **settings):
+    """A command that goes on."""
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=cwd,
+        env=environment(**settings),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=stderr,
+        text=True,
+    )
+
+
+def run(*arguments, cwd, input=None, **settings):
     """A command that ends by itself."""
     return subprocess.run(
         [*COMMAND, *arguments],
         cwd=cwd,
         env=environment(**settings),
-        stdin=subprocess.DEVNULL,
+        input=input or "",
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )

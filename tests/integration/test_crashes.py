@@ -5,6 +5,7 @@ and what was not acknowledged may be sent again.
 """
 
 import signal
+from contextlib import suppress
 from itertools import chain
 
 import psutil
@@ -14,7 +15,7 @@ from identity_adapters.embedded import embedded_database
 from identity_adapters.postgres import migrate, verify
 from tests.integration.clients import Load, adversarial, check, components, partition
 from tests.integration.conftest import connect, eventually
-from tests.integration.processes import service
+from tests.integration.processes import kill, service
 from tests.integration.proxy import commit_cutter
 from tests.integration.test_embedded import servers
 
@@ -88,8 +89,7 @@ def test_a_worker_that_is_killed(tmp_path, server, size):
         load = clients.post_to(running)
         for _ in range(size(*ROUNDS)):
             load.has_gone_on()
-            eventually(running.workers)
-            running.workers()[0].kill()
+            kill(eventually(running.workers)[0])
         load.wait()
         clients.check_and_post_again(running)
 
@@ -97,10 +97,11 @@ def test_a_worker_that_is_killed(tmp_path, server, size):
 def a_backend(url, _):
     """One that the service uses; the server ends all others then, and recovers as after a crash."""
     with connect(url) as connection:
-        [backend] = connection.execute(
+        backends = connection.execute(
             "SELECT pid FROM pg_stat_activity WHERE application_name = 'identity' ORDER BY random() LIMIT 1"
-        ).fetchone()
-    return [psutil.Process(backend)]
+        ).fetchall()
+    with suppress(psutil.NoSuchProcess):
+        return [psutil.Process(backend) for (backend,) in backends]
 
 
 def the_whole_server(_, folder):
@@ -116,8 +117,7 @@ def test_a_database_of_which_something_is_killed(tmp_path, server, size, killed)
         load = clients.post_to(running)
         for _ in range(size(*ROUNDS)):
             load.has_gone_on()
-            for process in killed(url, folder):
-                process.kill()
+            kill(*eventually(lambda: killed(url, folder)))
             eventually(lambda: running.request("GET", "/health/ready")[0] == 200)
         load.wait()
         clients.check_and_post_again(running)

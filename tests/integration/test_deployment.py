@@ -16,6 +16,10 @@ from tests.integration.processes import service
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 MANIFESTS = list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))
+KIND = {manifest["kind"]: manifest["spec"] for manifest in MANIFESTS}
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
 SETTINGS = {field.metadata["variable"] for field in fields(Settings) if field.metadata}
 
 
@@ -46,21 +50,57 @@ def test_the_manifests_are_what_kubernetes_takes(manifest, version):
 
 
 def test_the_manifests_ask_where_the_service_answers(running):
-    deployment, behind, budget = MANIFESTS
-    pod = deployment["spec"]["template"]
+    pod = KIND["Deployment"]["template"]
     [container] = pod["spec"]["containers"]
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert running.request("GET", container[probe]["httpGet"]["path"])[0] == 200
     assert running.request("GET", pod["metadata"]["annotations"]["prometheus.io/path"])[0] == 200
     labels = pod["metadata"]["labels"].items()
-    assert behind["spec"]["selector"].items() <= labels
-    assert budget["spec"]["selector"]["matchLabels"].items() <= labels
+    assert KIND["Service"]["selector"].items() <= labels
+    assert KIND["PodDisruptionBudget"]["selector"]["matchLabels"].items() <= labels
     [port] = container["ports"]
     assert port["containerPort"] == Settings().port
     drain = next(int(one["value"]) for one in container["env"] if one["name"] == "IDENTITY_DRAIN")
     ready = container["readinessProbe"]
     assert ready["periodSeconds"] * ready["failureThreshold"] < drain
     assert pod["spec"]["terminationGracePeriodSeconds"] >= drain + 30
+
+
+def test_the_network_policy_lets_in_clients_and_out_to_names_and_the_database_alone():
+    policy, pod = KIND["NetworkPolicy"], KIND["Deployment"]["template"]
+    assert policy["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    [inwards] = policy["ingress"]
+    assert all("podSelector" in peer for peer in inwards["from"]), "no namespace is let in whole"
+    assert {port["port"] for port in inwards["ports"]} == {pod["spec"]["containers"][0]["ports"][0]["name"]}
+    assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {53, 5432}
+
+
+def test_each_container_has_its_share_of_the_machine_and_no_more():
+    for container in KIND["Deployment"]["template"]["spec"]["containers"]:
+        for bound in ("requests", "limits"):
+            assert container["resources"][bound].keys() == {"cpu", "memory"}
+
+
+def test_what_is_published_is_for_this_machine_alone():
+    ports = [port for one in COMPOSE["services"].values() for port in one.get("ports", [])]
+    for page in PAGES:
+        for line in re.findall(r"docker run .*", page.read_text()):
+            ports += re.findall(r"(?:-p|--publish)[ =](\S+)", line)
+    assert len(ports) > 2
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_the_database_of_compose_has_no_password_but_the_one_that_is_set():
+    given = [
+        value
+        for one in COMPOSE["services"].values()
+        for name, value in one["environment"].items()
+        if "PASSWORD" in name
+    ]
+    assert len(given) == 2
+    assert all(value.startswith("${POSTGRES_PASSWORD:?") for value in given)
+    assert not re.search(r"://[^@/]*:[^@/]*@", (ROOT / "compose.yaml").read_text())
 
 
 @pytest.mark.parametrize(
@@ -105,11 +145,40 @@ def test_the_dashboard_has_one_panel_for_each_thing_and_no_two_overlap():
     assert all(0 <= x < 24 for x, _ in taken)
 
 
-def test_the_image_is_made_of_a_lock_and_runs_as_an_ordinary_user():
-    lines = (ROOT / "Dockerfile").read_text().splitlines()
-    [lock] = [line.partition("=")[2] for line in lines if line.startswith("ARG LOCK=")]
+def test_the_image_is_made_of_locks_and_runs_as_an_ordinary_user():
+    [lock] = re.findall(r"^ARG LOCK=(\w+)$", DOCKERFILE, re.MULTILINE)
     assert (ROOT / "requirements" / f"{lock}.txt").exists()
-    assert "--require-hashes" in (ROOT / "Dockerfile").read_text()
-    [user] = [line.split()[1] for line in lines if line.startswith("USER ")]
-    pod = MANIFESTS[0]["spec"]["template"]["spec"]["securityContext"]
+    for installed in re.findall(r"pip .*(?:install|wheel) .*", DOCKERFILE):
+        locked = "--require-hashes" in installed
+        assert locked or "--no-build-isolation" in installed or "--no-index" in installed, installed
+    [user] = re.findall(r"^USER (\d+)$", DOCKERFILE, re.MULTILINE)
+    pod = KIND["Deployment"]["template"]["spec"]["securityContext"]
     assert int(user) == pod["runAsUser"] != 0
+
+
+def test_every_image_can_be_named_by_its_digest():
+    """Of what others publish a tag is only the default."""
+    stages = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    assert set(stages) == {"${PYTHON}"}
+    assert COMPOSE["services"]["identity"]["build"]["args"].keys() == {"PYTHON"}
+    names = [*COMPOSE["services"]["identity"]["build"]["args"].values()]
+    names += [one["image"] for one in COMPOSE["services"].values() if "image" in one]
+    page = (DEPLOY.parent / "docs" / "how-to" / "deploy.md").read_text()
+    for name in names:
+        [variable] = re.findall(r"^\$\{(\w+):-[^}]+\}$", name)
+        assert f"{variable}=" in page
+
+
+def test_the_locks_are_one_resolution():
+    """What is tested, what is served, and what is in the image have the same versions."""
+
+    def pinned(lock):
+        found = {}
+        for name, version in re.findall(r"^([\w.-]+)(?:\[.*?\])?==(\S+)", lock.read_text(), re.MULTILINE):
+            found.setdefault(name, set()).add(version)  # some have one for each version of Python
+        return found
+
+    everything = pinned(ROOT / "requirements" / "dev.txt")
+    for lock in (ROOT / "requirements").glob("*.txt"):
+        others = {name: versions for name, versions in pinned(lock).items() if versions - everything[name]}
+        assert others == {}, lock.name

@@ -11,7 +11,7 @@ import pytest
 
 from identity_adapters.embedded import EmbeddedDatabaseUnavailable, embedded_database
 from tests.integration.conftest import connect, eventually
-from tests.integration.processes import environment
+from tests.integration.processes import environment, has_ended, kill
 
 pytestmark = pytest.mark.slow
 
@@ -40,11 +40,13 @@ def owner(folder, *prefix):
 
 def servers(folder):
     """The servers that run on the data in a folder."""
-    return [
-        process
-        for process in psutil.process_iter(["name", "cmdline"])
+    found = {
+        process.pid: process
+        for process in psutil.process_iter(["name", "cmdline", "ppid"])
         if process.info["name"] == "postgres" and str(folder / "postgres") in (process.info["cmdline"] or [])
-    ]
+    }
+    # A process that a server has just started is called as the server is for a moment.
+    return [process for process in found.values() if process.info["ppid"] not in found]
 
 
 def end(process):
@@ -128,7 +130,7 @@ def test_a_killed_owner_leaves_no_server_and_the_next_recovers(tmp_path):
             assert connection.execute(f"SELECT to_regclass('kept_{number}')::text").fetchone() == (
                 f"kept_{number}",
             )
-        eventually(lambda server=server: not server.is_running())
+        eventually(lambda server=server: has_ended(server))
     assert servers(tmp_path) == []
 
 
@@ -138,8 +140,7 @@ def test_owner_and_server_killed_at_once_is_no_loss(tmp_path):
         connection.execute("CREATE TABLE kept (value INT)")
     [server] = servers(tmp_path)
     family = [server, *server.children(recursive=True)]
-    for process in [psutil.Process(first.pid), *family]:
-        process.kill()
+    kill(psutil.Process(first.pid), *family)
     first.communicate()
     # The number of the dead server is now that of a process that has nothing to do with it.
     for lock in (tmp_path / "postgres" / "postmaster.pid", tmp_path / ".s.PGSQL.5432.lock"):
@@ -160,6 +161,8 @@ def test_a_first_start_that_was_interrupted_is_begun_again(tmp_path):
 def test_it_starts_for_an_ordinary_user(tmp_path_factory):
     as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]
     imports = [*as_nobody, sys.executable, "-c", "import identity_adapters.embedded"]
+    if not shutil.which("setpriv"):
+        pytest.skip("setpriv is not installed")
     if subprocess.run(imports, env=environment(), capture_output=True, check=False).returncode != 0:
         pytest.skip("this Python is out of reach for an ordinary user")
     folder = Path("/tmp") / f"identity-test-{os.getpid()}"
@@ -227,4 +230,4 @@ def test_ctrl_c_reaches_the_owner_alone(tmp_path):
     assert os.getsid(server.pid) != os.getsid(first.pid)
     first.send_signal(signal.SIGINT)
     first.communicate()
-    eventually(lambda: not server.is_running())
+    eventually(lambda: has_ended(server))

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from identity_adapters.postgres import verify
-from tests.integration.conftest import connect
+from tests.integration.conftest import PATIENCE, connect
 from tests.integration.processes import service
 
 pytestmark = pytest.mark.slow
@@ -62,7 +62,7 @@ def test_its_own_description_holds_whatever_is_sent(running, database_of, size):
                 # More is accepted than generators are told of: a phone number that is a whole number.
                 assume(not (isinstance(case.body, dict) and has_whole_number(case.body)))
                 cases += 1
-                case.call_and_validate(timeout=30, excluded_checks=beyond)
+                case.call_and_validate(timeout=PATIENCE, excluded_checks=beyond)
 
             if mode is schemathesis.GenerationMode.POSITIVE or operation.method == "post":
                 sends()  # without a body there is nothing to send that the description forbids
@@ -106,7 +106,7 @@ def test_whatever_else_is_sent_is_answered(running, database_of, size):
     @settings(max_examples=size(1_000, 10_000), deadline=None, suppress_health_check=lenient)
     @given(methods, paths, headers, bodies)
     def sends(method, path, some_headers, body):
-        with closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=PATIENCE)) as connection:
             connection.putrequest(method, path, skip_host="Host" in some_headers, skip_accept_encoding=True)
             for name, value in some_headers.items():
                 connection.putheader(name.encode("latin-1"), value.encode("latin-1"))

@@ -643,6 +643,10 @@ def test_it_says_that_it_lives(running):
     assert running.request("GET", "/health/live")[0] == 200
 
 
-def test_every_answer_here_was_as_documented(running):
+def test_answers_are_checked_against_the_document(running):
+    id = running.identify("documented@x")["primaryContactId"]
+    lookup(running, {"email": "documented@x"})
+    explained(running, {"email": "documented@x"}, {"contactId": id})
+    running.request("GET", f"/identities/{id}")
     operations = {operation for operation, _ in running.document.checked}
     assert operations >= {"identify", "preview", "lookup", "explain", "identity"}

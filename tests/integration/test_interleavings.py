@@ -10,11 +10,11 @@ from itertools import combinations, count
 
 import pytest
 
-from identity_adapters.postgres import create_engine, repository, statements
+from identity_adapters.postgres import repository, statements
 from identity_core import ContactDetails, IdentifyContacts, reconcile
 from identity_core.testing import components, violations
 from identity_core.testing.conformance import partition
-from tests.integration.conftest import connect, repository_on
+from tests.integration.conftest import connect, patient_engine, repository_on
 from tests.integration.stepping import SECTIONS, run_in_order
 
 pytestmark = pytest.mark.slow
@@ -64,7 +64,7 @@ async def wrong_orders(url, scenario, stop_at_first=False):
     """The orders after which something does not hold."""
     known, batches, _ = SCENARIOS[scenario]
     wrong = []
-    engines = [create_engine(url, pool_size=1) for _ in batches]
+    engines = [patient_engine(url, pool_size=1) for _ in batches]
     with connect(url) as observer:
 
         def is_waiting(backend):

@@ -2,23 +2,24 @@
 
 import asyncio
 import csv
+import http.client
 import json
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import islice
 
 import networkx
-import psutil
 import pytest
 
 from identity_adapters.files.sorting import moment
 from identity_core import ContactDetails, IdentifyContacts
 from identity_core.explain import Identifier, Kind, identifiers_of
 from tests.integration.clients import Load, adversarial, components, partition
-from tests.integration.conftest import eventually, plain, repository_on
-from tests.integration.processes import environment, run, service
+from tests.integration.conftest import PATIENCE, eventually, plain, repository_on
+from tests.integration.processes import COMMAND, environment, run, service
 
 KEYS = [("a@x", "1"), ("b@x", "2"), ("b@x", "1"), ("c@x", "9"), ("a@x", "3")]
 
@@ -44,11 +45,12 @@ def command(tmp_path, url, known):
     return run_it
 
 
-def on_a_terminal(arguments, **settings):
+def on_a_terminal(folder, arguments, **settings):
     """What a command writes where somebody looks at it."""
     code = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"
     done = subprocess.run(
-        [sys.executable, "-c", code, sys.executable, "-m", "identity_adapters", *arguments],
+        [sys.executable, "-c", code, *COMMAND, *arguments],
+        cwd=folder,
         capture_output=True,
         text=True,
         env=environment(**settings),
@@ -58,14 +60,16 @@ def on_a_terminal(arguments, **settings):
     return done.stdout.replace("\r\n", "\n")
 
 
-def test_the_command_looks_up(command, url):
+def test_the_command_looks_up(command, tmp_path, url):
     [identity] = json.loads(command("lookup", "--email", "B@x", "--phone-number", "1"))["identities"]
     assert [contact["id"] for contact in identity["contacts"]] == [1, 2, 5]
     assert json.loads(command("lookup", "--contact", "2"))["identities"] == [identity]
     assert json.loads(command("lookup", "--email", "d@x", expect=1)) == {"identities": []}
     command("lookup", "--email", "no email", expect=1)
     command("lookup", expect=1)
-    shown = on_a_terminal(["lookup", "--contact", "2"], DB_CONNECTION_STRING=plain(url)).splitlines()
+    shown = on_a_terminal(
+        tmp_path, ["lookup", "--contact", "2"], DB_CONNECTION_STRING=plain(url)
+    ).splitlines()
     assert shown[0].split() == ["primary", "contact", "email", "phone", "number", "created", "at"]
     assert [line.split()[:5] for line in shown[1:3]] == [
         ["1", "1", "a@x", "1", "primary"],
@@ -73,7 +77,7 @@ def test_the_command_looks_up(command, url):
     ]
 
 
-def test_the_command_explains(command, url):
+def test_the_command_explains(command, tmp_path, url):
     answer = json.loads(command("explain", "a@x", "2"))
     assert [step["reason"] for step in answer["chain"]] == ["contact", "evidence", "contact"]
     assert json.loads(command("explain", "contact:1", "contact:2"))["isConnected"] is True
@@ -86,11 +90,11 @@ def test_the_command_explains(command, url):
     )
     assert json.loads(command("explain", "a@x", "c@x", expect=1))["isConnected"] is False
     command("explain", "a@x", "contact:x", expect=1)
-    shown = on_a_terminal(["explain", "a@x", "b@x"], DB_CONNECTION_STRING=plain(url))
+    shown = on_a_terminal(tmp_path, ["explain", "a@x", "b@x"], DB_CONNECTION_STRING=plain(url))
     assert "Without 1 they would be two customers, with 2 and 1 contacts." in shown
 
 
-def test_the_command_tells_history(command, url):
+def test_the_command_tells_history(command, tmp_path, url):
     told = json.loads(command("history", 2))["events"]
     assert [(event["kind"], event["absorbedPrimaryContactIds"]) for event in told] == [
         ("created", []),
@@ -99,11 +103,13 @@ def test_the_command_tells_history(command, url):
         ("linked", []),
     ]
     assert told[2]["details"] == {"email": "b@x", "phoneNumber": "1"}
-    assert "there was no contact" in run("history", "99", cwd=".", DB_CONNECTION_STRING=plain(url)).stderr
+    assert (
+        "there was no contact" in run("history", "99", cwd=tmp_path, DB_CONNECTION_STRING=plain(url)).stderr
+    )
     command("history", 2, "--as-of", "2001-01-01", expect=1)
     then = command("history", 2, "--as-of", "2999-01-01T00:00:00")
     assert json.loads(then)["totalContacts"] == 3
-    shown = on_a_terminal(["history", "2"], DB_CONNECTION_STRING=plain(url)).splitlines()
+    shown = on_a_terminal(tmp_path, ["history", "2"], DB_CONNECTION_STRING=plain(url)).splitlines()
     assert shown[0].split() == ["when", "what", "primary", "email", "phone", "number", "absorbed"]
     assert shown[3].split()[2:] == ["merged", "1", "b@x", "1", "2"]
 
@@ -169,7 +175,7 @@ def test_a_reader_that_is_killed_is_told_of_every_event_once_and_can_replay_them
                 (tmp_path / "place").write_text(place)
             arguments = [sys.executable, "-c", READER, str(running.port), *(["again"] if place else [])]
             with out.open("wb") as file:
-                reader = subprocess.Popen(arguments, cwd=tmp_path, stdout=file)
+                reader = subprocess.Popen(arguments, cwd=tmp_path, env=environment(), stdout=file)
             eventually(lambda out=out: out.read_text().count("\n") > 20)
             if number == 3:
                 load.wait()
@@ -233,11 +239,12 @@ def test_who_waits_for_an_event_is_told_when_there_is_one(tmp_path, url):
 
 def test_who_waits_does_not_keep_the_service_from_stopping(tmp_path, url):
     settings = {"DB_CONNECTION_STRING": plain(url), "IDENTITY_DRAIN": "1"}
-    with service(tmp_path, **settings) as running, ThreadPoolExecutor() as pool:
-        waiting = pool.submit(running.request, "GET", "/changes?wait=60")
-        eventually(lambda: psutil.Process(running.process.pid).net_connections("tcp")[1:])
-        assert running.stop() == 0
-        assert waiting.result()[0] == 200
+    with service(tmp_path, **settings) as running:
+        waiting = http.client.HTTPConnection("127.0.0.1", running.port, timeout=PATIENCE)
+        with closing(waiting):
+            waiting.request("GET", "/changes?wait=60")
+            assert running.stop() == 0
+            assert waiting.getresponse().status == 200
 
 
 def test_the_largest_identities_of_real_orders_are_explained(orders, url):

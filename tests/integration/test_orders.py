@@ -11,7 +11,7 @@ import networkx
 import pytest
 
 from identity_adapters.embedded import embedded_database
-from tests.integration.conftest import connect
+from tests.integration.conftest import PATIENCE, connect
 from tests.integration.processes import service
 
 pytestmark = pytest.mark.slow
@@ -94,7 +94,7 @@ def post_all(port, orders):
     """Post each order, by many clients at once, in about their order; the answers."""
 
     def client(number):
-        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
             return [post(connection, *order) for order in orders[number::CLIENTS]]
 
     with ThreadPoolExecutor(CLIENTS) as pool:

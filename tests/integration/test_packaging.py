@@ -1,6 +1,8 @@
 """What is installed with the library, and what it needs."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -50,6 +52,7 @@ def test_the_command_line_tells_what_it_needs(tmp_path):
         ("server", {"domains", "postgres", "server", "embedded", "files", "phonenumbers"}),
         ("image", {"domains", "postgres", "server", "embedded", "phonenumbers", "traces"}),
         ("dev", {"testing", "dev", "embedded"}),
+        ("build", set()),
     ],
 )
 def test_what_is_installed_is_pinned_by_hash_and_without_addresses(lock, extras):
@@ -68,3 +71,36 @@ def test_types_and_the_files_of_the_pages_are_installed_too():
     for package in ("identity_core", "identity_adapters"):
         assert (Path(find_spec(package).origin).parent / "py.typed").exists()
     assert (Path(find_spec("identity_adapters.http").origin).parent / "assets" / "swagger-ui.css").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can install programs")
+def test_programs_that_tests_need_are_installed_if_they_are_missing_and_can_be(tmp_path):
+    """Whatever apt-get says and however it ends, it is quiet, and goes on."""
+    (tmp_path / "java").touch(mode=0o755)
+    (tmp_path / "chromium").touch(mode=0o755)
+    (tmp_path / "pgbouncer").touch(mode=0o755)
+    apt_get = tmp_path / "apt-get"
+    apt_get.write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/asked; echo from a host; echo to it >&2; exit 1\n'
+    )
+    apt_get.chmod(0o755)
+
+    def installs():
+        done = subprocess.run(
+            [shutil.which("bash"), ROOT / ".ci" / "programs"],
+            env={"PATH": str(tmp_path)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        asked = tmp_path / "asked"
+        return done.stdout, done.stderr, asked.read_text().splitlines() if asked.exists() else []
+
+    assert installs() == ("", "", [])
+    (tmp_path / "java").unlink()
+    said, warned, asked = installs()
+    assert (said, warned) == ("", "not installed: default-jre-headless\n")
+    assert [line.split()[-1] for line in asked] == ["update", "default-jre-headless"]
+    apt_get.unlink()
+    assert installs()[:2] == ("", "not installed: default-jre-headless\n")

@@ -14,8 +14,8 @@ import pytest
 from identity_adapters.embedded import as_ordinary_user, embedded_database
 from identity_adapters.postgres import create_engine, migrate
 from tests.integration.clients import Load, adversarial, check
-from tests.integration.conftest import connect, eventually, new_database, plain
-from tests.integration.processes import free_port, service
+from tests.integration.conftest import PATIENCE, connect, eventually, new_database, plain
+from tests.integration.processes import environment, free_port, service
 
 pytestmark = pytest.mark.slow
 
@@ -46,12 +46,12 @@ def pooled(tmp_path):
 def running(program, folder):
     command = [*as_ordinary_user(), program, "pgbouncer.ini"]
     with (folder / "pgbouncer.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=folder, env=environment(), stdout=log, stderr=log)
     try:
         yield
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE)
 
 
 def test_it_is_right_behind_a_pooler(tmp_path, pooled):

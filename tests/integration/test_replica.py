@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from identity_adapters.embedded import as_ordinary_user, embedded_database, packaged_programs
-from tests.integration.conftest import connect, eventually, plain
+from tests.integration.conftest import PATIENCE, connect, eventually, plain
 from tests.integration.processes import free_port, run, service
 
 pytestmark = pytest.mark.slow
@@ -47,7 +47,7 @@ def replica_of(url, folder):
         yield replica
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE)
         log.close()
 
 

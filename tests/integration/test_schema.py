@@ -116,7 +116,7 @@ def test_others_may_write_while_the_indexes_are_built(empty_url, sql):
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'CREATE%'"
         )
         eventually(lambda: sql(building) == [(1,)])
-        sql("SET lock_timeout = '5s'")
+        sql("SET lock_timeout = '10s'")
         sql("INSERT INTO contacts (email, link_precedence) VALUES ('b@x', 'primary')")
         assert not migrating.done()
         slow.execute("COMMIT")
@@ -174,7 +174,7 @@ def test_a_large_table_is_adopted_while_others_write_it(empty_url, sql, size):
 
     def write():
         with connect(empty_url) as other:
-            other.execute("SET lock_timeout = '2s'")
+            other.execute("SET lock_timeout = '10s'")
             while not done.is_set():
                 other.execute("INSERT INTO contacts (email, link_precedence) VALUES ('new@x', 'primary')")
                 written.append(other.execute("DELETE FROM contacts WHERE email = 'new@x'").rowcount)

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -10,8 +9,8 @@ from contextlib import ExitStack
 import pytest
 
 from identity_adapters.embedded import embedded_database
-from tests.integration.conftest import connect, eventually, plain
-from tests.integration.processes import Service, environment, free_port, run, service
+from tests.integration.conftest import PATIENCE, connect, eventually, plain
+from tests.integration.processes import has_ended, kill, run, service, serving
 from tests.integration.test_embedded import servers
 from tests.integration.test_transactions import WAITING
 
@@ -39,7 +38,7 @@ def test_workers_share_one_embedded_database(tmp_path):
         family = running.family()
         assert len(family) >= 4
         assert running.stop() == 0
-        eventually(lambda: not any(process.is_running() for process in family))
+        eventually(lambda: all(map(has_ended, family)))
 
 
 @pytest.mark.parametrize("options", [(), ("--workers", "2")])
@@ -49,7 +48,7 @@ def test_killed_it_leaves_nothing_behind_and_the_next_start_recovers(tmp_path, o
         before = first.identify("a@x", "1")
         family = first.family()
         first.stop(signal.SIGKILL)
-        eventually(lambda: not any(process.is_running() for process in family))
+        eventually(lambda: all(map(has_ended, family)))
     assert servers(data) == []
     with service(tmp_path, IDENTITY_DATA_DIR=data) as second:
         assert second.identify("a@x") == before
@@ -61,7 +60,7 @@ def test_an_embedded_server_that_is_killed_is_started_again(tmp_path):
         for number in range(3):
             before = running.identify("a@x", str(number))
             [server] = servers(data)
-            server.kill()
+            kill(server)
             eventually(lambda server=server: {one.pid for one in servers(data)} - {server.pid})
             eventually(lambda before=before: running.post({"email": "a@x"}) == (200, {"contact": before}))
         assert len(servers(data)) == 1
@@ -77,7 +76,7 @@ def test_a_worker_that_starts_while_the_database_is_away_waits_for_it(tmp_path):
             )
             before = running.identify("a@x", "1")
             eventually(lambda: running.output().count("Application startup complete") == 2)
-        running.workers()[0].kill()
+        kill(running.workers()[0])
         eventually(lambda: running.output().count("Application startup complete") == 3)
         assert running.request("GET", "/health/ready")[0] == 503
         with embedded_database(data):
@@ -99,7 +98,7 @@ def test_told_to_stop_it_finishes_what_is_in_flight(tmp_path, by):
             assert not in_flight.done()
             other.execute("COMMIT")
             assert in_flight.result()["phoneNumbers"] == ["1", "2"]
-        assert running.process.wait(60) == 0
+        assert running.process.wait(PATIENCE) == 0
     assert "Traceback" not in running.output()
     assert servers(data) == []
 
@@ -123,30 +122,13 @@ def test_phone_numbers_of_a_region_become_international(tmp_path, url, sql):
 
 
 def test_another_asgi_server_may_serve_the_application(tmp_path):
-    data, port = tmp_path / "data", free_port()
-    log = tmp_path / "service.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "uvicorn",
-                "identity_adapters.asgi:app",
-                "--port",
-                str(port),
-                "--workers",
-                "2",
-            ],
-            cwd=tmp_path,
-            env=environment(IDENTITY_DATA_DIR=data),
-            stdout=output,
-            stderr=output,
-        )
-    running = Service(process, port, log)
-    eventually(running.is_live)
-    with ThreadPoolExecutor(8) as pool:
+    data = tmp_path / "data"
+    command = [sys.executable, "-m", "uvicorn", "identity_adapters.asgi:app", "--port", "0", "--workers", "2"]
+    with (
+        serving(command, tmp_path, IDENTITY_DATA_DIR=data) as running,
+        ThreadPoolExecutor(8) as pool,
+    ):
         assert len({str(answer) for answer in pool.map(lambda _: running.identify("a@x"), range(50))}) == 1
-    running.stop()
     eventually(lambda: servers(data) == [])
 
 

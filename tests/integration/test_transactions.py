@@ -11,7 +11,7 @@ from sqlalchemy import make_url
 from identity_adapters.postgres.repository import EVERYTHING, _identifiers, _lock_keys
 from identity_core import ContactDetails, IdentifyContacts, RepositoryUnavailable, reconcile
 from identity_core.testing import violations
-from tests.integration.conftest import connect, eventually, repository_on
+from tests.integration.conftest import PATIENCE, connect, eventually, repository_on
 
 WAITING = (
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -56,7 +56,7 @@ def violations_of(url, *keys):
 def paused(batch, reached, go_on, snapshot, now, ids):
     """`reconcile`, but not before it is told to go on."""
     reached.set()
-    assert go_on.wait(30)
+    assert go_on.wait(PATIENCE)
     return reconcile(batch, snapshot, now, ids)
 
 
@@ -69,7 +69,7 @@ def meanwhile(url, sql):
         batch = [ContactDetails(*first)]
         with ThreadPoolExecutor() as pool:
             results = [pool.submit(transact, url, batch, partial(paused, batch, reached, go_on))]
-            assert reached.wait(30)
+            assert reached.wait(PATIENCE)
             for number, other in enumerate(others, start=1):
                 results.append(pool.submit(identify, url, other))
                 eventually(lambda number=number: sql(WAITING) == [(number,)])
@@ -105,7 +105,7 @@ def test_strangers_do_not_wait_for_each_other(url):
     batch = [ContactDetails("a@x", "1")]
     with ThreadPoolExecutor() as pool:
         held = pool.submit(transact, url, batch, partial(paused, batch, reached, go_on))
-        assert reached.wait(30)
+        assert reached.wait(PATIENCE)
         assert identify(url, ("b@x", "2")).emails == ("b@x",)
         assert identify(url, ("b@x", "2")).emails == ("b@x",)
         go_on.set()
@@ -133,7 +133,7 @@ def test_very_many_details_and_few_do_not_pass_each_other(url, sql):
     batch = [ContactDetails(f"{n}@x", str(n)) for n in range(500)]
     with ThreadPoolExecutor() as pool:
         held = pool.submit(transact, url, batch, partial(paused, batch, reached, go_on))
-        assert reached.wait(30)
+        assert reached.wait(PATIENCE)
         other = pool.submit(identify, url, ("0@x", "77777"))
         eventually(lambda: sql(WAITING) == [(1,)])
         go_on.set()

@@ -23,6 +23,9 @@ _logger = structlog.get_logger(__name__)
 FINISH_WITHIN = 30
 """Seconds that requests in flight have to finish once the service is told to stop."""
 
+START_WITHIN = 60
+"""Seconds that a worker has to start on a busy machine before it is taken for stuck, and replaced."""
+
 
 @click.command()
 @click.option("--host", help="The address to listen on.  [default: 127.0.0.1]")
@@ -67,6 +70,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
             server_header=False,
             timeout_keep_alive=cast(int, settings.keep_alive),
             timeout_graceful_shutdown=FINISH_WITHIN,
+            timeout_worker_healthcheck=START_WITHIN,
         )
 
 
