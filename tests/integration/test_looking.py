@@ -78,8 +78,9 @@ def test_the_command_explains(command, url):
     assert [step["reason"] for step in answer["chain"]] == ["contact", "evidence", "contact"]
     assert json.loads(command("explain", "contact:1", "contact:2"))["isConnected"] is True
     assert command("explain", "--dot", "a@x", "2") == (
-        'graph {\n  "a@x" -- "1" [label="contact 1"];\n  "1" -- "b@x" [label="evidence 3"];\n'
-        '  "b@x" -- "2" [label="contact 2"];\n}\n'
+        'graph {\n  n0 [label="a@x"];\n  n1 [label="1"];\n  n2 [label="b@x"];\n  n3 [label="2"];\n'
+        '  n0 -- n1 [label="contact 1"];\n  n1 -- n2 [label="evidence 3"];\n'
+        '  n2 -- n3 [label="contact 2"];\n}\n'
     )
     assert command("explain", "--mermaid", "a@x", "b@x") == (
         'graph LR\n  n0["a@x"] -- contact 1 --- n1["1"]\n  n1["1"] -- evidence 3 --- n2["b@x"]\n'
