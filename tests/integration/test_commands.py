@@ -121,7 +121,7 @@ def test_a_command_that_only_reads_does_not_migrate_the_embedded_database(tmp_pa
 def test_a_command_gives_up_a_database_that_does_not_answer_in_time(tmp_path, url):
     settings = {
         "IDENTITY_ANSWER_TIMEOUT": 0.2,
-        "IDENTITY_LOCK_TIMEOUT": 3600,
+        "IDENTITY_LOCK_TIMEOUT": 10,
         "IDENTITY_STATEMENT_TIMEOUT": 3600,
     }
     with connect(url) as other:
