@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy import URL
 
 from benchmarks.servers import KEY, packaged_program
+from identity_adapters.postgres.statements import EMAIL
 
 CONTACTS = 100_000
 _runs: Iterator[int] = count(int.from_bytes(os.urandom(3)))
@@ -76,7 +77,7 @@ def pgbench(url: URL, script: str, seconds: float) -> float:
 
 
 SELECT = f"""\\set n random(0, {CONTACTS - 1})
-SELECT * FROM contacts WHERE lower(btrim(email) COLLATE "C") = :n || '@example.org';
+SELECT * FROM contacts c WHERE {EMAIL} = :n || '@example.org';
 """
 INSERT = """\\set n random(0, 1000000000000)
 INSERT INTO contacts (email, phone_number, link_precedence)

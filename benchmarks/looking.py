@@ -28,7 +28,7 @@ def looking(server: URL) -> dict[str, dict[str, float]]:
         for name, method, path, body in (
             ("its first page", "GET", "/identities/9000", None),
             ("look-up", "POST", "/lookup", {"email": "9000@example.org"}),
-            ("dry run", "POST", "/identify?dryRun=true", {"email": "9000@example.org", "phoneNumber": "1"}),
+            ("preview", "POST", "/preview", {"email": "9000@example.org", "phoneNumber": "1"}),
             ("explain", "POST", "/explain", ends),
             ("history", "GET", "/identities/9000/history", None),
             ("as of a time", "GET", "/identities/9000?asOf=2999-01-01T00:00:00Z", None),

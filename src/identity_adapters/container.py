@@ -4,6 +4,7 @@ import asyncio
 import gc
 import multiprocessing
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from dependency_injector import containers, providers
 
 from identity_adapters.batching import IdentifyInBatches
+from identity_adapters.domains import ascii_form, details_in_unicode, unicode_form
 from identity_adapters.postgres import PostgresContactRepository, create_engine, migrate
 from identity_adapters.processes import end_with_parent
+from identity_adapters.queries import BoundedQueries
 from identity_adapters.settings import Settings
 from identity_adapters.stopping import Stopping
 from identity_core import ContactDetails, IdentifyContacts
@@ -60,12 +63,13 @@ def run(container: "Container", work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(body())
 
 
-def _make_details(region: str | None) -> MakeDetails:
+def details_maker(region: str | None) -> MakeDetails:
+    """What makes details of an email and a phone number as they were sent."""
     if region is None:
-        return ContactDetails
+        return details_in_unicode()
     from identity_adapters.regions import details_of_region  # its package is optional
 
-    return details_of_region(region)
+    return details_in_unicode(details_of_region(region))
 
 
 def _lifespan(container: "Container") -> "Lifespan":
@@ -87,17 +91,21 @@ def _lifespan(container: "Container") -> "Lifespan":
             gc.collect()
             gc.freeze()
             gc.set_threshold(10_000, 20, 20)
+            # A thread that works on a large identity lets the event loop go on after so many seconds.
+            sys.setswitchinterval(0.0005)
             yield
             watching.cancel()
             await container.engine().dispose()
+            await container.query_engine().dispose()
 
     return serving
 
 
 async def _watch(container: "Container") -> None:
-    pool = cast("QueuePool", container.engine().pool)
+    pools = [cast("QueuePool", engine.pool) for engine in (container.engine(), container.query_engine())]
     await container.metrics().watch(
-        lambda: container.identify().waiting, lambda: (pool.checkedout(), pool.size())
+        lambda: container.identify().waiting,
+        lambda: (sum(pool.checkedout() for pool in pools), sum(pool.size() for pool in pools)),
     )
 
 
@@ -121,19 +129,31 @@ def _endpoints(**parts: Any) -> "Litestar":
     return create_app(**parts)
 
 
-def _seen(app: "ASGIApp", metrics: "Metrics", stopping: Stopping, settings: Settings) -> "ASGIApp":
-    """The application with all that watches it."""
+def _guarded(app: "ASGIApp", metrics: "Metrics", stopping: Stopping, settings: Settings) -> "ASGIApp":
+    """The application with all that watches over it."""
     import structlog
 
     from identity_adapters.http.observed import observed
+    from identity_adapters.http.sites import refuse_foreign_pages
 
-    log = structlog.get_logger("identity_adapters.access").info if settings.access_log else None
-    app = observed(app, metrics.observe, log=log, is_stopping=stopping)
+    any_name_will_do = settings.api_keys or not settings.is_local
+    app = refuse_foreign_pages(
+        app,
+        allowed_origins=settings.allowed_origins,
+        allowed_hosts=settings.allowed_hosts or (None if any_name_will_do else ()),
+    )
     if settings.traces:
         from identity_adapters.http.traced import traced  # its packages are optional
 
         app = traced(app)
-    return app
+    log = structlog.get_logger("identity_adapters.access").info if settings.access_log else None
+    return observed(app, metrics.observe, log=log, is_stopping=stopping)
+
+
+def _divided(pool_size: int) -> tuple[int, int]:
+    """How many connections are there to identify, and how many for queries, which take no others."""
+    for_queries = max(1, pool_size // 4)
+    return pool_size - for_queries, for_queries
 
 
 class Container(containers.DeclarativeContainer):
@@ -145,23 +165,32 @@ class Container(containers.DeclarativeContainer):
     database_url: "providers.Dependency[URL]" = providers.Dependency()
     """Known while the database is open."""
 
-    engine = providers.Singleton(
+    _engine = providers.Factory(
         create_engine,
         database_url,
-        pool_size=settings.provided.pool_size,
         statement_timeout=settings.provided.statement_timeout,
         lock_timeout=settings.provided.lock_timeout,
         prepare_statements=settings.provided.prepare_statements,
     )
+    pool_sizes = providers.Callable(_divided, settings.provided.pool_size)
+    engine = providers.Singleton(_engine, pool_size=pool_sizes.provided[0])
+    query_engine = providers.Singleton(_engine, pool_size=pool_sizes.provided[1])
     metrics = providers.Singleton(_metrics, count_every=settings.provided.count_every)
     stopping = providers.Singleton(Stopping)
-    repository = providers.Singleton(
+    _repository = providers.Factory(
         PostgresContactRepository,
-        engine,
         answer_within=settings.provided.answer_timeout,
         on_retry=providers.Callable(_on_retry, __self__),
+        ascii_form=providers.Object(ascii_form),
+        unicode_form=providers.Object(unicode_form),
     )
+    repository = providers.Singleton(_repository, engine)
     service = providers.Singleton(IdentifyContacts, repository)
+    queries = providers.Singleton(
+        BoundedQueries,
+        providers.Singleton(_repository, query_engine),
+        max_waiting=settings.provided.max_waiting,
+    )
     identify = providers.Singleton(
         IdentifyInBatches,
         service,
@@ -169,11 +198,12 @@ class Container(containers.DeclarativeContainer):
         max_waiting=settings.provided.max_waiting,
         on_batch=metrics.provided.observe_batch,
     )
-    make_details = providers.Callable(_make_details, settings.provided.default_region)
+    make_details = providers.Callable(details_maker, settings.provided.default_region)
     endpoints = providers.Singleton(
         _endpoints,
         identify=identify.provider,
-        service=service.provider,
+        queries=queries.provider,
+        feed=service.provider,
         check=repository.provided.check.provider,
         make_details=make_details,
         exposition=providers.Callable(_exposition, __self__),
@@ -182,5 +212,7 @@ class Container(containers.DeclarativeContainer):
         rate_limit=settings.provided.rate_limit,
         lifespan=providers.List(providers.Callable(_lifespan, __self__)),
         max_body_size=settings.provided.max_body_size,
+        allowed_origins=settings.provided.allowed_origins,
+        has_pages=settings.provided.pages,
     )
-    app = providers.Singleton(_seen, endpoints, metrics, stopping, settings)
+    app = providers.Singleton(_guarded, endpoints, metrics, stopping, settings)

@@ -55,6 +55,9 @@ class ApiKey:
             raise ValueError("must be of the form name:scope+scope:hash")
         return key
 
+    def __str__(self) -> str:
+        return f"{self.name} ({' '.join(sorted(self.scopes))})"
+
     @property
     def entry(self) -> str:
         """What `parse` takes."""

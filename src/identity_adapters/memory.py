@@ -16,8 +16,10 @@ from identity_core import (
     Evidence,
     Happening,
     InvalidPlace,
+    Page,
     Reconciliation,
     Snapshot,
+    page,
 )
 
 
@@ -63,6 +65,16 @@ class InMemoryContactRepository:
             if contact_id not in self._contacts:
                 return None
             return Snapshot.of(self._connected({contact_id})).identities[0]
+
+    async def pages(
+        self, of: ContactDetails | int, after: tuple[datetime, int] | None = None, limit: int = 100
+    ) -> list[Page]:
+        if isinstance(of, int):
+            found = await self.find(of)
+            identities: Sequence[Sequence[Contact]] = [found] if found else []
+        else:
+            identities = (await self.load([of])).identities
+        return [page(contacts, after, limit) for contacts in identities]
 
     async def evidence(self, contacts: Sequence[Contact]) -> list[Evidence]:
         await asyncio.sleep(0)

@@ -1,9 +1,11 @@
 """Every setting there is: from the environment, else from the file ``.env``, else a default."""
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -109,9 +111,19 @@ def _keys(value: str) -> tuple[ApiKey, ...]:
         raise ValueError("must be entries as `identity key new` writes them, with commas between") from None
 
 
+def _names(pattern: str, example: str) -> Callable[[str], tuple[str, ...]]:
+    def parse(value: str) -> tuple[str, ...]:
+        names = tuple(value.replace(",", " ").split())
+        if not all(re.fullmatch(pattern, name, re.ASCII) for name in names):
+            raise ValueError(f"must be names such as {example}, with commas between")
+        return names
+
+    return parse
+
+
 def _text(value: Any) -> str:
     if isinstance(value, tuple):
-        return ", ".join(f"{key.name} ({' '.join(sorted(key.scopes))})" for key in value)
+        return ", ".join(map(str, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
@@ -212,6 +224,24 @@ class Settings:
         "requests a second of each API key; more are refused",
         "no limit",
     )
+    allowed_hosts: tuple[str, ...] = _setting(
+        "IDENTITY_ALLOWED_HOSTS",
+        _names(r"\*|[\w.-]+(:\d+)?|\[[\da-fA-F:.]+\](:\d+)?", "identity.example.com"),
+        (),
+        "names by which the service may be asked for beside `localhost`, with commas between; `*` for any",
+        "any name; but of `localhost` alone where there are no API keys and `IDENTITY_HOST` is the loopback"
+        " interface",
+    )
+    allowed_origins: tuple[str, ...] = _setting(
+        "IDENTITY_ALLOWED_ORIGINS",
+        _names(r"https?://[\w.-]+(:\d+)?", "https://shop.example.com"),
+        (),
+        "origins whose pages may ask (CORS), with commas between",
+        "none",
+    )
+    pages: bool = _setting(
+        "IDENTITY_PAGES", _yes_or_no, True, "whether `/docs` and `/redoc` are there for people to look at"
+    )
     max_body_size: int = _setting(
         "IDENTITY_MAX_BODY_SIZE",
         _number(int, 1024, 2**30),
@@ -233,6 +263,12 @@ class Settings:
     request_timeout: float = _setting(
         "IDENTITY_REQUEST_TIMEOUT", _seconds, 10.0, "seconds that a request may take to arrive"
     )
+    write_timeout: float = _setting(
+        "IDENTITY_WRITE_TIMEOUT",
+        _seconds,
+        10.0,
+        "seconds within which a client has to read some of an answer",
+    )
     keep_alive: float = _setting(
         "IDENTITY_KEEP_ALIVE",
         _seconds,
@@ -247,9 +283,9 @@ class Settings:
     )
     pool_size: int = _setting(
         "IDENTITY_POOL_SIZE",
-        _number(int, 1, 1000),
+        _number(int, 2, 1000),
         10,
-        "how many connections to the database each process has at most",
+        "how many connections to the database each process has at most; a quarter of them is for queries",
     )
     prepare_statements: bool = _setting(
         "IDENTITY_PREPARE_STATEMENTS",
@@ -276,7 +312,7 @@ class Settings:
         "IDENTITY_MAX_WAITING",
         _number(int, 1, 1_000_000),
         2048,
-        "how many requests wait in each process at most, to be read or to be written;"
+        "how many requests wait in each process at most, to be read, to be written or to query;"
         " more are refused at once",
     )
     default_region: str | None = _setting(
@@ -311,6 +347,14 @@ class Settings:
         "whether traces are sent as the variables `OTEL_…` of OpenTelemetry say; needs the extra `traces`",
     )
     origins: Mapping[str, str] = field(factory=dict, eq=False, repr=False, kw_only=True)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the service listens on the loopback interface alone."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, file: Path = Path(".env")) -> "Settings":

@@ -3,7 +3,8 @@
 Normalisation, so that one person's spellings compare as equal:
 
 - Surrounding space goes, and a blank value counts as absent.
-- An email is lower-cased.
+- An email is lower-cased and composed (Unicode's NFC), since some systems send an accented
+  letter as two characters.
 - A phone number keeps a leading ``+`` and its digits; the digits of any script become
   ASCII. Spaces, dots, dashes, brackets, slashes and other marks go. A whole number is
   accepted as a phone number, since clients send them.
@@ -12,7 +13,8 @@ Refused is what cannot identify anybody or cannot be stored, and nothing stricte
 address that looks odd still identifies somebody:
 
 - what is not text (for a phone number: text or a whole number that is not negative);
-- control characters, NUL and lone surrogates;
+- control characters, NUL and lone surrogates, invisible format characters and line separators,
+  and characters that Unicode does not define;
 - an email without exactly one ``@`` between two non-empty parts, or of over 255 characters;
 - a phone number with a letter, without a digit, or of over 20 characters;
 - details with neither an email nor a phone number;
@@ -48,7 +50,9 @@ def normalise_email(value: object) -> str | None:
     email = value.strip().lower()
     if not email:
         return None
-    _refuse_unstorable("email", email)
+    if not email.isascii():
+        email = unicodedata.normalize("NFC", email)
+    _refuse_unusable("email", email)
     local, _, domain = email.partition("@")
     if not local or not domain or "@" in domain:
         raise InvalidDetails("email", "must have exactly one @ between two non-empty parts")
@@ -81,7 +85,7 @@ def normalise_phone_number(value: object) -> str | None:
     text = value.strip()
     if not text:
         return None
-    _refuse_unstorable("phone_number", text)
+    _refuse_unusable("phone_number", text)
     # Most are plain digits already, and need not be looked at one by one.
     is_plain = text.isascii() and text.removeprefix("+").isdecimal()
     number = text if is_plain else _dialled(text)
@@ -108,11 +112,24 @@ def _phone_number_too_long() -> InvalidDetails:
     return InvalidDetails("phone_number", f"must have at most {MAX_PHONE_NUMBER_LENGTH} characters")
 
 
-def _refuse_unstorable(name: str, text: str) -> None:
+# By Unicode's general category. What is invisible makes two values that look the same. What is not
+# defined cannot be compared: another version of Unicode, such as the database's, may compose it.
+_UNUSABLE = {
+    "Cc": "control characters or lone surrogates",
+    "Cs": "control characters or lone surrogates",
+    "Cf": "invisible characters",
+    "Zl": "invisible characters",
+    "Zp": "invisible characters",
+    "Cn": "characters that Unicode does not define",
+}
+
+
+def _refuse_unusable(name: str, text: str) -> None:
     if text.isprintable():  # far the most common, and far faster than looking at each character
         return
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
-        raise InvalidDetails(name, "must not have control characters or lone surrogates")
+    for character in text:
+        if unusable := _UNUSABLE.get(unicodedata.category(character)):
+            raise InvalidDetails(name, f"must not have {unusable}")
 
 
 def _utc(value: object) -> datetime | None:

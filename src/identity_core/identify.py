@@ -10,6 +10,7 @@ from identity_core.details import ContactDetails
 from identity_core.explain import Explanation, Identifier, Kind, explain, identifiers_of
 from identity_core.history import Happening, as_of
 from identity_core.identity import Identity
+from identity_core.page import Page
 from identity_core.reconcile import foresee, reconcile, settled
 from identity_core.repository import ContactRepository
 from identity_core.turns import in_turns
@@ -80,6 +81,12 @@ class IdentifyContacts:
             RepositoryUnavailable: ask again later.
         """
         return (await self._repository.load([details])).identities
+
+    async def pages(
+        self, of: ContactDetails | int, after: tuple[datetime, int] | None = None, limit: int = 100
+    ) -> list[Page]:
+        """A page of each identity that details, or a contact, are of; see `ContactRepository.pages`."""
+        return await self._repository.pages(of, after, limit)
 
     async def find(self, contact_id: int) -> tuple[Contact, ...] | None:
         """The contacts of the identity that a contact belongs to; see `ContactRepository.find`."""

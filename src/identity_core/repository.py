@@ -8,6 +8,7 @@ from identity_core.changes import Evidence, Reconciliation
 from identity_core.contact import Contact
 from identity_core.details import ContactDetails
 from identity_core.history import Happening
+from identity_core.page import Page
 from identity_core.snapshot import Snapshot
 
 Decide = Callable[[Snapshot, datetime, Iterator[int]], Reconciliation]
@@ -42,6 +43,27 @@ class ContactRepository(Protocol):
 
         Raises:
             RepositoryUnavailable: it cannot be read for now.
+        """
+        ...
+
+    async def pages(
+        self, of: ContactDetails | int, after: tuple[datetime, int] | None = None, limit: int = 100
+    ) -> list[Page]:
+        """A page of each identity that details touch, or of the one that a contact belongs to.
+
+        However large the identities are, no more is made of them than the pages.
+
+        Args:
+            of: details, or the id of any contact that ever existed.
+            after: the age (`Contact.age`) of the last contact seen; None for the first page.
+            limit: how many contacts a page has at most.
+
+        Returns:
+            the pages, that of the identity with the oldest primary first; none for a contact
+            that never was, or all of whose identity was deleted.
+
+        Raises:
+            RepositoryUnavailable: they cannot be read for now.
         """
         ...
 

@@ -58,6 +58,19 @@ class Snapshot:
         return cls(tuple(map(tuple, identities.values())), frozenset(evidence))
 
 
+def joined(links: Mapping[int, int | None]) -> list[list[int]]:
+    """The ids of contacts, those that links join together, in however many steps and whichever way.
+
+    Args:
+        links: what each contact is linked to, by id.
+    """
+    roots: dict[int, int] = {}
+    together: dict[int, list[int]] = {}
+    for contact_id in links:
+        together.setdefault(_root(contact_id, links, roots), []).append(contact_id)
+    return [*together.values()]
+
+
 def _root(contact_id: int, links: Mapping[int, int | None], roots: dict[int, int]) -> int:
     """The id that every contact of one identity leads to; found ones are kept in `roots`."""
     path: dict[int, None] = {}

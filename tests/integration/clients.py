@@ -24,7 +24,7 @@ class Client:
     async def post(self, email, phone_number):
         """Status and consolidated contact; status None where there was no answer."""
         body = json.dumps({"email": email, "phoneNumber": phone_number}).encode()
-        head = f"POST /identify HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = f"POST /identify HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
         try:
             if self._writer is None:
                 self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)

@@ -97,20 +97,20 @@ def small_disk(tmp_path):
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def new_database(server):
+def new_database(server, encoding="UTF8"):
     """The URL of a new database on a server."""
     name = f"test_{next(_numbers)}"
     with connect(server) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0")
     return server.set(database=name)
 
 
 @asynccontextmanager
-async def repository_on(url, **options):
+async def repository_on(url, *, ascii_form=lambda _: None, unicode_form=str, **options):
     """A repository on a database as it is."""
     engine = create_engine(url, **options)
     try:
-        yield PostgresContactRepository(engine)
+        yield PostgresContactRepository(engine, ascii_form=ascii_form, unicode_form=unicode_form)
     finally:
         await engine.dispose()
 

@@ -26,9 +26,18 @@ class Document:
                 return operations.get(method.lower())
         return None
 
+    def resolve(self, part):
+        """A part of the document, or what it refers to."""
+        if "$ref" not in part:
+            return part
+        found = self.document
+        for name in part["$ref"].removeprefix("#/").split("/"):
+            found = found[name]
+        return found
+
     def validate(self, value, schema):
         whole = schema | {"components": self.document.get("components", {})}
-        Draft202012Validator(whole).validate(value)
+        Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(value)
 
     def check(self, method, path, status, headers, body):
         """Nothing, if an answer is as the document says."""
@@ -36,7 +45,12 @@ class Document:
         if operation is None:
             return
         assert str(status) in operation["responses"], (method, path, status)
-        response = operation["responses"][str(status)]
+        response = self.resolve(operation["responses"][str(status)])
+        for name, reference in response["headers"].items():
+            assert name in headers, (method, path, status, name)
+            schema = self.resolve(reference)["schema"]
+            value = headers[name]
+            self.validate(int(value) if schema.get("type") == "integer" else value, schema)
         media_type = headers["content-type"].partition(";")[0]
         assert media_type in response["content"], (method, path, status, media_type)
         if media_type.endswith("json"):
@@ -48,7 +62,7 @@ class Document:
         for operations in self.document["paths"].values():
             for operation in operations.values():
                 contents = [operation.get("requestBody", {}), *operation["responses"].values()]
-                for content in contents:
+                for content in map(self.resolve, contents):
                     for media in content.get("content", {}).values():
                         for example in media.get("examples", {}).values():
                             yield example["value"], media["schema"]

@@ -13,7 +13,7 @@ JSON = {"Content-Type": "application/json"}
 DETAILS = json.dumps({"email": "a@x", "phoneNumber": "1"})
 ENDS = json.dumps({"one": {"email": "a@x"}, "other": {"email": "a@x"}})
 ASKED = {
-    Scope.IDENTIFY: [("POST", "/identify", DETAILS), ("POST", "/identify?dryRun=true", DETAILS)],
+    Scope.IDENTIFY: [("POST", "/identify", DETAILS), ("POST", "/preview", DETAILS)],
     Scope.READ: [
         ("POST", "/lookup", DETAILS),
         ("POST", "/explain", ENDS),
@@ -23,7 +23,7 @@ ASKED = {
     ],
     Scope.ADMIN: [("GET", "/metrics", None)],
 }
-OPEN = ["/health/live", "/health/ready", "/openapi.json", "/docs", "/redoc"]
+OPEN = ["/health", "/health/live", "/health/ready", "/openapi.json", "/docs", "/redoc"]
 
 
 @pytest.fixture(scope="module")

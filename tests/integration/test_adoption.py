@@ -1,12 +1,19 @@
 """A `contacts` table that others wrote is used as it is."""
 
 import asyncio
+from unicodedata import normalize
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from identity_adapters.postgres import SchemaUnusable, migrate
-from identity_core import ContactDetails, IdentifyContacts, Identity
+from identity_adapters.container import details_maker
+from identity_adapters.domains import ascii_form, unicode_form
+from identity_adapters.postgres import SchemaUnusable, migrate, repair, verify
+from identity_core import ContactDetails, Identifier, IdentifyContacts, Identity
+from identity_core.explain import Kind
 from identity_core.testing import violations
+from identity_core.testing.conformance import paged
 from tests.integration.conftest import repository_on
 
 EXISTING = """
@@ -93,6 +100,111 @@ def test_values_are_compared_whatever_way_they_were_typed(existing, empty_url, i
     assert wrong == []
     assert identify((None, "555-01"))[0] == Identity(2, (), ("55501",), ())
     assert sql(ROWS) == before
+
+
+def test_an_email_is_found_composed_and_decomposed_and_with_accented_capitals(
+    existing, empty_url, identify, sql
+):
+    composed, decomposed = normalize("NFC", "josé@x"), normalize("NFD", "josé@x")
+    existing(
+        (1, decomposed, "1", None, "primary", 9, False),
+        (2, composed, "2", None, "primary", 8, False),
+        (3, " JOSÉ@X", "3", None, "primary", 7, False),
+        (4, normalize("NFD", "JOSÉ@X"), "4", None, "primary", 6, False),
+    )
+    migrate(empty_url)
+    assert [(found.kind, found.examples) for found in verify(empty_url)] == [
+        ("email in several identities", (1,))
+    ]
+    before = sql(ROWS)
+    assert identify((None, "1"))[0] == Identity(1, (composed,), ("1",), ())
+    assert sql(ROWS) == before, "to be read is not to be written"
+    for email in (decomposed, composed):
+        identity, wrong = identify((email, None))
+        assert identity == Identity(1, (composed,), ("1", "2", "3", "4"), (2, 3, 4))
+        assert wrong == []
+    assert verify(empty_url) == []
+
+
+def test_capitals_without_accents_are_lower_cased_in_ascii_alone(existing, empty_url, identify):
+    existing((1, "ØRSTED@x", "1", None, "primary", 9, False))
+    migrate(empty_url)
+    assert identify((None, "1"))[0].emails == ("Ørsted@x",)
+    assert identify(("ØRSTED@x", None))[0].primary_contact_id == 2
+
+
+def test_one_email_in_two_normal_forms_is_repaired(existing, empty_url):
+    existing(
+        (1, normalize("NFD", "josé@x"), "1", None, "primary", 9, False),
+        (2, normalize("NFC", "josé@x"), "2", None, "primary", 8, False),
+    )
+    migrate(empty_url)
+
+    async def body():
+        async with repository_on(empty_url) as repository:
+            return await repair(empty_url, repository)
+
+    assert asyncio.run(body()).linked == 1
+    assert verify(empty_url) == []
+
+
+UNICODE, ASCII = "anna@müller.example", "anna@xn--mller-kva.example"
+
+
+def in_either_form(url, *keys):
+    """Identifies details one after the other, as the service does; the identities."""
+
+    async def body():
+        async with repository_on(url, ascii_form=ascii_form, unicode_form=unicode_form) as repository:
+            identify, make_details = IdentifyContacts(repository), details_maker(None)
+            identities = [await identify(make_details(*key)) for key in keys]
+            ends = [Identifier(Kind.EMAIL, UNICODE), Identifier(Kind.PHONE_NUMBER, "1")]
+            explained = await identify.explain(*ends)
+            return identities, explained and [link.reason for link in explained.chain]
+
+    return asyncio.run(body())
+
+
+@pytest.mark.parametrize("stored", [UNICODE, ASCII, ASCII.upper()])
+def test_a_domain_is_found_in_either_form(existing, empty_url, sql, stored):
+    existing((1, stored, "1", None, "primary", 9, False))
+    migrate(empty_url)
+    before = sql(ROWS)
+    keys = (UNICODE, None), (ASCII, None), (ASCII, "1"), (None, "1")
+    assert in_either_form(empty_url, *keys)[0] == [Identity(1, (UNICODE,), ("1",), ())] * 4
+    assert sql(ROWS) == before
+
+
+def test_a_domain_that_is_stored_in_both_forms_makes_two_identities_one(existing, empty_url, sql):
+    existing(
+        (1, UNICODE, "1", None, "primary", 9, False),
+        (2, ASCII, "2", None, "primary", 8, False),
+        (3, "b@x", "3", None, "primary", 7, False),
+        (4, ASCII, "4", 3, "secondary", 6, False),
+    )
+    migrate(empty_url)
+    sql("INSERT INTO contact_evidence VALUES (9, %s, '1', now())", ASCII)
+    sql("UPDATE contacts SET email = 'c@x' WHERE id = 1")
+    [identity], reasons = in_either_form(empty_url, (ASCII, "1"))
+    assert identity == Identity(1, ("c@x", UNICODE, "b@x"), ("1", "2", "3", "4"), (2, 3, 4))
+    assert reasons == ["evidence"]
+    assert sql("SELECT count(*) FROM contact_evidence") == [(1,)]
+
+
+def test_repair_takes_rows_with_a_domain_in_ascii_as_they_are(existing, empty_url):
+    existing(
+        (1, UNICODE, "1", None, "primary", 9, False),
+        (2, ASCII, "2", 1, "PRIMARY", 8, False),
+        (3, ASCII, "3", None, "primary", 7, False),
+    )
+    migrate(empty_url)
+
+    async def body():
+        async with repository_on(empty_url, ascii_form=ascii_form, unicode_form=unicode_form) as repository:
+            await repair(empty_url, repository)
+
+    asyncio.run(body())
+    assert verify(empty_url) == []
 
 
 def test_soft_deleted_contacts_neither_match_nor_appear(existing, empty_url, identify):
@@ -200,3 +312,44 @@ def test_a_table_of_another_kind_is_refused_and_left_alone(sql, empty_url, table
     with pytest.raises(SchemaUnusable, match=reason):
         migrate(empty_url)
     assert sql("SELECT to_regclass('contact_evidence')") == [(None,)]
+
+
+ROWS_OF_OTHERS = st.lists(
+    st.tuples(
+        st.sampled_from(["a@x", " A@x", "b@x", "c@x", "", None]),
+        st.sampled_from(["1", "(1)", "2", "3", " ", None]),
+        st.none() | st.integers(1, 8),
+        st.sampled_from(["primary", "secondary", "other"]),
+        st.integers(1, 3),
+        st.booleans(),
+    ),
+    max_size=8,
+)
+
+
+def test_pages_of_rows_of_others_make_up_what_they_are_read_as(url, sql):
+    @settings(max_examples=60, deadline=None)
+    @given(ROWS_OF_OTHERS, st.integers(1, 3))
+    def check(rows, limit):
+        sql("TRUNCATE contacts CASCADE")
+        for id, (email, number, _, precedence, days, is_deleted) in enumerate(rows, start=1):
+            sql(
+                "INSERT INTO contacts (id, email, phone_number, link_precedence, created_at, deleted_at)"
+                " VALUES (%s, %s, %s, %s, date '2020-01-09' - %s, CASE WHEN %s THEN now() END)",
+                *(id, email, number, precedence, days, is_deleted),
+            )
+        for id, (_, _, link, *_) in enumerate(rows, start=1):
+            sql("UPDATE contacts SET linked_id = %s WHERE id = %s", link and min(link, len(rows)), id)
+
+        async def body():
+            async with repository_on(url) as repository:
+                for id in range(1, len(rows) + 1):
+                    found = await repository.find(id)
+                    assert await paged(repository, id, limit) == ([found] if found else [])
+                for details in (ContactDetails("a@x", "1"), ContactDetails("b@x", "2")):
+                    loaded = await repository.load([details])
+                    assert await paged(repository, details, limit) == list(loaded.identities)
+
+        asyncio.run(body())
+
+    check()

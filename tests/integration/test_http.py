@@ -3,17 +3,20 @@
 import json
 import re
 import socket
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import validate
 
+from identity_core import EventKind, LinkPrecedence, Outcome, Reason
 from tests.integration.documented import checked
 from tests.integration.processes import service
 
 EMAIL_SHAPE = "must have exactly one @ between two non-empty parts"
 UNSTORABLE = "must not have control characters or lone surrogates"
+INVISIBLE = "must not have invisible characters"
 MISSING = "must have an email, a phone number or both"
 
 
@@ -52,6 +55,17 @@ def test_an_answer_has_exactly_the_consolidated_contact(running):
         assert running.identify(*details) == contact
 
 
+def test_one_address_is_one_customer_however_it_is_typed(running):
+    contact = running.identify("zoë@müller.example", "555-0177")
+    assert contact["emails"] == ["zoë@müller.example"]
+    for typed in (
+        "Zoe\N{COMBINING DIAERESIS}@MU\N{COMBINING DIAERESIS}LLER.example",
+        "zoë@xn--mller-kva.example",
+    ):
+        assert running.identify(typed) == contact
+        assert running.identify(typed, "555-0177") == contact
+
+
 @pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=UTF-8", None])
 def test_json_is_read_however_it_is_announced(running, content_type):
     assert running.post({"email": "announced@x"}, content_type)[0] == 200
@@ -76,6 +90,8 @@ def test_other_members_and_nulls_are_ignored(running):
         ({"email": "a@" + "b" * 254}, [("email", "must have at most 255 characters")]),
         ({"email": "a\0@x"}, [("email", UNSTORABLE)]),
         ({"email": "a\x1b@x"}, [("email", UNSTORABLE)]),
+        ({"email": "a\N{ZERO WIDTH SPACE}@x"}, [("email", INVISIBLE)]),
+        ({"phoneNumber": "5\N{RIGHT-TO-LEFT OVERRIDE}5"}, [("phoneNumber", INVISIBLE)]),
         ({"phoneNumber": "call me"}, [("phoneNumber", "must not have letters")]),
         ({"phoneNumber": "+"}, [("phoneNumber", "must have a digit")]),
         ({"phoneNumber": "5\0"}, [("phoneNumber", UNSTORABLE)]),
@@ -150,7 +166,19 @@ def test_other_content_is_refused(running, content_type):
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/identify/more", "/assets/../app.py", "/assets/nothing.js", "/health"]
+    "path",
+    [
+        "/nothing",
+        "/identify/more",
+        "/openapi.json/x",
+        "/assets/../app.py",
+        "/assets/nothing.js",
+        "/assets/README.md",
+        "/assets/swagger-ui.LICENSE",
+        "/assets/swagger-ui.html",
+        "/assets/%00",
+        "/assets/" + 5_000 * "a",
+    ],
 )
 def test_unknown_paths_are_not_found(running, path):
     status, headers, body = running.request("GET", path)
@@ -168,11 +196,85 @@ def test_unknown_methods_are_not_allowed(running, method):
     assert "POST" in headers["allow"]
 
 
-def test_an_answer_to_bad_input_does_not_repeat_it(running):
-    for body in ({"email": "marked"}, {"phoneNumber": "marked"}, {"email": "marked" * 99 + "@x"}):
-        assert "marked" not in json.dumps(running.post(body))
-    assert "marked" not in json.dumps(running.post(b'{"email": "marked'))
-    assert "marked" not in running.output()
+@pytest.mark.parametrize(
+    ("method", "path", "body", "fields"),
+    [
+        ("POST", "/identify", {"email": "x", "phoneNumber": "abc"}, ["email", "phoneNumber"]),
+        ("POST", "/preview", {"email": 1, "phoneNumber": -1}, ["email", "phoneNumber"]),
+        ("POST", "/lookup", {"email": "a@b@x", "phoneNumber": "9" * 21}, ["email", "phoneNumber"]),
+        ("POST", "/lookup", {"email": "x", "phoneNumber": "1"}, ["email"]),
+        ("POST", "/explain", {}, ["one", "other"]),
+        (
+            "POST",
+            "/explain",
+            {"one": {"email": "x"}, "other": {"contactId": "1"}},
+            ["one.email", "other.contactId"],
+        ),
+        ("POST", "/explain", {"one": {"phoneNumber": " "}, "other": 5}, ["one.phoneNumber", "other"]),
+        ("GET", "/identities/x?limit=0&asOf=then&after=x", None, ["contactId", "after", "limit", "asOf"]),
+        ("GET", "/identities/-1/history?limit=1001&after=x", None, ["contactId", "after", "limit"]),
+        ("GET", "/changes?limit=x&wait=nan", None, ["limit", "wait"]),
+    ],
+)
+def test_every_field_that_is_wrong_is_named(running, method, path, body, fields):
+    status, _, answer = running.request(method, path, None if body is None else json.dumps(body))
+    problem = json.loads(answer)
+    assert status == 400
+    assert [error["field"] for error in problem["errors"]] == fields
+    assert all(error["reason"].startswith("must ") for error in problem["errors"])
+    assert all(field in problem["detail"] for field in fields)
+
+
+MARK = "zqmarkqz"
+marked = st.sampled_from(
+    [MARK, f"{MARK}@x", f"1{MARK}", f"\0{MARK}", f"{MARK}é", f"%{MARK}", f'"<{MARK}>', f"{MARK}," * 20]
+) | st.text(max_size=5).map(lambda text: text.encode("utf-8", "replace").decode() + MARK)
+paths = st.sampled_from(
+    [
+        "/{}", "/identify", "/identify/{}", "/identify?{}={}", "/identify?dryRun={}", "/preview",
+        "/lookup?{}",
+        "/explain", "/identities/{}", "/identities/{}/history", "/identities/1/{}", "/identities/1?limit={}",
+        "/identities/1?after={}&asOf={}", "/identities/1/history?after={}", "/changes?after={}",
+        "/changes?limit={}&wait={}", "/changes?{}=1&limit=0", "/health/{}", "/health/live?{}", "/metrics/{}",
+        "/docs/{}", "/openapi.json/{}", "/assets/x{}", "/assets/{}/{}",
+    ]
+)  # fmt: skip
+marked_bodies = st.recursive(
+    marked | st.integers(),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["email", "phoneNumber", "contactId", "one", "other"]) | marked, inner, max_size=3
+        )
+    ),
+).map(json.dumps)
+header_names = st.sampled_from(
+    ["Content-Type", "Accept", "Authorization", "Cookie", "Origin", "Referer", "User-Agent", f"X-{MARK}"]
+)
+
+header_values = st.sampled_from([MARK, f"text/{MARK}", f"application/json; {MARK}"])
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.sampled_from(["GET", "POST", "POST", "PUT", "DELETE", MARK.upper()]),
+    paths,
+    st.lists(marked, min_size=2, max_size=2),
+    st.dictionaries(
+        header_names, st.sampled_from([MARK, f"text/{MARK}", f"application/json; {MARK}"]), max_size=2
+    ),
+    marked_bodies | marked,
+)
+def test_no_error_repeats_anything_that_was_sent(running, method, path, values, headers, body):
+    path = path.format(*(quote(value, safe="") for value in values))
+    status, answered, content = running.request(method, path, body.encode(), headers)
+    if status >= 400:
+        assert MARK not in f"{answered}{content.decode()}".lower()
+    assert status < 500
+
+
+def test_no_log_repeats_what_was_sent(running):
+    assert MARK not in running.output().lower()
 
 
 @settings(max_examples=300, deadline=None)
@@ -201,44 +303,81 @@ def test_requests_that_are_no_http_do_not_disturb_others(running):
             connection.sendall(raw)
             assert connection.recv(100).startswith(b"HTTP/1.1 400")
     with socket.create_connection(("127.0.0.1", running.port)) as connection:
-        connection.sendall(b"POST /identify HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        connection.sendall(b"POST /identify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
     assert running.post({"email": "undisturbed@x"})[0] == 200
 
 
-def test_the_openapi_document_describes_request_answer_and_errors(running):
+def test_the_openapi_document_is_valid_and_complete(running):
     status, headers, body = running.request("GET", "/openapi.json")
     assert (status, headers["content-type"].partition(";")[0]) == (200, "application/json")
     document = json.loads(body)
     validate(document)
-    operation = document["paths"]["/identify"]["post"]
-    members = operation["requestBody"]["content"]["application/json"]["schema"]["properties"]
-    assert members["phoneNumber"]["type"] == ["string", "integer", "null"]
-    assert set(operation["responses"]) == {"200", "400", "401", "403", "413", "415", "429", "500", "503"}
-    assert set(document["components"]["schemas"]["ConsolidatedContact"]["required"]) == {
-        "primaryContactId",
-        "emails",
-        "phoneNumbers",
-        "secondaryContactIds",
+    assert document["info"]["license"] == {"name": "MIT", "identifier": "MIT"}
+    assert document["servers"] == [{"url": "/"}]
+    tags = {tag["name"] for tag in document["tags"] if tag["description"]}
+    operations = {
+        operation["operationId"]: operation
+        for path in document["paths"].values()
+        for operation in path.values()
     }
+    asked = {"identify", "preview", "lookup", "explain", "identity", "history", "changes"}
+    assert operations.keys() == asked | {"live", "ready", "health", "metrics"}
+    for name, operation in operations.items():
+        assert operation["summary"]
+        assert operation["description"]
+        assert tags.issuperset(operation["tags"])
+        needs_key = name not in ("live", "ready", "health")
+        assert operation["security"] == ([{"key": []}, {}] if needs_key else [])
+        assert ("401" in operation["responses"]) == needs_key
+        assert all(parameter["description"] for parameter in operation.get("parameters", []))
+        for status, reference in operation["responses"].items():
+            response = running.document.resolve(reference)
+            assert response["description"]
+            expected = {"Retry-After"} if status in ("429", "503") else set()
+            expected |= {"WWW-Authenticate"} if status == "401" else set()
+            expected |= {"Identity-Outcome"} if (name, status) == ("identify", "200") else set()
+            # Before a request has arrived there is no id of it.
+            expected |= set() if status in ("408", "431") else {"X-Request-ID"}
+            assert response.get("headers", {}).keys() == expected
 
 
-def test_the_openapi_document_describes_every_operation_with_examples_that_fit(running):
+def test_what_generators_need_is_named_and_has_a_type(running):
+    schemas = running.document.document["components"]["schemas"]
+    assert schemas["ContactDetails"]["properties"].keys() == {"email", "phoneNumber"}
+    assert schemas["ExplainRequest"]["properties"]["one"] == {
+        "$ref": "#/components/schemas/IdentifierOrContact"
+    }
+    for name, kind in {
+        "Outcome": Outcome, "EventKind": EventKind, "Reason": Reason, "LinkPrecedence": LinkPrecedence
+    }.items():  # fmt: skip
+        assert schemas[name]["type"] == "string"
+        assert set(schemas[name]["enum"]) == set(kind)
+    for schema in schemas.values():
+        assert isinstance(schema["type"], str)
+        for member in schema.get("properties", {}).values():
+            assert "type" in member or "$ref" in member or {"type": "null"} in member["anyOf"]
+    for path, operations in running.document.document["paths"].items():
+        for operation in operations.values():
+            named = [one["name"] for one in operation.get("parameters", []) if one["in"] == "path"]
+            assert named == re.findall("{(.*?)}", path)
+            for media in operation.get("requestBody", {}).get("content", {}).values():
+                assert media["schema"].keys() == {"$ref"}
+    assert schemas["ContactRecord"]["properties"]["email"] == {"type": ["string", "null"]}
+    assert schemas["PreviewContact"]["properties"]["primaryContactId"] == {
+        "type": ["integer", "null"], "format": "int64"
+    }  # fmt: skip
+
+
+def test_the_openapi_document_has_examples_that_fit(running):
     examples = list(running.document.examples())
     assert len(examples) > 50
     for value, schema in examples:
         running.document.validate(value, schema)
-    for operations in running.document.document["paths"].values():
-        for operation in operations.values():
-            assert {"operationId", "summary"} <= operation.keys()
-            for response in operation["responses"].values():
-                assert response["content"]
-                if "security" in operation and operation["operationId"] != "metrics":
-                    assert all(media["examples"] for media in response["content"].values())
 
 
-def outcome_of(running, body, query=""):
+def outcome_of(running, body):
     """Outcome and body of an answer to ``POST /identify``."""
-    status, headers, answer = running.request("POST", f"/identify{query}", json.dumps(body))
+    status, headers, answer = running.request("POST", "/identify", json.dumps(body))
     assert status == 200, answer
     return headers["identity-outcome"], json.loads(answer)
 
@@ -251,14 +390,19 @@ def test_an_answer_says_what_became_of_the_details(running):
     assert outcome_of(running, {"email": "other-outcome@x", "phoneNumber": "7002"})[0] == "merged"
 
 
-def test_a_dry_run_says_what_would_happen_and_nothing_does(running):
+def preview_of(running, body):
+    status, headers, answer = running.request("POST", "/preview", json.dumps(body))
+    assert status == 200, answer
+    assert "identity-outcome" not in headers
+    return json.loads(answer)
+
+
+def test_a_preview_says_what_would_happen_and_nothing_does(running):
     first = running.identify("dry@x", "7101")["primaryContactId"]
     second = running.identify("other-dry@x", "7102")["primaryContactId"]
     third = running.identify("third-dry@x", "7102")["secondaryContactIds"][0]
     for _ in range(2):
-        outcome, answer = outcome_of(running, {"email": "dry@x", "phoneNumber": "7102"}, "?dryRun=true")
-        assert outcome == answer["outcome"] == "merged"
-        assert answer == {
+        assert preview_of(running, {"email": "dry@x", "phoneNumber": "7102"}) == {
             "outcome": "merged",
             "contact": {
                 "primaryContactId": first,
@@ -269,21 +413,26 @@ def test_a_dry_run_says_what_would_happen_and_nothing_does(running):
             "absorbedPrimaryContactIds": [second],
             "movedContacts": 2,
         }
-    _, answer = outcome_of(running, {"email": "dry@x", "phoneNumber": "7103"}, "?dryRun=true")
+    answer = preview_of(running, {"email": "dry@x", "phoneNumber": "7103"})
     assert answer["contact"]["secondaryContactIds"] == [None]
-    _, answer = outcome_of(running, {"email": "new-dry@x"}, "?dryRun=true")
+    answer = preview_of(running, {"email": "new-dry@x"})
     assert (answer["outcome"], answer["contact"]["primaryContactId"]) == ("created", None)
-    assert outcome_of(running, {"email": "new-dry@x"}, "?dryRun=false")[0] == "created"
+    assert outcome_of(running, {"email": "new-dry@x"})[0] == "created"
 
 
-@pytest.mark.parametrize("query", ["?dryRun=yes", "?dryRun=", "?dryRun=1"])
-def test_a_dry_run_is_asked_for_clearly(running, query):
-    status, _, answer = running.request("POST", f"/identify{query}", json.dumps({"email": "unclear@x"}))
-    assert (status, json.loads(answer)["errors"]) == (
-        400,
-        [{"field": "dryRun", "reason": "must be true or false"}],
-    )
+@pytest.mark.parametrize("query", ["dryRun=true", "dryRun=false", "dryRun=", "dryRun", "a=b&d%72yRun=1"])
+def test_who_asks_for_a_dry_run_is_sent_to_the_preview_and_nothing_is_written(running, query):
+    body = json.dumps({"email": "unclear@x"})
+    status, _, answer = running.request("POST", f"/identify?{query}", body)
+    [error] = json.loads(answer)["errors"]
+    assert (status, error["field"]) == (400, "dryRun")
+    assert "POST /preview" in error["reason"]
     assert lookup(running, {"email": "unclear@x"}) == []
+
+
+def test_other_parameters_of_a_query_are_ignored(running):
+    status, _, _ = running.request("POST", "/identify?utm=x", json.dumps({"email": "query@x"}))
+    assert status == 200
 
 
 def lookup(running, body):
@@ -370,25 +519,39 @@ def test_it_explains_why_two_are_one_customer(running):
         ({"contactId": True}, "one.contactId"),
         ({"contactId": -1}, "one.contactId"),
         ({"contactId": 2**63}, "one.contactId"),
-        ({"email": "x"}, "email"),
+        ({"contactId": 1, "name": "x"}, "one"),
+        ({"email": "x"}, "one.email"),
+        ({"email": " "}, "one.email"),
+        ({"phoneNumber": "x"}, "one.phoneNumber"),
+        ({"email": None, "phoneNumber": None}, "one"),
     ],
 )
 def test_what_is_to_be_explained_is_named_clearly(running, one, field):
     problem = explained(running, one, {"email": "a@x"}, expect=400)
-    assert field in problem["errors"][0]["field"]
+    assert [error["field"] for error in problem["errors"]] == [field]
+
+
+def test_members_that_are_null_are_absent_in_what_is_to_be_explained(running):
+    running.identify("null@x")
+    one = {"email": "null@x", "phoneNumber": None, "contactId": None}
+    assert explained(running, one, one)["isConnected"] is True
 
 
 @pytest.mark.parametrize(
     ("path", "status", "field"),
     [
-        ("/identities/999999999", 404, None),
-        ("/identities/99999999999999999999999999", 404, None),
-        ("/identities/me@x", 404, None),
+        ("/identities/999999999", 404, "contactId"),
+        ("/identities/999999999/history", 404, "contactId"),
+        ("/identities/99999999999999999999999999", 400, "contactId"),
+        ("/identities/me@x", 400, "contactId"),
         ("/identities/1?after=nonsense", 400, "after"),
         ("/identities/1?after=99999999999999999999999.1", 400, "after"),
-        ("/identities/1?limit=0", 400, None),
-        ("/identities/1?limit=1001", 400, None),
-        ("/identities/1?limit=x", 400, None),
+        ("/identities/1?limit=0", 400, "limit"),
+        ("/identities/1?limit=1001", 400, "limit"),
+        ("/identities/1?limit=x", 400, "limit"),
+        ("/identities/1?asOf=2001-01-01T00:00:00Z", 404, "contactId"),
+        ("/changes?after=x", 400, "after"),
+        ("/changes?wait=61", 400, "wait"),
     ],
 )
 def test_what_is_asked_for_wrongly_is_told_of(running, path, status, field):
@@ -397,22 +560,83 @@ def test_what_is_asked_for_wrongly_is_told_of(running, path, status, field):
     problem = json.loads(answer)
     assert (answered, headers["content-type"]) == (status, "application/problem+json")
     assert problem["status"] == status
-    if field:
-        assert problem["errors"][0]["field"] == field
+    [error] = problem["errors"]
+    assert error["field"] == field
+    assert problem["detail"] == f"{field}: {error['reason']}"
 
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])
 def test_the_pages_load_nothing_from_elsewhere(running, page):
     status, headers, body = running.request("GET", page)
     assert status == 200
-    assert headers["content-type"].startswith("text/html")
-    loaded = re.findall(r'(?:src|href)="([^"]*)"', body.decode())
+    assert headers["content-type"] == "text/html; charset=utf-8"
+    loaded = re.findall(r'(?:src|href|spec-url)="([^"]*)"', body.decode())
     assert loaded
-    for path in loaded:
-        assert path.startswith("/assets/")
-        status, _, script = running.request("GET", path)
-        assert status == 200
-        assert len(script) > 10_000
+    for path in set(loaded) - {"data:,"}:
+        assert path.startswith(("/assets/", "/openapi.json"))
+        assert running.request("GET", path)[0] == 200
+
+
+def test_a_browser_keeps_no_answer_and_shows_no_page_in_another(running):
+    for path in ("/docs", "/redoc", "/identities/1", "/changes", "/nothing", "/health/live"):
+        _, headers, _ = running.request("GET", path)
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        policy = headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in policy
+        assert "default-src 'none'" in policy
+        assert "script-src 'unsafe-inline'" not in policy
+        assert headers["cache-control"] == ("no-cache" if path in ("/docs", "/redoc") else "no-store")
+    _, headers, _ = running.request(
+        "POST", "/identify", '{"email": "a@x"}', {"Origin": "http://evil.example"}
+    )
+    assert headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/docs",
+        "/redoc",
+        "/openapi.json",
+        "/assets/swagger-ui.css",
+        "/health",
+        "/health/ready",
+        "/metrics",
+        "/changes",
+        "/x",
+    ],
+)
+def test_head_is_answered_as_get_is_but_for_the_body(running, path):
+    status, headers, body = running.request("GET", path)
+    head_status, head_headers, head_body = running.request("HEAD", path)
+    assert (head_status, head_body) == (status, b"")
+    names = {"content-type", "cache-control", "location", "content-security-policy"}
+    if path not in ("/metrics", "/changes"):
+        names.add("content-length")
+    for name in names:
+        assert head_headers[name] == headers[name]
+    assert body or path == "/"
+
+
+def test_a_head_request_is_counted_as_what_it_asks_for(running):
+    running.request("HEAD", "/health/live")
+    _, _, metrics = running.request("GET", "/metrics")
+    assert 'operation="live"' in metrics.decode()
+    assert running.request("HEAD", "/identify")[0] == 405
+
+
+def test_the_start_leads_to_the_pages(running):
+    status, headers, _ = running.request("GET", "/")
+    assert (status, headers["location"]) == (302, "/docs")
+
+
+def test_a_setting_turns_the_pages_off(tmp_path):
+    with service(tmp_path, IDENTITY_DATA_DIR=tmp_path / "data", IDENTITY_PAGES="no") as other:
+        for path in ("/", "/docs", "/redoc", "/assets/swagger-ui.css"):
+            assert other.request("GET", path)[0] == 404
+        assert other.request("GET", "/openapi.json")[0] == 200
 
 
 def test_it_says_that_it_lives(running):
@@ -421,4 +645,4 @@ def test_it_says_that_it_lives(running):
 
 def test_every_answer_here_was_as_documented(running):
     operations = {operation for operation, _ in running.document.checked}
-    assert operations >= {"identify", "lookup", "explain", "identity"}
+    assert operations >= {"identify", "preview", "lookup", "explain", "identity"}

@@ -292,6 +292,12 @@ def test_a_region_applies_as_it_does_to_requests(tmp_path, command, sql):
     assert sql("SELECT phone_number FROM contacts") == [("+12024561111",)]
 
 
+def test_a_domain_is_one_in_files_as_in_requests(tmp_path, command, sql):
+    (tmp_path / "a.csv").write_text("email\na@xn--mller-kva.example\na@MÜLLER.example\n", encoding="utf-8")
+    command("import", "a.csv")
+    assert sql("SELECT email FROM contacts") == [("a@müller.example",)]
+
+
 # What files may be wrong in
 
 
@@ -344,7 +350,7 @@ def test_a_quote_that_is_never_closed_is_told_with_all_its_lines(imports, sql):
 
 
 def test_values_are_copied_as_they_are(imports, sql):
-    odd = [r"back\slash@x", r"\N@x", r"\.@x", "{a,b}@x", "'q\"@x", "%(a)s@x", "ü\u2028nï@x"]
+    odd = [r"back\slash@x", r"\N@x", r"\.@x", "{a,b}@x", "'q\"@x", "%(a)s@x", "ü\u3000nï@x"]
     emails = sorted(email.lower() for email in [*odd, *(f"{number}@x" for number in range(1000))])
     rows = [[email, ""] for email in emails]
     text = io.StringIO()

@@ -2,14 +2,16 @@
 
 import json
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
+import psutil
 import pytest
 
+from tests.integration.conftest import eventually
 from tests.integration.processes import service
 
 BODY = b'{"email": "a@x"}'
-WHOLE = b"POST /identify HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+WHOLE = b"POST /identify HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +22,7 @@ def running(tmp_path_factory):
         "IDENTITY_MAX_CONNECTIONS": 5,
         "IDENTITY_REQUEST_TIMEOUT": 0.5,
         "IDENTITY_KEEP_ALIVE": 1,
+        "IDENTITY_WRITE_TIMEOUT": 0.5,
         "IDENTITY_MAX_BODY_SIZE": 2048,
     }
     with service(folder, IDENTITY_DATA_DIR=folder / "data", **settings) as one:
@@ -61,7 +64,7 @@ def test_trickling_does_not_help(running):
         for number in range(100):
             try:
                 connection.sendall(
-                    b"POST /identify HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
+                    b"POST /identify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"
                     if not number
                     else b" "
                 )
@@ -97,13 +100,14 @@ def test_a_slow_client_whose_request_comes_in_parts_is_answered(running):
 @pytest.mark.parametrize(
     "head",
     [
-        b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 3000),
-        b"GET / HTTP/1.1\r\nHost: x\r\nA: %s\r\n\r\n" % (b"a" * 3000),
-        b"GET / HTTP/1.1\r\nHost: x\r\n"
+        b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"a" * 3000),
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nA: %s\r\n\r\n" % (b"a" * 3000),
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n"
         + b"".join(b"A%d: a\r\n" % number for number in range(500))
         + b"\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nA: %s" % (b"a" * 100_000),
-        b"POST /identify HTTP/1.1\r\nHost: x\r\nContent-Length: 16\r\nA: %s\r\n\r\n%s" % (b"a" * 3000, BODY),
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nA: %s" % (b"a" * 100_000),
+        b"POST /identify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 16\r\nA: %s\r\n\r\n%s"
+        % (b"a" * 3000, BODY),
     ],
 )
 def test_a_head_that_is_too_large_is_refused(running, head):
@@ -141,3 +145,59 @@ def test_what_is_no_http_is_refused_with_a_problem_document(running):
         assert answers(connection) == [
             (400, {"title": "Bad Request", "status": 400, "detail": "it is no HTTP request"})
         ]
+
+
+@pytest.mark.parametrize("offered", [b"foo", b"websocket", b"h2c"])
+def test_an_offer_to_upgrade_is_ignored_and_hides_no_request(running, offered):
+    head = b"POST /identify HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: %s\r\n" % offered
+    hidden = b"GET /hidden HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    body = b'{"email": "a@x", "other": "%s"}' % hidden.replace(b"\r\n", b"\\r\\n")
+    with connection_to(running) as connection:
+        connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body))
+        for part in (body[:30], body[30:]):
+            connection.sendall(part)
+        assert [status for status, _ in answers(connection)] == [200]
+    with connection_to(running) as connection:
+        connection.sendall(head + b"Content-Length: %d\r\n\r\n%s" % (len(hidden), hidden))
+        [(status, problem)] = answers(connection)
+        assert (status, problem["errors"][0]["field"]) == (400, "body")
+
+
+def test_a_request_that_was_answered_early_still_has_to_arrive_in_time(running):
+    refused = b"POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+    with connection_to(running) as connection:
+        connection.sendall(refused)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 404")
+        assert answers(connection) == []
+
+
+def test_a_request_needs_one_host(running):
+    for hosts in (b"", b"Host: localhost\r\nHost: localhost\r\n"):
+        with connection_to(running) as connection:
+            connection.sendall(b"GET /health/live HTTP/1.1\r\n%s\r\n" % hosts)
+            [(status, problem)] = answers(connection)
+            assert (status, problem["detail"]) == (400, "an HTTP/1.1 request must have one Host header")
+    with connection_to(running) as connection:
+        connection.sendall(b"GET /health/live HTTP/1.0\r\n\r\n")
+        assert [status for status, _ in answers(connection)] == [421]
+
+
+def test_who_reads_no_answers_costs_little_and_not_for_long(running):
+    memory = psutil.Process(running.process.pid).memory_info
+    asked = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20_000
+    with connection_to(running) as connection:
+        connection.sendall(WHOLE)  # what a first request costs once
+        assert connection.recv(1000)
+    before = memory().rss
+    largest = 0
+    with ExitStack() as stack:
+        for _ in range(4):
+            connection = stack.enter_context(connection_to(running))
+            connection.settimeout(0.2)
+            with suppress(OSError):
+                connection.sendall(asked)
+            largest = max(largest, memory().rss)
+            assert running.is_live()
+        # All of them are sent away, though not one of them has closed its connection.
+        eventually(lambda: len(psutil.Process(running.process.pid).net_connections("tcp")) <= 2)
+    assert largest - before < 20_000_000

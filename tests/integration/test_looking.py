@@ -135,8 +135,10 @@ def test_history_and_what_was_over_http(tmp_path, url, known):
         before_the_merge = everything["events"][1]["happenedAt"]
         then = get(f"/identities/2?asOf={before_the_merge}")
         assert [contact["id"] for contact in then["contacts"]] == [2]
-        assert get("/identities/2?asOf=2001-01-01T00:00:00Z", 404)["detail"] == "there was no contact 2 then"
-        assert get("/identities/99/history", 404)["detail"] == "there never was a contact 99"
+        assert get("/identities/2?asOf=2001-01-01T00:00:00Z", 404)["detail"] == (
+            "contactId: no contact had this id then"
+        )
+        assert get("/identities/99/history", 404)["detail"] == "contactId: no contact ever had this id"
         get("/identities/2?asOf=then", 400)
 
         told, place = [], ""

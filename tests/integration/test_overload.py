@@ -53,6 +53,58 @@ def test_who_would_wait_behind_too_many_is_refused_at_once(tmp_path, url):
         assert running.post({"email": "another@x"})[0] == 200
 
 
+def test_queries_that_are_stuck_leave_the_connections_of_others_alone(tmp_path, url):
+    patience = {f"IDENTITY_{name}_TIMEOUT": 60 for name in ("LOCK", "STATEMENT", "ANSWER")}
+    with (
+        service(tmp_path, DB_CONNECTION_STRING=plain(url), IDENTITY_MAX_WAITING=5, **patience) as running,
+        connect(url) as other,
+        ThreadPoolExecutor(60) as pool,
+    ):
+        running.identify("a@x", "1")
+        other.execute("BEGIN")
+        other.execute("LOCK TABLE contact_events IN ACCESS EXCLUSIVE MODE")
+        paths = ["/identities/1/history", "/identities/1?asOf=2999-01-01T00:00:00Z"] * 30
+        stuck = [pool.submit(running.request, "GET", path) for path in paths]
+        eventually(lambda: sum(one.done() for one in stuck) >= len(paths) - 1 - 5)
+        assert other.execute(WAITING).fetchone() == (1,)
+        assert running.identify("a@x")["phoneNumbers"] == ["1"]
+        assert running.request("GET", "/identities/1")[0] == 200
+        lookup = json.dumps({"email": "a@x"})
+        assert running.request("POST", "/lookup", lookup, {"Content-Type": "application/json"})[0] == 200
+        other.execute("COMMIT")
+        answers = [one.result() for one in stuck]
+        statuses = [status for status, _, _ in answers]
+        assert set(statuses) == {200, 503}
+        assert {headers["retry-after"] for status, headers, _ in answers if status == 503} == {"1"}
+        assert running.request("GET", "/identities/1/history")[0] == 200
+
+
+def test_a_large_identity_is_queried_by_many_and_nobody_else_is_kept_from_an_answer(tmp_path, url, sql, size):
+    number = size(3_000, 30_000)
+    sql(
+        "INSERT INTO contacts (email, phone_number, linked_id, link_precedence, created_at)"
+        " SELECT 'large@x', n, nullif(least(n - 1, 1), 0), CASE n WHEN 1 THEN 'primary' ELSE 'secondary' END,"
+        " timestamp '2020-01-01' + n * interval '1 second' FROM generate_series(1, %s) AS n",
+        number,
+    )
+    ends = json.dumps({"one": {"phoneNumber": "1"}, "other": {"phoneNumber": str(number)}})
+    as_of = "/identities/9?asOf=2999-01-01T00:00:00Z&limit=1"
+    with service(tmp_path, DB_CONNECTION_STRING=plain(url)) as running, ThreadPoolExecutor(100) as pool:
+        running.identify("a@x", "70001")
+        before = psutil.Process(running.process.pid).memory_info().rss
+        asked = [pool.submit(running.request, "POST", "/explain", ends) for _ in range(60)]
+        asked += [pool.submit(running.request, "GET", as_of) for _ in range(40)]
+        most, others = before, []
+        while not all(one.done() for one in asked):
+            others.append(running.post({"email": "a@x"})[0])
+            others.append(running.post({"email": "a@x", "phoneNumber": str(80_000 + len(others))})[0])
+            most = max(most, psutil.Process(running.process.pid).memory_info().rss)
+        assert set(others) == {200}
+        statuses = {one.result()[0] for one in asked}
+        assert 200 in statuses <= {200, 503}
+        assert most - before < 150 * 2**20
+
+
 @pytest.mark.parametrize(
     ("limit", "reason"),
     [
@@ -164,7 +216,7 @@ def test_clients_that_go_away_cost_nothing(tmp_path, url):
         for n in range(500):
             body = json.dumps({"email": "a@x", "phoneNumber": str(n)})
             with socket.create_connection(("127.0.0.1", running.port)) as client:
-                head = f"POST /identify HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+                head = f"POST /identify HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
                 client.sendall(f"{head}{body}".encode())
         other.execute("COMMIT")
         eventually(lambda: running.identify("b@x", "99999"))

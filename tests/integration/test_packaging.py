@@ -47,8 +47,8 @@ def test_the_command_line_tells_what_it_needs(tmp_path):
 @pytest.mark.parametrize(
     ("lock", "extras"),
     [
-        ("server", {"postgres", "server", "embedded", "files", "phonenumbers"}),
-        ("image", {"postgres", "server", "embedded", "phonenumbers", "traces"}),
+        ("server", {"domains", "postgres", "server", "embedded", "files", "phonenumbers"}),
+        ("image", {"domains", "postgres", "server", "embedded", "phonenumbers", "traces"}),
         ("dev", {"testing", "dev", "embedded"}),
     ],
 )

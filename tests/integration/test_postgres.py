@@ -4,7 +4,7 @@ import pytest
 from hypothesis import settings
 
 from identity_adapters.batching import IdentifyInBatches
-from identity_core import ContactDetails, IdentifyContacts, RepositoryBusy
+from identity_core import Contact, ContactDetails, IdentifyContacts, RepositoryBusy
 from identity_core.testing import ContactRepositoryConformance, IdentityMachine
 from tests.integration.conftest import emptied_repository_on, repository_on
 
@@ -49,6 +49,28 @@ def test_large_identities_come_whole(url, number):
             assert identity == await identify(ContactDetails("b@x"))
             assert identity.phone_numbers == (*map(str, range(number)), "10000")
             assert identity.secondary_contact_ids == tuple(range(2, number + 2))
+
+    asyncio.run(body())
+
+
+def test_of_a_large_identity_no_more_is_read_than_a_page(url, monkeypatch):
+    made = []
+
+    def counted(*values):
+        made.append(values)
+        return Contact(*values)
+
+    async def body():
+        async with repository_on(url) as repository:
+            identify = IdentifyContacts(repository)
+            await identify.many([ContactDetails("large@x", str(n)) for n in range(2000)])
+            monkeypatch.setattr("identity_adapters.postgres.repository.Contact", counted)
+            for of in (1234, ContactDetails("large@x"), ContactDetails("large@x", "1999")):
+                made.clear()
+                [page] = await identify.pages(of, limit=10)
+                assert (page.total_contacts, page.total_emails, page.total_phone_numbers) == (2000, 1, 2000)
+                assert [contact.id for contact in page.contacts] == list(range(1, 11))
+                assert len(made) <= 11
 
     asyncio.run(body())
 

@@ -69,7 +69,7 @@ def test_a_replica_answers_what_only_looks(tmp_path):
                 assert looking.identify("b@x", "1") == known
                 ends = {"one": {"email": "a@x"}, "other": {"email": "b@x"}}
                 for method, path, body in [
-                    ("POST", "/identify?dryRun=true", {"email": "c@x", "phoneNumber": "1"}),
+                    ("POST", "/preview", {"email": "c@x", "phoneNumber": "1"}),
                     ("POST", "/lookup", {"email": "a@x"}),
                     ("POST", "/explain", ends),
                     ("GET", "/identities/2", None),

@@ -1,15 +1,27 @@
 import asyncio
+import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from itertools import count
 from threading import Event
+from unicodedata import normalize
 
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from identity_adapters.postgres import SchemaOutdated, check_schema, migrate, schema, statements
-from tests.integration.conftest import connect, eventually, plain, repository_on
+from identity_adapters.postgres import (
+    SchemaOutdated,
+    SchemaUnusable,
+    check_schema,
+    migrate,
+    schema,
+    statements,
+    verify,
+)
+from identity_core import ContactDetails, IdentifyContacts, RepositoryBusy
+from tests.integration.conftest import connect, eventually, new_database, plain, repository_on
 from tests.integration.processes import service
 from tests.integration.test_adoption import EXISTING
 
@@ -29,6 +41,66 @@ def test_many_may_migrate_at_once_and_again(empty_url, sql):
     assert sql("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == [(0,)]
 
 
+def test_what_was_on_record_before_is_composed_while_the_version_before_goes_on(url, sql):
+    """As the version before left it: its index, and evidence as it was sent."""
+    old = """CREATE INDEX idx_contacts_compared_email ON contacts (lower(btrim(email) COLLATE "C"))"""
+    sql("DROP INDEX idx_contacts_compared_email_nfc")
+    sql("UPDATE identity_schema_version SET version_num = '0002'")
+    sql(old)
+    pairs = [("é", "1"), ("ệ", "2"), ("ệ", "3"), ("a", "4")]
+    spelled = ["e\u0301", "e\u0302\u0323", "e\u0323\u0302", "a"]
+    number = count(1)
+    for (_, phone_number), spelling in zip(pairs, spelled, strict=True):
+        sql(
+            "INSERT INTO contact_evidence VALUES (%s, %s, %s, now())",
+            next(number),
+            f"{spelling}@x",
+            phone_number,
+        )
+    sql("INSERT INTO contact_evidence VALUES (5, 'é@x', '5', now()), (6, %s, '5', now())", "e\u0301@x")
+    sql("INSERT INTO contact_evidence VALUES (7, %s, '6', now())", "e\u0323\u0302@x")
+    sql("INSERT INTO contact_evidence VALUES (8, %s, '6', now())", "e\u0302\u0323@x")
+    migrate(url)
+    assert sql("SELECT email, phone_number FROM contact_evidence WHERE id < 6 ORDER BY id") == [
+        *((f"{email}@x", phone_number) for email, phone_number in pairs),
+        ("é@x", "5"),
+    ]
+    assert sql("SELECT email FROM contact_evidence WHERE id = 7") == [("ệ@x",)]
+    indexes = sql("SELECT indexname FROM pg_indexes WHERE indexname LIKE '%compared_email%' ORDER BY 1")
+    assert indexes == [("idx_contacts_compared_email",), ("idx_contacts_compared_email_nfc",)]
+
+
+def test_a_database_of_one_byte_a_character_is_worked_with(server):
+    url = new_database(server, "LATIN1")
+    migrate(url)
+    batch = [
+        ContactDetails("a@x", "1"),
+        ContactDetails(normalize("NFD", "é@x"), "1"),
+        ContactDetails("\N{CYRILLIC SMALL LETTER I}@x"),
+    ]
+
+    async def body():
+        async with repository_on(url) as repository:
+            identify = IdentifyContacts(repository)
+            identities = [await identify(details) for details in batch[:2]]
+            with pytest.raises(RepositoryBusy, match="is not in UTF8"):
+                await identify(batch[2])
+            return identities
+
+    assert [identity.emails for identity in asyncio.run(body())] == [("a@x",), ("a@x", "é@x")]
+    assert verify(url) == []
+
+
+def test_a_database_of_another_encoding_is_refused_and_left_alone(server):
+    url = new_database(server, "EUC_JP")
+    with pytest.raises(SchemaUnusable, match="the encoding of the database is EUC_JP; it must be UTF8"):
+        migrate(url)
+    with connect(url) as connection:
+        assert connection.execute(
+            "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+        ).fetchall() == [(0,)]
+
+
 def test_other_peoples_migrations_are_left_alone(empty_url, sql):
     sql("CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)")
     sql("INSERT INTO alembic_version VALUES ('theirs')")
@@ -37,7 +109,8 @@ def test_other_peoples_migrations_are_left_alone(empty_url, sql):
 
 
 def test_an_index_whose_build_was_interrupted_is_built_again(url, sql):
-    sql("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_contacts_compared_email'::regclass")
+    index = "idx_contacts_compared_email_nfc"
+    sql("UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass", index)
     sql("DELETE FROM identity_schema_version")
     migrate(url)
     assert sql("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == [(0,)]
@@ -61,10 +134,12 @@ def test_others_may_write_while_the_indexes_are_built(empty_url, sql):
     assert sql("SELECT count(*) FROM contacts") == [(2,)]
 
 
+@pytest.mark.parametrize("email", ["1@x", "é@x"])
 @pytest.mark.parametrize("statement", [statements.LOAD, statements.LOCK_PRIMARIES, statements.UPDATE])
-def test_rows_are_found_by_index_whatever_the_planner_knows(url, sql, statement):
+def test_rows_are_found_by_index_whatever_the_planner_knows(url, sql, statement, email):
     values = {
-        "details": '[{"email": "1@x", "phone_number": "2"}]', "others": "[3]", "count": 1, "most": 9,
+        "details": json.dumps([{"email": email, "phone_number": "2"}]), "others": "[3]",
+        "count": 1, "most": 9,
         "altered": '[{"id": 1}]', "deleted": '[{"id": 1}]', "superseded": "[{}]", "now": datetime.now(UTC),
     }  # fmt: skip
 

@@ -78,7 +78,7 @@ def test_a_request_is_a_span_of_the_trace_that_it_belongs_to(tmp_path):
             "identity.outcome": "created", "identity.request_id": TRACE_ID,
         }  # fmt: skip
         [(_, values, _)] = [found for found in spans(received) if found[0].name == "identity"]
-        assert values["http.route"] == "/identities/{contact_id}"
+        assert values["http.route"] == "/identities/{contactId}"
         assert not any(mark in body for body in received for mark in (b"marked", b"5550147"))
 
 

@@ -210,6 +210,17 @@ class ReturnsSomethingElse(InMemoryContactRepository):
         return Reconciliation(Changes(), decided.identities)
 
 
+class CountsWhatIsOnThePage(InMemoryContactRepository):
+    async def pages(self, of, after=None, limit=100):
+        found = await super().pages(of, after, limit)
+        return [evolve(page, total_contacts=len(page.contacts)) for page in found]
+
+
+class SkipsWhatIsOfTheSameDate(InMemoryContactRepository):
+    async def pages(self, of, after=None, limit=100):
+        return await super().pages(of, after and (after[0], 2**63), limit)
+
+
 BROKEN = [
     LoadsOnlyTheMatchingContacts,
     LoadsNoChains,
@@ -235,6 +246,8 @@ BROKEN = [
     WritesHalfAndThenTheRest,
     SwallowsErrors,
     ReturnsSomethingElse,
+    CountsWhatIsOnThePage,
+    SkipsWhatIsOfTheSameDate,
 ]
 
 

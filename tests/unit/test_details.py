@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta, timezone
+from unicodedata import is_normalized, normalize
 
 import pytest
 from hypothesis import given
@@ -22,6 +23,9 @@ def refused(**details):
         ("  Doc@HillValley.EDU\t\n", "doc@hillvalley.edu"),
         ("\N{NO-BREAK SPACE}doc@hillvalley.edu\N{IDEOGRAPHIC SPACE}", "doc@hillvalley.edu"),
         ("ÄRGER@MÜLLER.DE", "ärger@müller.de"),
+        ("A\N{COMBINING DIAERESIS}rger@mu\N{COMBINING DIAERESIS}ller.de", "ärger@müller.de"),
+        ("\N{KELVIN SIGN}@x", "k@x"),
+        ("e\N{COMBINING ACUTE ACCENT}" * 126 + "@xy", "é" * 126 + "@xy"),
         ("a b@c", "a b@c"),
         ('"odd, but"@[127.0.0.1]', '"odd, but"@[127.0.0.1]'),
         ("a@" + "b" * 253, "a@" + "b" * 253),
@@ -30,7 +34,7 @@ def refused(**details):
         (None, None),
     ],
 )
-def test_an_email_is_trimmed_and_lower_cased(given, kept):
+def test_an_email_is_trimmed_lower_cased_and_composed(given, kept):
     assert normalise_email(given) == kept
 
 
@@ -48,6 +52,15 @@ def test_an_email_is_trimmed_and_lower_cased(given, kept):
         ("a\r\nBcc: x@b", "must not have control characters or lone surrogates"),
         ("a\x85b@c", "must not have control characters or lone surrogates"),
         pytest.param("\ud800@b", "must not have control characters or lone surrogates", id="surrogate"),
+        ("a\N{ZERO WIDTH SPACE}@b", "must not have invisible characters"),
+        ("a\N{ZERO WIDTH JOINER}@b", "must not have invisible characters"),
+        ("a\N{SOFT HYPHEN}@b", "must not have invisible characters"),
+        ("\N{RIGHT-TO-LEFT OVERRIDE}a@b", "must not have invisible characters"),
+        ("\N{ZERO WIDTH NO-BREAK SPACE}a@b", "must not have invisible characters"),
+        ("a@b\N{TAG LATIN SMALL LETTER C}", "must not have invisible characters"),
+        ("a\N{LINE SEPARATOR}@b", "must not have invisible characters"),
+        ("a@b\N{PARAGRAPH SEPARATOR}c", "must not have invisible characters"),
+        pytest.param("a\uffff@b", "must not have characters that Unicode does not define", id="undefined"),
         (5, "must be text"),
         (True, "must be text"),
         (1.5, "must be text"),
@@ -71,7 +84,6 @@ def test_what_is_no_email_is_refused_with_field_and_reason(given, reason):
         ("49+1", "491"),
         ("\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH DIGIT FOUR}\N{FULLWIDTH DIGIT NINE}", "+49"),
         ("\N{ARABIC-INDIC DIGIT ONE}\N{DEVANAGARI DIGIT TWO}", "12"),
-        ("\N{LEFT-TO-RIGHT EMBEDDING}555\N{POP DIRECTIONAL FORMATTING}", "555"),
         ("*#555#", "555"),
         (123456, "123456"),
         (0, "0"),
@@ -106,6 +118,11 @@ def test_a_phone_number_keeps_a_leading_plus_and_its_digits(given, kept):
         ("555\x000123", "must not have control characters or lone surrogates"),
         ("555\n0123", "must not have control characters or lone surrogates"),
         pytest.param("555\udfff", "must not have control characters or lone surrogates", id="surrogate"),
+        (
+            "\N{LEFT-TO-RIGHT EMBEDDING}555\N{POP DIRECTIONAL FORMATTING}",
+            "must not have invisible characters",
+        ),
+        ("555\N{ZERO WIDTH SPACE}0123", "must not have invisible characters"),
         (True, "must be text or a whole number"),
         (False, "must be text or a whole number"),
         (123456.0, "must be text or a whole number"),
@@ -125,6 +142,32 @@ def test_normalising_twice_is_normalising_once(text):
         except InvalidDetails:
             continue
         assert normalise(once) == once
+
+
+CASED = (
+    "aéİıſßẞΣσςΆᾈK\N{COMBINING DOT BELOW}\N{COMBINING ACUTE ACCENT}\N{COMBINING GREEK YPOGEGRAMMENI}각\u1100"
+)
+
+
+@given(st.text() | st.text(CASED), st.text(CASED))
+def test_canonically_equal_emails_are_one_email(local, domain):
+    spellings = [normalize(form, f"{local}@a{domain}") for form in ("NFC", "NFD")]
+    try:
+        one, other = map(normalise_email, spellings)
+    except InvalidDetails:
+        for spelling in spellings:
+            with pytest.raises(InvalidDetails):
+                normalise_email(spelling)
+    else:
+        assert one == other == normalise_email(one)
+        assert is_normalized("NFC", one)
+
+
+@given(st.characters(categories=["Cc", "Cf", "Cn", "Zl", "Zp"]))
+def test_what_nobody_sees_is_refused_in_either_field(character):
+    for name, value in (("email", f"a{character}@b"), ("phone_number", f"5{character}5")):
+        field, reason = refused(**{name: value})
+        assert (field, reason.split(" have ")[0]) == (name, "must not")
 
 
 @given(st.text() | st.integers() | st.floats() | st.booleans() | st.binary() | st.lists(st.text()))

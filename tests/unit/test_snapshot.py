@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from identity_core import Contact, Snapshot
+from identity_core.snapshot import joined
 
 
 def contact(id, linked_id=None):
@@ -39,10 +40,11 @@ def test_identities_are_the_components_of_the_links(links, deleted, random):
     nodes = set(range(10))
     parts = [{node} for node in nodes]
     for node, link in enumerate(links):
-        joined = set().union(*(part for part in parts if node in part or link in part))
-        parts = [part for part in parts if not part & joined] + [joined]
+        met = set().union(*(part for part in parts if node in part or link in part))
+        parts = [part for part in parts if not part & met] + [met]
     contacts = [contact(node, links[node]) for node in nodes - deleted]
     random.shuffle(contacts)
     found = grouped(*contacts, links_of_deleted={node: links[node] for node in deleted})
     expected = [sorted(part - deleted) for part in parts if part - deleted]
     assert sorted(found) == sorted(expected)
+    assert sorted(map(sorted, joined(dict(enumerate(links))))) == sorted(map(sorted, parts))

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 import structlog
-from attrs import evolve
 from psycopg import Error
 from sqlalchemy.exc import DBAPIError
 
@@ -39,7 +38,7 @@ def configured(failure: int = 1, *, is_service: bool = False, **options: Any) ->
     try:
         settings = Settings.load().given("command line", **options)
         configure_logs(settings.log_format if is_service else LogFormat.TEXT, settings.log_level)
-        container = Container(settings=evolve(settings, pool_size=1))  # it does one thing at a time
+        container = Container(settings=settings, pool_sizes=(1, 1))  # a command does one thing at a time
         with open_database(container):
             if settings.database_url is None:
                 note = EMBEDDED.format(folder=settings.data_folder.absolute())

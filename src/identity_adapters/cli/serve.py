@@ -5,7 +5,6 @@ import signal
 import sys
 from contextlib import ExitStack
 from functools import partial
-from ipaddress import ip_address
 from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any, cast
@@ -38,7 +37,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
         settings, url = container.settings(), container.database_url()
         if settings.migrate_at_start:
             migrate(url)
-        if not settings.api_keys and not _is_loopback(settings.host):
+        if not settings.api_keys and not settings.is_local:
             structlog.get_logger(__name__).warning(
                 "no API keys are configured: whoever can reach this address may ask for every customer;"
                 " see IDENTITY_API_KEYS",
@@ -49,7 +48,12 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
         os.environ["DB_CONNECTION_STRING"] = url.render_as_string(hide_password=False)
         if settings.workers > 1 and metrics.FOLDER not in os.environ:
             os.environ[metrics.FOLDER] = stack.enter_context(_shared_folder())
-        bounds = Bounds(settings.max_header_size, settings.max_connections, settings.request_timeout)
+        bounds = Bounds(
+            settings.max_header_size,
+            settings.max_connections,
+            settings.request_timeout,
+            settings.write_timeout,
+        )
         uvicorn.run(
             "identity_adapters.asgi:app",
             host=settings.host,
@@ -89,10 +93,3 @@ def _exit_cleanly_on(number: signal.Signals) -> None:
         sys.exit(0)
 
     signal.signal(number, handler)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

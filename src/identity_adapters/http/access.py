@@ -1,32 +1,20 @@
 """Who may ask for what, and how often, where API keys are configured."""
 
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection
+from http import HTTPStatus
 from math import ceil
 from typing import Any, TypeAlias
 
 from attrs import field, frozen
 from litestar import Request
-from litestar.exceptions import NotAuthorizedException, PermissionDeniedException, TooManyRequestsException
-from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Components, SecurityScheme
 
 from identity_adapters.http.observed import KEY
-from identity_adapters.http.problems import documented
-from identity_adapters.keys import ApiKey, Scope, key_of
+from identity_adapters.http.problems import RequestRejected
+from identity_adapters.keys import ApiKey, key_of
 
 SCOPE = "scope"
 """The name of a handler's option that says which scope it needs; one without may be asked by everybody."""
-
-SECURITY_SCHEMES = Components(
-    security_schemes={
-        "key": SecurityScheme(
-            type="http",
-            scheme="bearer",
-            description="An API key; needed where the service is configured with some.",
-        )
-    }
-)
 
 Check: TypeAlias = Callable[[Request[Any, Any, Any]], Awaitable[None]]
 
@@ -56,22 +44,12 @@ class RateLimit:
         return 0
 
 
-def guarded(scope: Scope, answer: ResponseSpec, errors: Sequence[int] = ()) -> dict[str, Any]:
-    """What declares that a handler needs a scope, and what it answers: its errors beside those of all."""
-    return {
-        "opt": {SCOPE: scope},
-        "security": [{"key": [scope.value]}, {}],
-        "responses": {200: answer, **documented(*errors, 401, 403, 429, 500, 503)},
-    }
-
-
 def check_keys(keys: Collection[ApiKey], limit: RateLimit | None) -> Check:
     """What refuses a request that its key does not allow.
 
     Raises:
-        NotAuthorizedException: it has no key that is configured.
-        PermissionDeniedException: the key is not for this.
-        TooManyRequestsException: the key was used too often.
+        RequestRejected: with 401 it has no key that is configured, with 403 the key is not for this, with
+            429 the key was used too often.
     """
 
     async def check(request: Request[Any, Any, Any]) -> None:
@@ -80,16 +58,21 @@ def check_keys(keys: Collection[ApiKey], limit: RateLimit | None) -> Check:
             return
         key = key_of(_secret(request), keys)
         if key is None:
-            raise NotAuthorizedException(
-                "needs an API key: Authorization: Bearer …", headers={"WWW-Authenticate": "Bearer"}
+            raise RequestRejected(
+                HTTPStatus.UNAUTHORIZED,
+                "needs an API key: Authorization: Bearer …",
+                {"WWW-Authenticate": "Bearer"},
             )
         request.scope["state"][KEY] = key.name
         if scope not in key.scopes:
-            raise PermissionDeniedException(f"the API key is not for this; it needs the scope {scope}")
+            raise RequestRejected(
+                HTTPStatus.FORBIDDEN, f"the API key is not for this; it needs the scope {scope}"
+            )
         if limit is not None and (wait := limit.wait(key, time.monotonic())):
-            raise TooManyRequestsException(
+            raise RequestRejected(
+                HTTPStatus.TOO_MANY_REQUESTS,
                 f"the API key may ask {limit.rate:g} times a second",
-                headers={"Retry-After": f"{ceil(wait)}"},
+                {"Retry-After": f"{ceil(wait)}"},
             )
 
     return check

@@ -7,14 +7,13 @@ from typing import Any, TypeAlias
 
 import msgspec
 from litestar import Litestar, Request, post
-from litestar.datastructures import ResponseHeader
+from litestar.config.cors import CORSConfig
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from identity_adapters.http import examples
-from identity_adapters.http.access import RateLimit, check_keys, guarded
-from identity_adapters.http.details import DetailsOperation, MakeDetails, details_of
-from identity_adapters.http.documentation import OPENAPI, assets, redoc, swagger_ui, tell_apart
+from identity_adapters.http.access import RateLimit, check_keys
+from identity_adapters.http.details import DETAILS_BODY, MakeDetails, details_of
 from identity_adapters.http.health import CheckReady, live, metrics_endpoint, ready_endpoint
 from identity_adapters.http.look import (
     changes_endpoint,
@@ -24,7 +23,16 @@ from identity_adapters.http.look import (
     lookup_endpoint,
 )
 from identity_adapters.http.observed import OUTCOME
-from identity_adapters.http.problems import HANDLERS, InvalidParameter, answered
+from identity_adapters.http.openapi import (
+    IDENTIFY_TAG,
+    OUTCOME_HEADER,
+    Answer,
+    Operation,
+    document,
+    document_endpoint,
+)
+from identity_adapters.http.pages import PAGES
+from identity_adapters.http.problems import HANDLERS, FieldError, InvalidFields
 from identity_adapters.keys import ApiKey
 from identity_adapters.keys import Scope as KeyScope
 from identity_core import ContactDetails, Foresight, Identified, IdentifyContacts, Identity, Outcome
@@ -48,8 +56,8 @@ class IdentifyAnswer(msgspec.Struct):
     contact: ConsolidatedContact
 
 
-class ForeseenContact(msgspec.Struct, rename="camel"):
-    """The consolidated contact as it would be; null is the id of a contact that is not there yet."""
+class PreviewContact(msgspec.Struct, rename="camel"):
+    """The consolidated contact as it would be; null is the id of a contact that does not exist yet."""
 
     primary_contact_id: int | None
     emails: tuple[str, ...]
@@ -57,16 +65,15 @@ class ForeseenContact(msgspec.Struct, rename="camel"):
     secondary_contact_ids: tuple[int | None, ...]
 
 
-class DryRunAnswer(msgspec.Struct, rename="camel"):
-    """What `POST /identify?dryRun=true` answers: what would happen. Nothing was written."""
+class PreviewAnswer(msgspec.Struct, rename="camel"):
+    """What `POST /preview` answers: what identifying the customer would do. Nothing was written."""
 
-    outcome: str
-    contact: ForeseenContact
+    outcome: Outcome
+    contact: PreviewContact
     absorbed_primary_contact_ids: tuple[int, ...]
     moved_contacts: int
 
 
-OUTCOME_HEADER = "Identity-Outcome"
 _OUTCOME_HEADERS = {outcome: (OUTCOME_HEADER.lower().encode(), outcome.value.encode()) for outcome in Outcome}
 
 
@@ -88,56 +95,68 @@ class _Json:
         await send({"type": "http.response.body", "body": self._body, "more_body": False})
 
 
-def _identify_endpoint(
-    identify: Callable[[], Identify], service: Callable[[], IdentifyContacts], make_details: MakeDetails
-) -> HTTPRouteHandler:
-    @post(
-        "/identify",
-        status_code=HTTPStatus.OK,
-        operation_class=DetailsOperation,
-        operation_id="identify",
+def _identify_endpoint(identify: Callable[[], Identify], make_details: MakeDetails) -> HTTPRouteHandler:
+    operation = Operation(
+        id="identify",
+        tag=IDENTIFY_TAG,
         summary="Identify a customer",
         description=(
-            "Links the details with what is known, and answers all that is known of the customer."
-            " With `dryRun=true` it only answers what would happen."
+            "Links the details with what is known, and answers all that is known of the customer. It is safe"
+            " to send the same again."
         ),
-        response_headers=[
-            ResponseHeader(
-                name=OUTCOME_HEADER,
-                documentation_only=True,
-                description="What became of the details: " + ", ".join(Outcome) + ".",
-            )
-        ],
-        **guarded(
-            KeyScope.IDENTIFY,
-            answered(
-                IdentifyAnswer | DryRunAnswer,
-                "The customer's consolidated contact; or, of a dry run, what would happen",
-                identified=examples.IDENTIFIED,
-                dryRun=examples.FORESEEN,
-            ),
-            errors=(400, 413, 415),
+        answer=Answer(
+            IdentifyAnswer,
+            "The consolidated contact of the customer.",
+            {"identified": examples.IDENTIFIED},
+            headers=(OUTCOME_HEADER,),
         ),
+        errors=(400, 413, 415),
+        scope=KeyScope.IDENTIFY,
+        body=DETAILS_BODY,
     )
-    async def identify_customer(
-        request: Request[Any, Any, Any],
-    ) -> ASGIApp:
-        is_dry_run = request.scope["query_string"] and _is_dry_run(request)
+
+    @post("/identify", **operation.route_options())
+    async def identify_customer(request: Request[Any, Any, Any]) -> ASGIApp:
+        if request.scope["query_string"]:
+            _reject_dry_run(request)
         details = await details_of(request, make_details)
-        if is_dry_run:
-            foreseen = await service().foresee(details)
-            return _Json(msgspec.json.encode(_foreseen(foreseen)), foreseen.outcome)
         identified = await identify()(details)
         return _Json(msgspec.json.encode(_answer(identified.identity)), identified.outcome)
 
     return identify_customer
 
 
-def _is_dry_run(request: Request[Any, Any, Any]) -> bool:
-    value = request.query_params.get("dryRun", "false").lower()
-    if value not in ("true", "false"):
-        raise InvalidParameter("dryRun", "must be true or false")
-    return value == "true"
+def _reject_dry_run(request: Request[Any, Any, Any]) -> None:
+    """Reject a request that may expect that nothing is written."""
+    if "dryRun" in request.query_params:
+        raise InvalidFields(
+            FieldError("dryRun", "is no parameter of POST /identify, which writes; use POST /preview")
+        )
+
+
+def _preview_endpoint(queries: Callable[[], IdentifyContacts], make_details: MakeDetails) -> HTTPRouteHandler:
+    operation = Operation(
+        id="preview",
+        tag=IDENTIFY_TAG,
+        summary="Preview what identifying a customer would do",
+        description="Answers what `POST /identify` would do with the same details. Writes nothing.",
+        answer=Answer(
+            PreviewAnswer,
+            "The outcome and the consolidated contact as it would be.",
+            {"linked": examples.PREVIEWED},
+        ),
+        errors=(400, 413, 415),
+        scope=KeyScope.IDENTIFY,
+        body=DETAILS_BODY,
+    )
+
+    @post("/preview", **operation.route_options())
+    async def preview(request: Request[Any, Any, Any]) -> PreviewAnswer:
+        foreseen = await queries().foresee(await details_of(request, make_details))
+        request.scope["state"][OUTCOME] = foreseen.outcome
+        return _preview(foreseen)
+
+    return preview
 
 
 def _answer(identity: Identity) -> IdentifyAnswer:
@@ -151,20 +170,30 @@ def _answer(identity: Identity) -> IdentifyAnswer:
     )
 
 
-def _foreseen(foreseen: Foresight) -> DryRunAnswer:
+def _preview(foreseen: Foresight) -> PreviewAnswer:
     identity = foreseen.identity
-    contact = ForeseenContact(
+    contact = PreviewContact(
         identity.primary_contact_id or None,
         identity.emails,
         identity.phone_numbers,
         tuple(id or None for id in identity.secondary_contact_ids),
     )
-    return DryRunAnswer(foreseen.outcome, contact, foreseen.absorbed_ids, foreseen.moved)
+    return PreviewAnswer(foreseen.outcome, contact, foreseen.absorbed_ids, foreseen.moved)
+
+
+def _cors(origins: Sequence[str]) -> CORSConfig:
+    return CORSConfig(
+        allow_origins=[*origins],
+        allow_methods=["GET", "HEAD", "POST"],
+        allow_headers=["Authorization", "Content-Type", "Traceparent", "X-Request-ID"],
+        expose_headers=[OUTCOME_HEADER, "Retry-After", "WWW-Authenticate", "X-Request-ID"],
+    )
 
 
 def create_app(
     identify: Callable[[], Identify],
-    service: Callable[[], IdentifyContacts],
+    queries: Callable[[], IdentifyContacts],
+    feed: Callable[[], IdentifyContacts],
     check: Callable[[], CheckReady],
     make_details: MakeDetails = ContactDetails,
     *,
@@ -174,12 +203,15 @@ def create_app(
     rate_limit: float | None = None,
     lifespan: Sequence[Lifespan] = (),
     max_body_size: int = 65536,
+    allowed_origins: Sequence[str] = (),
+    has_pages: bool = True,
 ) -> Litestar:
     """The ASGI application.
 
     Args:
         identify: gives the use case for one of many callers; asked at each request.
-        service: gives the use case, for what only looks.
+        queries: gives the use case for what only reads, all but the feed of changes.
+        feed: gives the one for the feed.
         check: gives what raises `RepositoryUnavailable` while requests cannot be answered.
         make_details: makes details of an email and a phone number as they were sent.
         exposition: gives the metrics, as Prometheus reads them.
@@ -188,30 +220,31 @@ def create_app(
         rate_limit: how often a second each key may ask; None for any number.
         lifespan: what is to run while the application runs.
         max_body_size: bytes; a larger body is refused.
+        allowed_origins: whose pages may ask, such as ``https://shop.example``.
+        has_pages: whether there are pages for people.
     """
     # Litestar resolves dependencies of a handler at each request, in a group of tasks; handlers that
     # are made with what they need cost nothing.
-    app = Litestar(
-        [
-            _identify_endpoint(identify, service, make_details),
-            lookup_endpoint(service, make_details),
-            identity_endpoint(service),
-            history_endpoint(service),
-            explain_endpoint(service, make_details),
-            changes_endpoint(service, is_stopping),
-            live,
-            ready_endpoint(check, is_stopping),
-            metrics_endpoint(exposition),
-            swagger_ui,
-            redoc,
-            assets(),
-        ],
+    handlers = [
+        _identify_endpoint(identify, make_details),
+        _preview_endpoint(queries, make_details),
+        lookup_endpoint(queries, make_details),
+        explain_endpoint(queries, make_details),
+        identity_endpoint(queries),
+        history_endpoint(queries),
+        changes_endpoint(feed, is_stopping),
+        live,
+        ready_endpoint("/health/ready", "ready", check, is_stopping),
+        ready_endpoint("/health", "health", check, is_stopping),  # what most probes ask for
+        metrics_endpoint(exposition),
+    ]
+    return Litestar(
+        [*handlers, document_endpoint(document(handlers)), *(PAGES if has_pages else ())],
         before_request=check_keys(keys, RateLimit(rate_limit) if rate_limit else None) if keys else None,
+        cors_config=_cors(allowed_origins) if allowed_origins else None,
         exception_handlers=HANDLERS,
         lifespan=list(lifespan),
         logging_config=None,
-        openapi_config=OPENAPI,
+        openapi_config=None,
         request_max_body_size=max_body_size,
     )
-    tell_apart(app.openapi_schema)
-    return app

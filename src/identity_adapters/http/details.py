@@ -1,100 +1,130 @@
 """Details out of the body of a request."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
 import msgspec
 from litestar import Request
-from litestar.exceptions.http_exceptions import ClientException, RequestEntityTooLarge
-from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 
-from identity_adapters.http.problems import InvalidBody
-from identity_core import ContactDetails
+from identity_adapters.http.openapi import Body
+from identity_adapters.http.problems import FieldError, InvalidFields, RequestRejected
+from identity_core import ContactDetails, InvalidDetails
 
 MakeDetails: TypeAlias = Callable[[Any, Any], ContactDetails]
 
+# The names that clients know the fields of the core by.
+_NAMES = {
+    "email": ("email",),
+    "phone_number": ("phoneNumber",),
+    "details": ("email", "phoneNumber"),
+}
 
-_DETAILS = Schema(
-    type=OpenAPIType.OBJECT,
-    properties={
-        "email": Schema(type=[OpenAPIType.STRING, OpenAPIType.NULL]),
-        "phoneNumber": Schema(type=[OpenAPIType.STRING, OpenAPIType.INTEGER, OpenAPIType.NULL]),
+_EMAIL = {"type": ["string", "null"], "description": "An email address."}
+_PHONE_NUMBER = {
+    "type": ["string", "null"],
+    "description": "A phone number. A whole number is accepted too, since some clients send one.",
+}
+DETAILS_BODY = Body(
+    {
+        "ContactDetails": {
+            "title": "ContactDetails",
+            "type": "object",
+            "description": (
+                "An email, a phone number, or both, seen together. At least one of the two is needed; null"
+                " and blank values count as absent. Other members are ignored."
+            ),
+            "properties": {"email": _EMAIL, "phoneNumber": _PHONE_NUMBER},
+        }
     },
-    any_of=[Schema(required=["email"]), Schema(required=["phoneNumber"])],
-    description="An email, a phone number or both. Other members are ignored.",
+    example={"email": "doc@hillvalley.edu", "phoneNumber": "555-0123"},
 )
-_SOUGHT = Schema(
-    type=OpenAPIType.OBJECT,
-    properties={
-        "email": Schema(type=OpenAPIType.STRING),
-        "phoneNumber": Schema(type=[OpenAPIType.STRING, OpenAPIType.INTEGER]),
-        "contactId": Schema(type=OpenAPIType.INTEGER),
+EXPLAIN_BODY = Body(
+    {
+        "ExplainRequest": {
+            "title": "ExplainRequest",
+            "type": "object",
+            "description": "Two of: an email, a phone number, a contact by its id.",
+            "properties": {
+                "one": {"$ref": "#/components/schemas/IdentifierOrContact"},
+                "other": {"$ref": "#/components/schemas/IdentifierOrContact"},
+            },
+            "required": ["one", "other"],
+        },
+        "IdentifierOrContact": {
+            "title": "IdentifierOrContact",
+            "type": "object",
+            "description": "An email, a phone number or the id of a contact: exactly one of the three.",
+            "properties": {
+                "email": _EMAIL,
+                "phoneNumber": _PHONE_NUMBER,
+                "contactId": {
+                    "type": ["integer", "null"],
+                    "format": "int64",
+                    "description": "The id of a contact.",
+                },
+            },
+        },
     },
-    min_properties=1,
-    max_properties=1,
+    example={"one": {"email": "doc@hillvalley.edu"}, "other": {"contactId": 23}},
 )
-_TWO_SOUGHT = Schema(
-    type=OpenAPIType.OBJECT,
-    properties={"one": _SOUGHT, "other": _SOUGHT},
-    required=["one", "other"],
-    description="Two of: an email, a phone number, a contact by its id.",
-)
-
-
-def _json_body(schema: Schema, name: str, value: dict[str, Any]) -> RequestBody:
-    """Documents a body that a handler reads by itself, with an example."""
-    content = OpenAPIMediaType(schema=schema, examples={name: Example(value=value)})
-    return RequestBody(required=True, content={"application/json": content})
-
-
-@dataclass
-class DetailsOperation(Operation):
-    """Takes details."""
-
-    def __post_init__(self) -> None:
-        example = {"email": "doc@hillvalley.edu", "phoneNumber": "555-0123"}
-        self.request_body = _json_body(_DETAILS, "both", example)
-
-
-@dataclass
-class ExplainOperation(Operation):
-    """Takes two that are sought."""
-
-    def __post_init__(self) -> None:
-        example = {"one": {"email": "doc@hillvalley.edu"}, "other": {"contactId": 23}}
-        self.request_body = _json_body(_TWO_SOUGHT, "values", example)
 
 
 async def details_of(request: Request[Any, Any, Any], make_details: MakeDetails) -> ContactDetails:
     """The details in the body of a request.
 
     Raises:
-        InvalidBody: it is no JSON object.
-        InvalidDetails: what it holds cannot be used.
+        RequestRejected: the body is no JSON object, or names every field that cannot be used.
     """
     body = await json_object(request)
-    return make_details(body.get("email"), body.get("phoneNumber"))
+    return parse_details(body.get("email"), body.get("phoneNumber"), make_details)
+
+
+def parse_details(email: Any, phone_number: Any, make_details: MakeDetails) -> ContactDetails:
+    """Details of values as they were sent.
+
+    Raises:
+        InvalidFields: names every field that cannot be used.
+    """
+    try:
+        return make_details(email, phone_number)
+    except InvalidDetails as error:
+        first = error
+    errors = []
+    for values in ((email, None), (None, phone_number)):  # each alone, since the first error hides the other
+        try:
+            make_details(*values)
+        except InvalidDetails as error:
+            if error.field != "details":
+                errors += _field_errors(error)
+    raise InvalidFields(*(errors or _field_errors(first)))
+
+
+def _field_errors(error: InvalidDetails) -> list[FieldError]:
+    return [FieldError(name, error.reason) for name in _NAMES[error.field]]
 
 
 async def json_object(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """The body of a request.
 
     Raises:
-        InvalidBody: it is no JSON object.
+        RequestRejected: it is no JSON object.
     """
     try:
         body = msgspec.json.decode(await _body(request))
     except RecursionError:
-        raise InvalidBody(HTTPStatus.BAD_REQUEST, "is nested too deeply") from None
+        raise _invalid_body("is nested too deeply") from None
     except UnicodeDecodeError:
-        raise InvalidBody(HTTPStatus.BAD_REQUEST, "is not valid UTF-8") from None
+        raise _invalid_body("is not valid UTF-8") from None
     except msgspec.DecodeError as error:
-        raise InvalidBody(HTTPStatus.BAD_REQUEST, f"is not valid JSON: {error}") from None
+        raise _invalid_body(f"is not valid JSON: {error}") from None
     if not isinstance(body, dict):
-        raise InvalidBody(HTTPStatus.BAD_REQUEST, "must be a JSON object")
+        raise _invalid_body("must be a JSON object")
     return body
+
+
+def _invalid_body(reason: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> InvalidFields:
+    return InvalidFields(FieldError("body", reason), status=status)
 
 
 async def _body(request: Request[Any, Any, Any]) -> bytes:
@@ -107,10 +137,10 @@ async def _body(request: Request[Any, Any, Any]) -> bytes:
     while True:
         message: Any = await request.receive()
         if message["type"] == "http.disconnect":
-            raise ClientException
+            raise RequestRejected(HTTPStatus.BAD_REQUEST, "the client is gone")
         body += message["body"]
         if len(body) > most:
-            raise RequestEntityTooLarge
+            raise _invalid_body("is too large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         if not message.get("more_body"):
             return body
 
@@ -119,4 +149,4 @@ def _refuse_other_content(content_type: str) -> None:
     media_type, _, parameters = content_type.lower().partition(";")
     charset = parameters.strip().removeprefix("charset=").strip('"')
     if media_type.strip() != "application/json" or charset not in ("", "utf-8", "utf8"):
-        raise InvalidBody(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "must be application/json in UTF-8")
+        raise _invalid_body("must be application/json in UTF-8", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)

@@ -13,7 +13,7 @@ CONTACT: dict[str, Any] = {
     "secondaryContactIds": [2],
 }
 IDENTIFIED = {"contact": CONTACT}
-FORESEEN = {"outcome": "linked", "contact": CONTACT, "absorbedPrimaryContactIds": [], "movedContacts": 0}
+PREVIEWED = {"outcome": "linked", "contact": CONTACT, "absorbedPrimaryContactIds": [], "movedContacts": 0}
 
 IDENTITY: dict[str, Any] = {
     "primaryContactId": 1,

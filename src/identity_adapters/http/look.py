@@ -3,37 +3,36 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, get, post
-from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from msgspec import UNSET, Meta, UnsetType
 
 from identity_adapters.http import examples
-from identity_adapters.http.access import guarded
-from identity_adapters.http.details import (
-    DetailsOperation,
-    ExplainOperation,
-    MakeDetails,
-    details_of,
-    json_object,
-)
-from identity_adapters.http.problems import InvalidParameter, answered
+from identity_adapters.http.details import DETAILS_BODY, EXPLAIN_BODY, MakeDetails, details_of, json_object
+from identity_adapters.http.openapi import QUERY_TAG, Answer, Operation
+from identity_adapters.http.parameters import collect, parse_parameters
+from identity_adapters.http.problems import FieldError, InvalidFields
 from identity_adapters.keys import Scope
 from identity_core import (
     Contact,
     ContactDetails,
+    EventKind,
     Explanation,
     Happening,
     Identifier,
     IdentifyContacts,
+    InvalidDetails,
     InvalidPlace,
     Kind,
     Link,
+    LinkPrecedence,
     Page,
+    Reason,
     WeakestLink,
     page,
 )
@@ -45,8 +44,16 @@ LIMIT = 1_000
 LOOK_AGAIN_AFTER = 0.25
 """Seconds between two looks for an event that somebody waits for."""
 
+MAX_ID = 2**63 - 1
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+Time = Annotated[datetime, Meta(tz=True)]
+
+ContactId = Annotated[
+    int, Meta(ge=0, le=MAX_ID, description="The id of any contact that ever existed, primary or not.")
+]
 
 
 class ContactRecord(msgspec.Struct, rename="camel"):
@@ -55,8 +62,8 @@ class ContactRecord(msgspec.Struct, rename="camel"):
     id: int
     email: str | None
     phone_number: str | None
-    link_precedence: str
-    created_at: datetime
+    link_precedence: LinkPrecedence
+    created_at: Time
 
 
 class IdentityPage(msgspec.Struct, rename="camel"):
@@ -80,22 +87,21 @@ class LookupAnswer(msgspec.Struct):
 
 
 def lookup_endpoint(service: Callable[[], IdentifyContacts], make_details: MakeDetails) -> HTTPRouteHandler:
-    @post(
-        "/lookup",
-        status_code=HTTPStatus.OK,
-        operation_class=DetailsOperation,
-        operation_id="lookup",
+    operation = Operation(
+        id="lookup",
+        tag=QUERY_TAG,
         summary="Look a customer up",
-        description="The identities that the details touch; none where they are not known. Writes nothing.",
-        **guarded(
-            Scope.READ,
-            answered(LookupAnswer, "The identities", known=examples.LOOKED_UP),
-            errors=(400, 413, 415),
-        ),
+        description="Answers the identities that the details match, or none. Writes nothing.",
+        answer=Answer(LookupAnswer, "The identities, the oldest first.", {"known": examples.LOOKED_UP}),
+        errors=(400, 413, 415),
+        scope=Scope.READ,
+        body=DETAILS_BODY,
     )
+
+    @post("/lookup", **operation.route_options())
     async def lookup(request: Request[Any, Any, Any]) -> LookupAnswer:
         details = await details_of(request, make_details)
-        return LookupAnswer([shown(page(contacts)) for contacts in await service().look_up(details)])
+        return LookupAnswer([*map(shown, await service().pages(details))])
 
     return lookup
 
@@ -112,9 +118,9 @@ class ChainLink(msgspec.Struct, rename="camel"):
 
     one: Value
     other: Value
-    reason: str
+    reason: Reason
     id: int
-    seen_at: datetime
+    seen_at: Time
 
 
 class Weakest(msgspec.Struct, rename="camel"):
@@ -130,27 +136,31 @@ class ExplainAnswer(msgspec.Struct, rename="camel"):
     """What `POST /explain` answers."""
 
     is_connected: bool
-    chain: list[ChainLink] = []
-    weakest_link: Weakest | None = None
+    chain: list[ChainLink]
+    weakest_link: Weakest | None
 
 
 def explain_endpoint(service: Callable[[], IdentifyContacts], make_details: MakeDetails) -> HTTPRouteHandler:
-    @post(
-        "/explain",
-        status_code=HTTPStatus.OK,
-        operation_class=ExplainOperation,
-        operation_id="explain",
+    operation = Operation(
+        id="explain",
+        tag=QUERY_TAG,
         summary="Explain why two are one customer",
-        description="The shortest chain of evidence that joins two identifiers or contacts. Writes nothing.",
-        **guarded(
-            Scope.READ,
-            answered(ExplainAnswer, "The chain, or that there is none", joined=examples.EXPLAINED),
-            errors=(400, 413, 415),
+        description=(
+            "Answers the shortest chain of evidence that joins two identifiers or contacts, and its weakest"
+            " link. Writes nothing."
         ),
+        answer=Answer(ExplainAnswer, "The chain, or that there is none.", {"joined": examples.EXPLAINED}),
+        errors=(400, 413, 415),
+        scope=Scope.READ,
+        body=EXPLAIN_BODY,
     )
+
+    @post("/explain", **operation.route_options())
     async def explain(request: Request[Any, Any, Any]) -> ExplainAnswer:
         body = await json_object(request)
-        one, other = (_sought(body, name, make_details) for name in ("one", "other"))
+        one, other = collect(
+            *(partial(_parse_identifier, body, name, make_details) for name in ("one", "other"))
+        )
         return explained(await service().explain(one, other))
 
     return explain
@@ -159,26 +169,33 @@ def explain_endpoint(service: Callable[[], IdentifyContacts], make_details: Make
 def explained(found: Explanation | None) -> ExplainAnswer:
     """An explanation as it is answered."""
     if found is None:
-        return ExplainAnswer(False)
+        return ExplainAnswer(False, [], None)
     weakest = found.weakest_link
     return ExplainAnswer(
         True, [_step(link) for link in found.chain], None if weakest is None else _weakest(weakest)
     )
 
 
-def _sought(body: dict[str, Any], name: str, make_details: MakeDetails) -> Identifier | int:
+def _parse_identifier(body: dict[str, Any], name: str, make_details: MakeDetails) -> Identifier | int:
     """What `one` or `other` of a body names: an email, a phone number, or a contact by its id."""
     asked = body.get(name)
     if not isinstance(asked, dict):
-        raise InvalidParameter(name, "must be an object")
-    if len(asked) != 1 or not asked.keys() <= {"email", "phoneNumber", "contactId"}:
-        raise InvalidParameter(name, "must have an email, a phoneNumber or a contactId, and nothing else")
-    if "contactId" in asked:
-        contact_id = asked["contactId"]
-        if type(contact_id) is not int or not 0 <= contact_id < 2**63:
-            raise InvalidParameter(f"{name}.contactId", "must be a whole number")
-        return contact_id
-    [identifier] = identifiers_of(make_details(asked.get("email"), asked.get("phoneNumber")))
+        raise InvalidFields(FieldError(name, "must be an object"))
+    given = {member: value for member, value in asked.items() if value is not None}
+    if len(given) != 1 or not given.keys() <= {"email", "phoneNumber", "contactId"}:
+        raise InvalidFields(
+            FieldError(name, "must have an email, a phoneNumber or a contactId, and nothing else")
+        )
+    [(member, value)] = given.items()
+    if member == "contactId":
+        if type(value) is not int or not 0 <= value <= MAX_ID:
+            raise InvalidFields(FieldError(f"{name}.contactId", f"must be a whole number from 0 to {MAX_ID}"))
+        return value
+    try:
+        [identifier] = identifiers_of(make_details(given.get("email"), given.get("phoneNumber")))
+    except InvalidDetails as error:
+        reason = "must not be blank" if error.field == "details" else error.reason
+        raise InvalidFields(FieldError(f"{name}.{member}", reason)) from None
     return identifier
 
 
@@ -193,15 +210,15 @@ def _weakest(link: WeakestLink) -> Weakest:
 
 
 def _step(link: Link) -> ChainLink:
-    return ChainLink(_value(link.one), _value(link.other), link.reason.value, link.id, link.seen_at)
+    return ChainLink(_value(link.one), _value(link.other), link.reason, link.id, link.seen_at)
 
 
 class EventRecord(msgspec.Struct, rename="camel"):
     """One event, in ids: what happened to which identity, by which contact or evidence."""
 
     id: int
-    happened_at: datetime
-    kind: str
+    happened_at: Time
+    kind: EventKind
     primary_contact_id: int
     contact_id: int | None
     evidence_id: int | None
@@ -228,29 +245,36 @@ class ChangesAnswer(msgspec.Struct):
     next: str
 
 
+class HistoryParameters(msgspec.Struct, rename="camel"):
+    """Which events of an identity are asked for."""
+
+    contact_id: ContactId
+    after: Annotated[int, Meta(ge=0, le=MAX_ID, description="The `next` of the page before.")] = 0
+    limit: Annotated[int, Meta(ge=1, le=LIMIT, description="How many events at most.")] = 100
+
+
 def history_endpoint(service: Callable[[], IdentifyContacts]) -> HTTPRouteHandler:
-    @get(
-        "/identities/{contact_id:int}/history",
-        operation_id="history",
-        summary="What happened to an identity",
-        description="In order: created, linked, merged with which primaries, and by which details.",
-        **guarded(
-            Scope.READ,
-            answered(HistoryAnswer, "Events, the first ones first", linked=examples.HISTORY),
-            errors=(400, 404),
+    operation = Operation(
+        id="history",
+        tag=QUERY_TAG,
+        summary="Read the history of an identity",
+        description=(
+            "Answers what happened to the identity of a contact, in order: created, linked, merged with which"
+            " primaries, and by which details."
         ),
+        answer=Answer(HistoryAnswer, "Events, the first ones first.", {"linked": examples.HISTORY}),
+        errors=(400, 404),
+        scope=Scope.READ,
+        parameters=HistoryParameters,
     )
-    async def history(
-        contact_id: int,
-        after: Annotated[
-            int, Parameter(ge=0, le=2**63 - 1, description="The `next` of the page before.")
-        ] = 0,
-        limit: Annotated[int, Parameter(ge=1, le=LIMIT, description="How many events at most.")] = 100,
-    ) -> HistoryAnswer:
-        found = await service().history(contact_id, after, limit + 1) if abs(contact_id) < 2**63 else None
+
+    @get("/identities/{contactId:str}/history", **operation.route_options())
+    async def history(request: Request[Any, Any, Any]) -> HistoryAnswer:
+        asked = parse_parameters(request, HistoryParameters)
+        found = await service().history(asked.contact_id, asked.after, asked.limit + 1)
         if found is None:
-            raise NotFoundException(f"there never was a contact {contact_id}")
-        return told(found, limit)
+            raise _not_found("no contact ever had this id")
+        return told(found, asked.limit)
 
     return history
 
@@ -264,42 +288,47 @@ def told(found: Sequence[tuple[Happening, ContactDetails | None]], limit: int) -
     return HistoryAnswer(events, events[-1].id if len(found) > limit else None)
 
 
+class ChangesParameters(msgspec.Struct):
+    """Which events are asked for."""
+
+    after: Annotated[str, Meta(description="The `next` of the answer before.")] | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=LIMIT, description="How many events at most.")] = 1_000
+    wait: Annotated[
+        float,
+        Meta(ge=0, le=60, description="For how many seconds to wait for an event, if there is none yet."),
+    ] = 0
+
+
 def changes_endpoint(
     service: Callable[[], IdentifyContacts], is_stopping: Callable[[], bool]
 ) -> HTTPRouteHandler:
-    @get(
-        "/changes",
-        operation_id="changes",
-        summary="What happened to all identities",
+    operation = Operation(
+        id="changes",
+        tag=QUERY_TAG,
+        summary="Follow all identities",
         description=(
-            "Who asks again and again, each time after the `next` of before, is told of every event exactly"
-            " once, and of none before those that it builds upon."
+            "Answers the events of all identities. Asking again and again, each time with the `next` of the"
+            " answer before, delivers every event exactly once, and none before those that it builds upon."
         ),
-        **guarded(
-            Scope.READ,
-            answered(ChangesAnswer, "Events, and where to go on", linked=examples.CHANGES),
-            errors=(400,),
-        ),
+        answer=Answer(ChangesAnswer, "Events, and where to go on.", {"linked": examples.CHANGES}),
+        errors=(400,),
+        scope=Scope.READ,
+        parameters=ChangesParameters,
     )
-    async def changes(
-        after: Annotated[str | None, Parameter(description="The `next` of the answer before.")] = None,
-        limit: Annotated[int, Parameter(ge=1, le=LIMIT, description="How many events at most.")] = 1_000,
-        wait: Annotated[
-            float,
-            Parameter(
-                ge=0, le=60, description="For how many seconds an event is waited for, if none is there."
-            ),
-        ] = 0,
-    ) -> ChangesAnswer:
+
+    @get("/changes", **operation.route_options())
+    async def changes(request: Request[Any, Any, Any]) -> ChangesAnswer:
+        asked = parse_parameters(request, ChangesParameters)
         clock = asyncio.get_running_loop().time
-        give_up_at = clock() + wait
+        give_up_at = clock() + asked.wait
         try:
-            happenings, place = await service().changes(after, limit)
+            after = None if asked.after is UNSET else asked.after
+            happenings, place = await service().changes(after, asked.limit)
             while not happenings and clock() < give_up_at and not is_stopping():
                 await asyncio.sleep(LOOK_AGAIN_AFTER)
-                happenings, place = await service().changes(place, limit)
-        except InvalidPlace as error:
-            raise InvalidParameter("after", str(error)) from None
+                happenings, place = await service().changes(place, asked.limit)
+        except InvalidPlace:
+            raise InvalidFields(FieldError("after", "must be the `next` of the answer before")) from None
         return ChangesAnswer([EventRecord(**_event(happening)) for happening in happenings], place)
 
     return changes
@@ -310,7 +339,7 @@ def _event(happening: Happening) -> dict[str, Any]:
     return {
         "id": happening.id,
         "happened_at": event.happened_at,
-        "kind": event.kind.value,
+        "kind": event.kind,
         "primary_contact_id": event.primary_id,
         "contact_id": event.contact_id,
         "evidence_id": event.evidence_id,
@@ -318,42 +347,77 @@ def _event(happening: Happening) -> dict[str, Any]:
     }
 
 
+class Cursor:
+    """Where a page of an identity ends: the age of its last contact."""
+
+    def __init__(self, written: str) -> None:
+        number, _, contact_id = written.partition(".")
+        try:
+            self.age = _EPOCH + int(number) * _MICROSECOND, int(contact_id)
+        except OverflowError as error:
+            raise ValueError from error
+        if not 0 <= self.age[1] <= MAX_ID:
+            raise ValueError
+
+
+class IdentityParameters(msgspec.Struct, rename="camel"):
+    """Which contacts of an identity are asked for."""
+
+    contact_id: ContactId
+    after: Annotated[Cursor, Meta(description="The `next` of the page before.")] | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=LIMIT, description="How many contacts at most.")] = 100
+    as_of: (
+        Annotated[
+            datetime,
+            Meta(
+                description="Answers the identity as it was at this time, in UTC unless it has an offset.",
+                extra_json_schema={"format": "date-time"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
 def identity_endpoint(service: Callable[[], IdentifyContacts]) -> HTTPRouteHandler:
-    @get(
-        "/identities/{contact_id:int}",
-        operation_id="identity",
-        summary="The identity of a contact",
-        description="Of any contact that ever existed, also one that is no primary any more, or was deleted.",
-        **guarded(
-            Scope.READ,
-            answered(IdentityPage, "A page of the identity", whole=examples.IDENTITY),
-            errors=(400, 404),
+    operation = Operation(
+        id="identity",
+        tag=QUERY_TAG,
+        summary="Read the identity of a contact",
+        description=(
+            "Answers a page of the contacts of an identity, oldest first. The contact may be any of it that"
+            " ever existed, also one that is no primary any more or was deleted."
         ),
+        answer=Answer(IdentityPage, "A page of the identity.", {"whole": examples.IDENTITY}),
+        errors=(400, 404),
+        scope=Scope.READ,
+        parameters=IdentityParameters,
     )
-    async def identity(
-        contact_id: int,
-        after: Annotated[str | None, Parameter(description="The `next` of the page before.")] = None,
-        limit: Annotated[int, Parameter(ge=1, le=LIMIT, description="How many contacts at most.")] = 100,
-        as_of: Annotated[
-            datetime | None, Parameter(query="asOf", description="As it was then, rather than as it is.")
-        ] = None,
-    ) -> IdentityPage:
-        contacts: Sequence[Contact] | None = None
-        if abs(contact_id) < 2**63:
-            if as_of is None:
-                contacts = await service().find(contact_id)
-            else:
-                moment = as_of if as_of.tzinfo is not None else as_of.replace(tzinfo=UTC)
-                contacts = await service().as_of(contact_id, moment)
-        if as_of is not None and contacts == ():
-            raise NotFoundException(f"there was no contact {contact_id} then")
+
+    @get("/identities/{contactId:str}", **operation.route_options())
+    async def identity(request: Request[Any, Any, Any]) -> IdentityPage:
+        asked = parse_parameters(request, IdentityParameters)
+        after = None if asked.after is UNSET else asked.after.age
+        contacts: Sequence[Contact] | None
+        if asked.as_of is UNSET:
+            if pages := await service().pages(asked.contact_id, after, asked.limit):
+                return shown(pages[0])
+            contacts = await service().find(asked.contact_id)
+        else:
+            moment = asked.as_of if asked.as_of.tzinfo is not None else asked.as_of.replace(tzinfo=UTC)
+            contacts = await service().as_of(asked.contact_id, moment)
+            if contacts == ():
+                raise _not_found("no contact had this id then")
         if contacts is None:
-            raise NotFoundException(f"there never was a contact {contact_id}")
+            raise _not_found("no contact ever had this id")
         if not contacts:
-            raise NotFoundException(f"contact {contact_id} was deleted, and with it all of its identity")
-        return shown(page(contacts, None if after is None else _age(after), limit))
+            raise _not_found("this contact was deleted, and with it all of its identity")
+        return shown(page(contacts, after, asked.limit))
 
     return identity
+
+
+def _not_found(reason: str) -> InvalidFields:
+    return InvalidFields(FieldError("contactId", reason), status=HTTPStatus.NOT_FOUND)
 
 
 def shown(found: Page) -> IdentityPage:
@@ -369,17 +433,10 @@ def shown(found: Page) -> IdentityPage:
 
 
 def _record(contact: Contact, primary_contact_id: int) -> ContactRecord:
-    precedence = "primary" if contact.id == primary_contact_id else "secondary"
+    is_primary = contact.id == primary_contact_id
+    precedence = LinkPrecedence.PRIMARY if is_primary else LinkPrecedence.SECONDARY
     return ContactRecord(contact.id, contact.email, contact.phone_number, precedence, contact.created_at)
 
 
 def _cursor(created_at: datetime, contact_id: int) -> str:
     return f"{(created_at - _EPOCH) // _MICROSECOND}.{contact_id}"
-
-
-def _age(cursor: str) -> tuple[datetime, int]:
-    number, _, contact_id = cursor.partition(".")
-    try:
-        return _EPOCH + int(number) * _MICROSECOND, int(contact_id)
-    except (ValueError, OverflowError):
-        raise InvalidParameter("after", "must be the next of a page") from None

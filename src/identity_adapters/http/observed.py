@@ -1,4 +1,4 @@
-"""What is to be seen of every request, whatever becomes of it: its id, its outcome, and how long it took."""
+"""What every request has, whatever becomes of it: an id, an outcome, a duration, and headers for browsers."""
 
 import os
 import re
@@ -21,6 +21,14 @@ Observe: TypeAlias = Callable[[str, str, float], None]
 _USABLE_ID = re.compile(rb"[\w.:/=-]{1,128}", re.ASCII)
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
+# For answers that do not say how they may be cached: they may hold personal values.
+_PRIVATE = [
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+]
+
 _PROCESS = os.urandom(8).hex().encode()
 _numbers = count(1)
 
@@ -28,7 +36,7 @@ _numbers = count(1)
 def observed(
     app: ASGIApp, observe: Observe, *, log: Callable[..., Any] | None, is_stopping: Callable[[], bool]
 ) -> ASGIApp:
-    """The application, which tells of each request, and answers its id.
+    """The application, which tells of each request, and answers its id; `HEAD` is answered as `GET` is.
 
     The id is that of the header `X-Request-ID`, else the trace id of a W3C `traceparent`, else a new one.
 
@@ -43,6 +51,8 @@ def observed(
         if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":  # the server leaves the body out, going by its own scope
+            scope = {**scope, "method": "GET"}
         started = time.perf_counter()
         state = scope.setdefault("state", {})
         request_id = state[REQUEST_ID] = _request_id(scope["headers"])
@@ -53,6 +63,11 @@ def observed(
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = [*message["headers"], (b"x-request-id", request_id)]
+                for name, _ in headers:
+                    if name == b"cache-control":
+                        break
+                else:
+                    headers += _PRIVATE
                 if is_stopping():
                     headers.append((b"connection", b"close"))
                 message["headers"] = headers

@@ -1,12 +1,41 @@
-"""What a connection may cost before there is a request: bytes, seconds, and how many there are."""
+"""What a connection may cost: bytes, seconds, and how many there are.
+
+Theory of operation
+===================
+
+uvicorn's protocol hands whatever arrives to its parser, so several requests can be under way on one
+connection, and nothing can be said of how large the one that is arriving is. Here the parser gets one
+request at a time: its head once that is whole, then its body and no byte more, and the next head when
+the answer has been written. Each bound is then a bound on one thing:
+
+- A head is refused as soon as more bytes than it may have wait for its end.
+- What arrives behind a request waits unparsed, and reading pauses after the first piece of it.
+- An answer that the client does not read keeps the next request waiting, so that one answer at most
+  waits to be sent.
+- A single deadline holds, whatever the connection waits for: the rest of a request, the next request,
+  or a client that reads on.
+
+An offer to upgrade is left out of the head, which is parsed again (RFC 9110, 7.8: a server may ignore it).
+The parser would take the body for the new protocol, and uvicorn what follows for the next request.
+"""
 
 import asyncio
 import json
+import re
 from http import HTTPStatus
+from math import inf
 from typing import Any
 
+import httptools
 from attrs import frozen
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_END_OF_HEAD = b"\r\n\r\n"
+_NO_METHOD = re.compile(rb"[^A-Z\r\n]")
+_UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
+
+_FRAMING = 8
+"""Bytes of framing that may come with each byte of a chunked body; a chunk of one byte has five."""
 
 
 @frozen
@@ -17,20 +46,28 @@ class Bounds:
         header_size: bytes that path and headers of a request may have.
         connections: how many clients may be connected.
         request_timeout: seconds within which a request has to arrive whole.
+        write_timeout: seconds within which a client has to read some of what waits for it.
     """
 
     header_size: int
     connections: int
     request_timeout: float
+    write_timeout: float
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's own, with bounds; it has one for what comes between two requests alone."""
+    """uvicorn's protocol, with bounds; its parser gets one request at a time."""
 
     def __init__(self, bounds: Bounds, **parts: Any) -> None:
         super().__init__(**parts)
         self._bounds = bounds
-        self._arrived = 0  # bytes of the request that is arriving
+        self._arrived = b""  # not parsed yet
+        self._is_in_flight = False  # whether a request is to be answered
+        self._has_body = False  # whether body of the request is still to come
+        self._body_left: int | None = None  # bytes of it; None for a chunked one
+        self._framing_left = 0  # bytes that a chunked body may have beside its content
+        self._unsent = 0  # bytes of answers that waited for the client when the deadline was set
+        self._deadline = inf
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -38,65 +75,174 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.connections) > self._bounds.connections:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many clients are connected", "Retry-After: 1")
         else:
-            self._timer = self.loop.call_later(self._bounds.request_timeout, self._give_up)
+            self._expect_within(self._bounds.request_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._deadline = inf
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._arrived += len(data)
-        if self._arrived > self._bounds.header_size and self._has_large_head(data):
-            self._refuse_head()
+        is_first = not self._arrived and not self._has_body and not self._is_in_flight
+        self._arrived = self._arrived + data if self._arrived else data
+        self._parse()
+        if self._is_in_flight and not self._has_body:  # most requests arrive at once
+            self._deadline = inf
+        elif is_first and (self._arrived or self._has_body):
+            self._expect_within(self._bounds.request_timeout)
+
+    def _parse(self) -> None:
+        """Hand the parser as much of what arrived as it may have."""
+        try:
+            while self._arrived and not self.transport.is_closing():
+                if self._has_body:
+                    self._parse_body()
+                elif self._is_in_flight or self.flow.write_paused:
+                    self.flow.pause_reading()
+                    return
+                elif not self._parse_head():
+                    return
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):  # CONNECT goes on as an upgrade does
+            self._refuse(HTTPStatus.BAD_REQUEST, "it is no HTTP request")
+
+    def _parse_head(self) -> bool:
+        """Parse the head of a request, if it is whole."""
+        size = self._arrived.find(_END_OF_HEAD) + len(_END_OF_HEAD)
+        is_whole = size >= len(_END_OF_HEAD)
+        if (size if is_whole else len(self._arrived)) > self._bounds.header_size:
+            most = self._bounds.header_size
+            self._refuse(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"path and headers have more than {most} bytes"
+            )
+        elif _NO_METHOD.match(self._arrived):  # a client that speaks TLS is not kept waiting
+            raise httptools.HttpParserError
+        elif is_whole:
+            head, self._arrived = self._arrived[:size], self._arrived[size:]
+            try:
+                self.parser.feed_data(head)
+            except httptools.HttpParserUpgrade:
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.feed_data(_UPGRADE.sub(b"", head))
+        return is_whole
+
+    def _parse_body(self) -> None:
+        if self._body_left is not None:
+            body, self._arrived = self._arrived[: self._body_left], self._arrived[self._body_left :]
+            self._body_left -= len(body)
+            self.parser.feed_data(body)
+            if self._has_body and not self._body_left:
+                raise httptools.HttpParserError("the body goes on behind its end")
             return
-        super().data_received(data)
-        cycle = self._cycle
-        if cycle is not None and not cycle.more_body and not cycle.response_complete:
-            # All of it is here. Most requests arrive at once, and never need the timer.
-            self._arrived = 0
-            if self._timer is not None:
-                self._stop_timer()
-        elif not self.transport.is_closing():
-            if self._arrived > self._bounds.header_size and not self._has_head():
-                self._refuse_head()
-            elif self._timer is None:
-                self._timer = self.loop.call_later(self._bounds.request_timeout, self._give_up)
+        # A chunked body ends with a line, so what ends with the line cannot hold what follows it.
+        arrived, start = self._arrived, 0
+        while self._has_body and start < len(arrived):
+            end = arrived.find(b"\n", start) + 1 or len(arrived)
+            self.parser.feed_data(arrived[start:end])
+            self._framing_left -= end - start
+            if self._framing_left < 0:
+                self._refuse(HTTPStatus.BAD_REQUEST, "its chunks are mostly framing")
+                return
+            start = end
+        self._arrived = arrived[start:]
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002
-        self._refuse(HTTPStatus.BAD_REQUEST, "it is no HTTP request")
+    def on_message_begin(self) -> None:
+        if self._has_body or self._is_in_flight:
+            raise ValueError("the parser sees an end where the head told of none")
+        super().on_message_begin()
 
-    @property
-    def _cycle(self) -> RequestResponseCycle | None:
-        return self.cycle  # uvicorn says that there always is one
+    def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
+        hosts = 0
+        body_left = None
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"content-length":
+                body_left = int(value)
+        if hosts != 1 and self.parser.get_http_version() == "1.1":  # RFC 9112, 3.2
+            self._refuse(HTTPStatus.BAD_REQUEST, "an HTTP/1.1 request must have one Host header")
+            return
+        super().on_headers_complete()
+        self._is_in_flight = True
+        self._has_body, self._body_left, self._framing_left = True, body_left, self._bounds.header_size
+        self.headers = []  # what a trailer holds is no header
 
-    def _has_head(self) -> bool:
-        """Whether all headers of the request that is arriving are here."""
-        return self._cycle is not None and self._cycle.more_body
+    def on_body(self, body: bytes) -> None:
+        self._framing_left += (1 + _FRAMING) * len(body)
+        super().on_body(body)
 
-    def _has_large_head(self, data: bytes) -> bool:
-        """Whether the head ends in these data, beyond the bound."""
-        end = data.find(b"\r\n\r\n")
-        size = self._arrived - len(data) + end
-        return end >= 0 and size > self._bounds.header_size and not self._has_head()
+    def on_message_complete(self) -> None:
+        if self.transport.is_closing() or self.parser.should_upgrade():
+            return
+        self._has_body = False
+        super().on_message_complete()
+        if not self._is_in_flight:  # it was answered before all of it was here
+            self._expect_within(self.timeout_keep_alive)
 
-    def _refuse_head(self) -> None:
-        most = self._bounds.header_size
-        self._refuse(
-            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"path and headers have more than {most} bytes"
-        )
+    def on_response_complete(self) -> None:
+        self._is_in_flight = False
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            self._expect_within(self._bounds.write_timeout)
+            return
+        self.flow.resume_reading()
+        if self._has_body:  # it was answered early, and has to arrive in time all the same
+            return
+        if self.transport.get_write_buffer_size():
+            self._expect_within(self._bounds.write_timeout)
+        else:
+            self._expect_within(self._bounds.request_timeout if self._arrived else self.timeout_keep_alive)
+        self._parse()
 
-    def _give_up(self) -> None:
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._expect_within(self._bounds.write_timeout)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._is_in_flight:
+            self._deadline = inf
+        else:
+            self.flow.resume_reading()
+            self._parse()
+
+    def _expect_within(self, seconds: float) -> None:
+        """Give the client so many seconds, for whatever the connection waits for."""
+        self._unsent = self.transport.get_write_buffer_size()
+        self._deadline = self.loop.time() + seconds
+        # Most deadlines are over before their time comes. A timer that is early enough stays.
+        if self._timer is not None:
+            if self._timer.when() <= self._deadline:
+                return
+            self._timer.cancel()
+        self._timer = self.loop.call_at(self._deadline, self._look_at_deadline)
+
+    def _look_at_deadline(self) -> None:
         self._timer = None
-        if self.scope is None:  # a connection made in advance, and not used
-            self.transport.close()
-        elif not self.transport.is_closing():
+        if self._deadline == inf:
+            return
+        if self.loop.time() < self._deadline:
+            self._timer = self.loop.call_at(self._deadline, self._look_at_deadline)
+        elif unsent := self.transport.get_write_buffer_size():
+            if unsent < self._unsent:
+                self._expect_within(self._bounds.write_timeout)
+            else:
+                self.transport.abort()
+        elif self._has_body or self._arrived:
             within = f"{self._bounds.request_timeout:g} s"
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"it did not arrive within {within}")
+        else:
+            self.transport.close()
 
     def _refuse(self, status: HTTPStatus, detail: str, *headers: str) -> None:
         """Answer with a problem document, unless an answer was begun, and close the connection."""
-        cycle = self._cycle
-        if cycle is None or not cycle.response_started or (cycle.response_complete and not cycle.more_body):
+        if self.transport.is_closing():
+            return
+        is_begun = (self._has_body or self._is_in_flight) and self.cycle.response_started
+        if not is_begun:
             body = json.dumps({"title": status.phrase, "status": status, "detail": detail})
             head = [
                 f"HTTP/1.1 {status.value} {status.phrase}",
@@ -106,9 +252,6 @@ class BoundedProtocol(HttpToolsProtocol):
                 *headers,
             ]
             self.transport.write("\r\n".join([*head, "", body]).encode())
+        self._arrived = b""
         self.transport.close()
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._expect_within(self._bounds.write_timeout)

@@ -40,6 +40,7 @@ _BY_SQLSTATE = {
     "57P03": Fault("the database is starting up", passes=True),  # cannot_connect_now
     "55P03": Fault("the database was locked for too long", is_of_details=True),  # lock_not_available
     "57014": Fault("the database took too long", is_of_details=True),  # query_canceled
+    "22P05": Fault("the database is not in UTF8 and cannot hold these details", is_of_details=True),
     "25006": Fault("the database is read-only"),  # read_only_sql_transaction
     "42P01": Fault("the database is not migrated"),  # undefined_table
 }

@@ -27,7 +27,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, groupby
 from random import uniform
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, cast
 
@@ -50,9 +50,11 @@ from identity_core import (
     Evidence,
     Happening,
     LinkPrecedence,
+    Page,
     Reconciliation,
     Snapshot,
 )
+from identity_core.snapshot import joined
 from identity_core.turns import LARGE, in_turns
 
 if TYPE_CHECKING:
@@ -107,6 +109,9 @@ class PostgresContactRepository:
         engine: as `create_engine` makes it.
         answer_within: seconds after which a database that does not answer is given up.
         on_retry: told why, each time that an attempt is made again.
+        ascii_form: of an email that is not all ASCII, the other form in which others may have
+            stored it, or None. Contacts with it are found, too.
+        unicode_form: the email of such a form, as details have it.
     """
 
     def __init__(
@@ -114,10 +119,14 @@ class PostgresContactRepository:
         engine: "AsyncEngine",
         answer_within: float = 15.0,
         on_retry: Callable[[str], None] = lambda _: None,
+        ascii_form: Callable[[str], str | None] = lambda _: None,
+        unicode_form: Callable[[str], str] = str,
     ) -> None:
         self._engine = engine
         self._answer_within = answer_within
         self._on_retry = on_retry
+        self._ascii_form = ascii_form
+        self._unicode_form = unicode_form
 
     async def check(self) -> None:
         """Nothing, if the database is there and migrated.
@@ -128,11 +137,12 @@ class PostgresContactRepository:
         await self._rows(statements.CHECK, {}, answer_within=CHECK_WITHIN, retry_for=0)
 
     async def load(self, batch: Sequence[ContactDetails]) -> Snapshot:
-        details, most = _as_json(batch), _most(batch)
+        details, most = self._as_json(batch), _most(batch)
+        read_email = self._reader(details.email for details in batch)
 
         async def attempt() -> Snapshot:
             async with self._connection() as connection:
-                return await _load(connection, details, most)
+                return await _load(connection, details, most, read_email)
 
         return await self._retried(attempt)
 
@@ -141,19 +151,46 @@ class PostgresContactRepository:
         if not rows:
             return None
         # What links join is one identity, also where those that join it were deleted.
-        found = await in_turns(len(rows), _snapshot, rows)
+        found = await in_turns(len(rows), _snapshot, self._reader(()), rows)
         return tuple(chain.from_iterable(found.identities))
 
+    async def pages(
+        self, of: ContactDetails | int, after: tuple[datetime, int] | None = None, limit: int = 100
+    ) -> list[Page]:
+        sought: dict[str, Any] = {"id": of} if isinstance(of, int) else {"details": self._as_json([of])}
+        hubs = statements.HUBS_OF_CONTACT if isinstance(of, int) else statements.HUBS
+        created_at, id = ("-infinity", 0) if after is None else (after[0].isoformat(), after[1])
+        most = limit + 1  # one more tells whether there is another page
+        read_email = self._reader(() if isinstance(of, int) else (of.email,))
+
+        async def attempt() -> list[Page]:
+            async with self._connection() as connection, connection.transaction():
+                await _execute(connection, statements.ONE_SNAPSHOT, {})
+                links = dict(await _execute(connection, hubs, sought))
+                identities = json.dumps(joined(links))
+                asked = {"identities": identities, "created_at": created_at, "id": id, "most": most}
+                return _pages(await _execute(connection, statements.PAGES, asked), limit, read_email)
+
+        return await self._retried(attempt)
+
     async def evidence(self, contacts: Sequence[Contact]) -> list[Evidence]:
-        emails = json.dumps([*{contact.email for contact in contacts if contact.email is not None}])
-        return [Evidence(*row) for row in await self._rows(statements.EVIDENCE, {"emails": emails})]
+        emails = {contact.email for contact in contacts if contact.email is not None}
+        asked = emails | self._ascii_forms(emails)
+        rows = await self._rows(statements.EVIDENCE, {"emails": json.dumps([*asked])})
+        read_email = self._reader(emails)
+
+        def read() -> list[Evidence]:
+            return [Evidence(id, read_email(email), number, seen_at) for id, email, number, seen_at in rows]
+
+        return await in_turns(len(rows), read)
 
     async def happenings(
         self, contacts: Sequence[Contact], after: int = 0, limit: int | None = None
     ) -> list[Happening]:
         ids = json.dumps([contact.id for contact in contacts])
         asked = {"ids": ids, "after": after, "most": limit}
-        return [*map(_happening, await self._rows(statements.HAPPENINGS, asked))]
+        rows = await self._rows(statements.HAPPENINGS, asked)
+        return await in_turns(len(rows), lambda: [*map(_happening, rows)])
 
     async def changes(self, after: str | None = None, limit: int = 1000) -> tuple[list[Happening], str]:
         # Ids alone do not tell what is new: a transaction that is slow commits smaller ones later. So
@@ -180,7 +217,8 @@ class PostgresContactRepository:
         identifiers = _identifiers(batch)
         is_alone = len(identifiers) > MAX_IDENTIFIER_LOCKS
         keys = "" if is_alone else json.dumps(_lock_keys(identifiers))
-        details, most = _as_json(batch), _most(batch)
+        details, most = self._as_json(batch), _most(batch)
+        read_email = self._reader(details.email for details in batch)
         others: set[int] = set()
         fresh_starts = 0
 
@@ -199,7 +237,7 @@ class PostgresContactRepository:
                         statements.LOCK_PRIMARIES,
                         {"details": details, "others": json.dumps([*others]), "count": len(batch)},
                     )
-                snapshot = await _load(connection, details, most)
+                snapshot = await _load(connection, details, most, read_email)
                 if not is_alone and (not_locked := _primaries(snapshot) - set(locked)):
                     others.update(not_locked)
                     fresh_starts += 1
@@ -232,6 +270,21 @@ class PostgresContactRepository:
             return Census(contacts, identities, merges, largest + lone * [1])
 
         return await self._retried(attempt, answer_within=CENSUS_WITHIN, retry_for=0)
+
+    def _as_json(self, batch: Iterable[ContactDetails]) -> str:
+        """A row for each of the details, in each form that others may have stored."""
+        keys = {details.key for details in batch}
+        keys |= {(form, number) for email, number in keys for form in self._ascii_forms([email])}
+        return json.dumps([{"email": email, "phone_number": phone_number} for email, phone_number in keys])
+
+    def _ascii_forms(self, emails: Iterable[str | None]) -> set[str]:
+        forms = (self._ascii_form(email) for email in emails if email is not None and not email.isascii())
+        return {form for form in forms if form is not None}
+
+    def _reader(self, given: Iterable[str | None]) -> Callable[[str], str]:
+        """Reads an email on record in the form that details have; one that was given is in it."""
+        as_given = {email for email in given if email is not None}
+        return lambda email: self._unicode_form(email) if "xn--" in email and email not in as_given else email
 
     async def _rows(self, statement: str, values: dict[str, Any], **patience: float) -> list[tuple[Any, ...]]:
         """The rows of a statement that is all there is to do; patience is what `_retried` has."""
@@ -329,29 +382,27 @@ def _lock_keys(identifiers: Iterable[tuple[bytes, str]]) -> list[int]:
     )
 
 
-def _as_json(batch: Iterable[ContactDetails]) -> str:
-    """A row for each of the details."""
-    keys = {details.key for details in batch}
-    return json.dumps([{"email": email, "phone_number": phone_number} for email, phone_number in keys])
-
-
 def _most(batch: Sequence[ContactDetails]) -> int | None:
     """How many contacts a batch may touch; None for any number."""
     return MAX_CONTACTS if len(batch) > 1 else None
 
 
-async def _load(connection: Connection, details: str, most: int | None) -> Snapshot:
+async def _load(
+    connection: Connection, details: str, most: int | None, read_email: Callable[[str], str]
+) -> Snapshot:
     rows = await _execute(connection, statements.LOAD, {"details": details, "most": most})
     if most is not None and len(rows) >= most:
         raise TOO_MUCH.error()
-    return await in_turns(len(rows), _snapshot, rows)
+    return await in_turns(len(rows), _snapshot, read_email, rows)
 
 
-def _snapshot(rows: Iterable[tuple[Any, ...]]) -> Snapshot:
+def _snapshot(read_email: Callable[[str], str], rows: Iterable[tuple[Any, ...]]) -> Snapshot:
     contacts: list[Contact] = []
     evidence: list[tuple[str, str]] = []
     links_of_deleted: dict[int, int | None] = {}
     for id, email, phone_number, linked_id, link_precedence, created_at, is_deleted in rows:
+        if email is not None:
+            email = read_email(email)
         if id is None:
             evidence.append((email, phone_number))
         elif is_deleted:
@@ -360,6 +411,26 @@ def _snapshot(rows: Iterable[tuple[Any, ...]]) -> Snapshot:
             precedence = _LINK_PRECEDENCES.get(link_precedence)
             contacts.append(Contact(id, email, phone_number, linked_id, precedence, created_at))
     return Snapshot.of(contacts, evidence, links_of_deleted)
+
+
+def _pages(rows: Iterable[tuple[Any, ...]], limit: int, read_email: Callable[[str], str]) -> list[Page]:
+    pages: list[Page] = []
+    for (primary_id, total, emails, numbers), of_identity in groupby(rows, key=lambda row: row[1:5]):
+        contacts = [
+            Contact(
+                id,
+                email and read_email(email),
+                phone_number,
+                linked_id,
+                _LINK_PRECEDENCES.get(precedence),
+                created_at,
+            )
+            for *_, id, email, phone_number, linked_id, precedence, created_at in of_identity
+            if id is not None
+        ]
+        last = contacts[limit - 1].age if len(contacts) > limit else None
+        pages.append(Page(primary_id, total, emails, numbers, tuple(contacts[:limit]), last))
+    return pages
 
 
 def _happening(row: tuple[Any, ...]) -> Happening:

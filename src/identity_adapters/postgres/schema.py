@@ -21,7 +21,7 @@ _REVISIONS = frozenset(path.name.partition("_")[0] for path in (_MIGRATIONS / "v
 
 
 class SchemaUnusable(Exception):
-    """The database holds a `contacts` table of another kind; nothing was changed."""
+    """The database, or its `contacts` table, is of another kind; nothing was changed."""
 
 
 class SchemaOutdated(Exception):
@@ -39,7 +39,8 @@ def migrate(url: URL) -> None:
         url: of the form ``postgresql+psycopg://…``.
 
     Raises:
-        SchemaUnusable: there is a table `contacts` that lacks what is needed.
+        SchemaUnusable: there is a table `contacts` that lacks what is needed, or the database
+            has an encoding whose emails cannot be compared.
         sqlalchemy.exc.DBAPIError: the database cannot be reached, or refuses.
     """
     from alembic import command  # takes long to import, and most commands do without
@@ -47,6 +48,7 @@ def migrate(url: URL) -> None:
 
     with _connection(url) as connection:
         _wait_for_turn(connection)
+        _check_encoding(connection)
         if not _REVISIONS.issuperset(_revisions(connection)):
             _logger.warning("the database has the schema of a newer version, which is left as it is")
             return
@@ -85,6 +87,17 @@ def _revisions(connection: Connection) -> set[str]:
         found.update(connection.scalars(text(f"SELECT version_num FROM {VERSION_TABLE}")))
     connection.rollback()
     return found
+
+
+def _check_encoding(connection: Connection) -> None:
+    encoding, width = connection.execute(
+        text(
+            "SELECT getdatabaseencoding(), pg_encoding_max_length(pg_char_to_encoding(getdatabaseencoding()))"
+        )
+    ).one()
+    connection.rollback()
+    if encoding != "UTF8" and width > 1:
+        raise SchemaUnusable(f"the encoding of the database is {encoding}; it must be UTF8, or of one byte")
 
 
 def build_indexes(table: str, indexes: Mapping[str, str]) -> None:

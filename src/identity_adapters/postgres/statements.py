@@ -9,8 +9,11 @@ it, whereas of a join the planner may think that reading all of a small table is
 
 # Others may have stored an email as it was typed. These two are what is compared, with an
 # index on each (see migrations); for values stored by this service they change nothing. They
-# are of collation "C", so that they mean the same in every database.
-EMAIL = """lower(btrim(c.email) COLLATE "C")"""
+# are of collation "C", so that they mean the same in every database. That lower-cases ASCII
+# alone, so letters are taken apart from their accents before, and composed after. Only UTF8 can
+# be; in the other encodings that `migrate` accepts a character is one byte, and needs not be.
+EMAIL = """CASE WHEN octet_length(c.email) = length(c.email) THEN lower(btrim(c.email) COLLATE "C")
+    ELSE normalize(lower(normalize(btrim(c.email), NFD) COLLATE "C"), NFC) END"""
 PHONE_NUMBER = """translate(c.phone_number COLLATE "C", ' -./()[]', '')"""
 
 # Others may have stored a date that Python has none for, such as infinity.
@@ -24,7 +27,7 @@ given AS MATERIALIZED (
 
 
 # The live contacts that have an email or a phone number of those given; some come twice.
-# Indexes: idx_contacts_compared_email, idx_contacts_compared_phone_number.
+# Indexes: idx_contacts_compared_email_nfc, idx_contacts_compared_phone_number.
 _TOUCHED = f"""
     SELECT found.id, found.linked_id
     FROM (SELECT DISTINCT email FROM given) AS given
@@ -61,8 +64,8 @@ hub (id) AS (
 """
 _MEMBERS = f"""
 SELECT
-    c.id, nullif({EMAIL}, ''), nullif({PHONE_NUMBER}, ''), c.linked_id, c.link_precedence,
-    {CREATED_AT} AT TIME ZONE 'UTC', c.deleted_at IS NOT NULL
+    c.id, nullif({EMAIL}, '') AS email, nullif({PHONE_NUMBER}, '') AS phone_number, c.linked_id,
+    c.link_precedence, {CREATED_AT} AT TIME ZONE 'UTC' AS created_at, c.deleted_at IS NOT NULL AS is_deleted
 FROM hub CROSS JOIN LATERAL (
     SELECT * FROM (SELECT * FROM contacts c WHERE c.id = hub.id OFFSET 0) AS c WHERE c.linked_id IS NULL
     UNION ALL
@@ -86,10 +89,55 @@ LIMIT CAST(%(most)s AS bigint)
 """
 
 # The contacts of the identity that the contact :id belongs to, be it deleted.
+_CONTACT = "SELECT c.id, c.linked_id FROM contacts c WHERE c.id = %(id)s"
 FIND = f"""
-WITH RECURSIVE touched AS (SELECT c.id, c.linked_id FROM contacts c WHERE c.id = %(id)s), {_HUB}
+WITH RECURSIVE touched AS ({_CONTACT}), {_HUB}
 {_MEMBERS}
 """
+
+# The hubs of the identities that the :details touch, or of the one of the contact :id, and what each of
+# them is linked to itself. Indexes: as above.
+_HUBS = f"""
+{_HUB}
+SELECT hub.id, c.linked_id
+FROM hub LEFT JOIN LATERAL (SELECT c.linked_id FROM contacts c WHERE c.id = hub.id OFFSET 0) AS c ON true
+WHERE hub.id IS NOT NULL
+"""
+HUBS = f"WITH RECURSIVE {_GIVEN}, touched AS ({_TOUCHED}), {_HUBS}"
+HUBS_OF_CONTACT = f"WITH RECURSIVE touched AS ({_CONTACT}), {_HUBS}"
+
+# Of each of the :identities, given as lists of hubs, the oldest first: the primary, how much there is of
+# it, and a row for each of at most :most contacts after the one of :created_at and :id, the oldest first,
+# or else one row without a contact. Those whose contacts were all deleted are left out.
+# Indexes: contacts_pkey, idx_contacts_linked_id.
+PAGES = f"""
+SELECT page.*
+FROM json_array_elements(%(identities)s) AS identity (hubs)
+CROSS JOIN LATERAL (
+    WITH hub AS MATERIALIZED (
+        SELECT CAST(id AS bigint) AS id FROM json_array_elements_text(identity.hubs) AS id
+    ), member AS MATERIALIZED (
+        SELECT * FROM ({_MEMBERS}) AS member WHERE NOT is_deleted
+    )
+    SELECT
+        first.created_at AS since, first.id AS primary_id, total.*,
+        c.id, c.email, c.phone_number, c.linked_id, c.link_precedence, c.created_at
+    FROM (SELECT id, created_at FROM member ORDER BY created_at, id LIMIT 1) AS first
+    CROSS JOIN (
+        SELECT count(*) AS contacts, count(DISTINCT email) AS emails, count(DISTINCT phone_number) AS numbers
+        FROM member
+    ) AS total
+    LEFT JOIN (
+        SELECT * FROM member
+        WHERE (created_at, id) > (CAST(%(created_at)s AS timestamptz), CAST(%(id)s AS bigint))
+        ORDER BY created_at, id LIMIT %(most)s
+    ) AS c ON true
+) AS page
+ORDER BY since, primary_id, created_at, id
+"""
+
+# All that a transaction reads is as it was when it began to.
+ONE_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 
 # The evidence with one of the :emails. Index: the unique one of the evidence.
 EVIDENCE = """

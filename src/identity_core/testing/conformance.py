@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
+from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -41,6 +42,14 @@ of_any_subclass = settings(
     max_examples=40,
     suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow],
 )
+
+
+@st.composite
+def imperfect_contacts(draw: st.DrawFn) -> list[Contact]:
+    """Contacts of few values and dates, linked in any way, also in circles."""
+    details = draw(st.lists(contact_details(pool=4), max_size=10))
+    links, ages = st.none() | st.integers(1, len(details)), st.integers(1, 3)
+    return [contact(id, *one.key, draw(links), draw(ages)) for id, one in enumerate(details, start=1)]
 
 
 class ContactRepositoryConformance:
@@ -154,6 +163,34 @@ class ContactRepositoryConformance:
             assert found is not None
             assert [contact.id for contact in found] == [1, 3]
             assert await repository.find(1_000_000) is None
+
+        self.check(body)
+
+    def test_what_is_not_there_has_no_page(self) -> None:
+        async def body(repository: ContactRepository) -> None:
+            await seed(repository, contact(1, email=A, age=9), contact(2, email=B, linked_id=1, age=8))
+            extra = Contact(2, B, None, 1, SECONDARY, EPOCH)
+            decided = Reconciliation(Changes(deleted=(extra,)), ())
+            await repository.transact([ContactDetails(A)], lambda snapshot, now, ids: decided)
+            assert [page.total_contacts for page in await repository.pages(2)] == [1]
+            assert await repository.pages(ContactDetails(B)) == []
+            assert await repository.pages(1_000_000) == []
+
+        self.check(body)
+
+    @of_any_subclass
+    @given(imperfect_contacts(), contact_details(pool=4), st.integers(1, 5))
+    def test_pages_of_any_limit_make_up_the_identities(
+        self, contacts: list[Contact], details: ContactDetails, limit: int
+    ) -> None:
+        async def body(repository: ContactRepository) -> None:
+            await seed(repository, *contacts)
+            for contact in contacts:
+                found = await repository.find(contact.id)
+                assert found is not None
+                assert await paged(repository, contact.id, limit) == [found]
+            identities = (await repository.load([details])).identities
+            assert await paged(repository, details, limit) == list(identities)
 
         self.check(body)
 
@@ -424,6 +461,28 @@ async def at_once(repository: ContactRepository, batch: Sequence[ContactDetails]
     """Identify details all at once; the primaries' ids."""
     identities = await asyncio.gather(*map(IdentifyContacts(repository), batch))
     return [identity.primary_contact_id for identity in identities]
+
+
+async def paged(
+    repository: ContactRepository, of: ContactDetails | int, limit: int
+) -> list[tuple[Contact, ...]]:
+    """The contacts of each identity, put together of pages that tell how much there is of it."""
+    identities = []
+    for first in await repository.pages(of, limit=limit):
+        page, contacts = first, list(first.contacts)
+        while page.last is not None:
+            assert len(page.contacts) == limit
+            [page] = await repository.pages(first.primary_contact_id, page.last, limit)
+            contacts += page.contacts
+        assert page == evolve(first, contacts=page.contacts, last=None)
+        assert first.primary_contact_id == contacts[0].id
+        assert first.total_contacts == len(contacts)
+        assert first.total_emails == len({contact.email for contact in contacts} - {None})
+        assert first.total_phone_numbers == len({contact.phone_number for contact in contacts} - {None})
+        [beyond] = await repository.pages(first.primary_contact_id, contacts[-1].age, limit)
+        assert beyond == evolve(first, contacts=(), last=None)
+        identities.append(tuple(contacts))
+    return identities
 
 
 def partition(snapshot: Snapshot) -> set[frozenset[str]]:

@@ -53,7 +53,6 @@ COMMENT ON TABLE contact_events IS 'What each decision did to the identities, in
 """
 
 INDEXES = {
-    "idx_contacts_compared_email": """(lower(btrim(email) COLLATE "C"))""",
     "idx_contacts_compared_phone_number": """(translate(phone_number COLLATE "C", ' -./()[]', ''))""",
     "idx_contacts_linked_id": "(linked_id)",
 }

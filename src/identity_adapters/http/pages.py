@@ -1,0 +1,75 @@
+"""The pages for people: the interface in Swagger UI and in ReDoc, without anything from elsewhere."""
+
+from functools import cache
+from pathlib import Path
+
+from litestar import Response, get
+from litestar.exceptions import NotFoundException
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import Redirect
+
+_FOLDER = Path(__file__).parent / "assets"
+_TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript"}
+_ASSETS = frozenset(
+    [
+        "redoc.standalone.js",
+        "swagger-ui-bundle.js",
+        "swagger-ui-standalone-preset.js",
+        "swagger-ui.css",
+        "swagger-ui.js",
+    ]
+)
+
+_POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "connect-src": "'self'",
+    "worker-src": "blob:",  # ReDoc searches in one
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+}
+
+
+_HEADERS = {"Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
+
+
+@get("/", include_in_schema=False, sync_to_thread=False)
+def start() -> Redirect:
+    return Redirect("/docs")
+
+
+@get("/docs", include_in_schema=False, sync_to_thread=False)
+def swagger_ui() -> Response[bytes]:
+    return _page("swagger-ui.html", _POLICY)
+
+
+@get("/redoc", include_in_schema=False, sync_to_thread=False)
+def redoc() -> Response[bytes]:
+    return _page("redoc.html", _POLICY | {"style-src": "'self' 'unsafe-inline'"})  # it makes its styles
+
+
+@get("/assets/{name:str}", include_in_schema=False, sync_to_thread=False)
+def asset(name: str) -> Response[bytes]:
+    if name not in _ASSETS:
+        raise NotFoundException
+    return _file(name, **{"Cache-Control": "public, max-age=3600"})
+
+
+def _page(name: str, policy: dict[str, str]) -> Response[bytes]:
+    written = "; ".join(f"{directive} {sources}" for directive, sources in policy.items())
+    return _file(name, **{"Content-Security-Policy": written, "Cache-Control": "no-cache"})
+
+
+def _file(name: str, **headers: str) -> Response[bytes]:
+    return Response(_content(name), media_type=_TYPES[Path(name).suffix], headers=_HEADERS | headers)
+
+
+@cache
+def _content(name: str) -> bytes:
+    return (_FOLDER / name).read_bytes()
+
+
+PAGES: list[HTTPRouteHandler] = [start, swagger_ui, redoc, asset]

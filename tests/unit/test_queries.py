@@ -1,0 +1,140 @@
+"""Many who query at once."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from identity_adapters.memory import InMemoryContactRepository
+from identity_adapters.queries import BoundedQueries
+from identity_core import ContactDetails, Identifier, Kind, RepositoryOverloaded
+
+DETAILS = ContactDetails("a@x", "1")
+WHOLE = {
+    "foresee": lambda queries: queries.foresee(DETAILS),
+    "look_up": lambda queries: queries.look_up(DETAILS),
+    "find": lambda queries: queries.find(1),
+    "history": lambda queries: queries.history(1),
+    "as_of": lambda queries: queries.as_of(1, datetime(2999, 1, 1, tzinfo=UTC)),
+    "explain": lambda queries: queries.explain(Identifier(Kind.EMAIL, "a@x"), 1),
+}
+OTHERS = {
+    "identify": lambda queries: queries(DETAILS),
+    "pages": lambda queries: queries.pages(1),
+    "changes": lambda queries: queries.changes(),
+}
+
+
+class Slow(InMemoryContactRepository):
+    """Reads identities no sooner than it is let; counts how often it was asked to at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.reading = self.most = 0
+        self.open = asyncio.Event()
+
+    async def find(self, contact_id):
+        async with self._reading():
+            return await super().find(contact_id)
+
+    async def load(self, batch):
+        async with self._reading():
+            return await super().load(batch)
+
+    @asynccontextmanager
+    async def _reading(self):
+        self.reading += 1
+        self.most = max(self.most, self.reading)
+        try:
+            await self.open.wait()
+            yield
+        finally:
+            self.reading -= 1
+
+
+def queries_of(repository, **bounds):
+    return BoundedQueries(repository, **({"max_waiting": 100, "timeout": 60} | bounds))
+
+
+async def started(*coroutines):
+    tasks = [asyncio.create_task(one) for one in coroutines]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    return tasks
+
+
+@pytest.mark.parametrize("query", WHOLE.values(), ids=WHOLE)
+def test_identities_are_read_whole_one_at_a_time(query):
+    async def body():
+        repository = Slow()
+        queries = queries_of(repository)
+        tasks = await started(*(query(queries) for _ in range(5)))
+        assert repository.reading == 1
+        repository.open.set()
+        await asyncio.gather(*tasks)
+        assert repository.most == 1
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("query", OTHERS.values(), ids=OTHERS)
+def test_nothing_else_waits_for_them(query):
+    async def body():
+        repository = Slow()
+        queries = queries_of(repository)
+        tasks = await started(queries.history(1), queries.history(1))
+        running = repository.reading
+        repository.find = super(Slow, repository).find  # from now on reading is quick
+        repository.load = super(Slow, repository).load
+        await query(queries)
+        assert running == repository.reading == 1
+        repository.open.set()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(body())
+
+
+def test_past_the_bound_of_the_line_a_query_is_rejected_at_once():
+    async def body():
+        repository = Slow()
+        queries = queries_of(repository, max_waiting=2)
+        tasks = await started(*(queries.find(1) for _ in range(5)))
+        assert [task.done() for task in tasks] == [False, False, False, True, True]
+        assert isinstance(tasks[4].exception(), RepositoryOverloaded)
+        repository.open.set()
+        assert await asyncio.gather(*tasks[:3]) == [None] * 3
+        assert await queries.find(1) is None
+
+    asyncio.run(body())
+
+
+def test_a_query_that_waits_too_long_is_rejected_and_leaves_the_line():
+    async def body():
+        repository = Slow()
+        queries = queries_of(repository, max_waiting=1, timeout=0.01)
+        [running] = await started(queries.find(1))
+        for _ in range(3):
+            with pytest.raises(RepositoryOverloaded, match="too many requests are waiting"):
+                await queries.find(1)
+        assert not running.done()
+        repository.open.set()
+        await running
+
+    asyncio.run(body())
+
+
+def test_who_goes_away_makes_room():
+    async def body():
+        repository = Slow()
+        queries = queries_of(repository, max_waiting=1)
+        running, waiting = await started(queries.find(1), queries.find(1))
+        running.cancel()
+        await asyncio.wait([running])
+        [another] = await started(queries.find(1))
+        assert not another.done()
+        repository.open.set()
+        assert await asyncio.gather(waiting, another) == [None, None]
+        assert repository.most == 1
+
+    asyncio.run(body())
