@@ -6,12 +6,13 @@ import sys
 def main() -> None:
     try:
         from identity_adapters.cli import main as command_line
-    except ModuleNotFoundError as error:
+
+        command_line(prog_name="identity")
+    except ModuleNotFoundError as error:  # commands import what they need when they run
         sys.exit(
             f"identity: {error.name} is not installed; the command line needs"
             " pip install 'identity-reconciliation[embedded]'"
         )
-    command_line(prog_name="identity")
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ import fcntl
 import hashlib
 import logging
 import os
+import shlex
 import shutil
 import signal
-import stat
 import subprocess
 import threading
 import time
@@ -23,7 +23,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
-import psutil
 import psycopg
 from sqlalchemy import URL
 
@@ -37,6 +36,12 @@ PATIENCE = 60.0
 
 PAUSE = 0.5
 """Seconds before a server that ended by itself is started again."""
+
+MAX_LOG_SIZE = 4 * 2**20
+"""Bytes that the server's log may grow to; then these go to a second file, and it begins anew."""
+
+LOOK_AT_LOG_EVERY = 1.0
+"""Seconds between two looks at the size of the log."""
 
 MAX_SOCKET_PATH = 100
 """Bytes; the system allows for 107 on Linux and 103 on macOS."""
@@ -60,11 +65,16 @@ def embedded_database(folder: Path, programs: Path | None = None) -> Iterator[UR
     folder = folder.absolute()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_private(folder)
+        if (folder / "postgres").exists():
+            _check_private(folder / "postgres")
+        socket_folder = _socket_folder(folder)
         lock = (folder / "lock").open("a")
     except OSError as error:
-        raise EmbeddedDatabaseUnavailable(f"the folder {folder} cannot be used: {error.strerror}") from None
+        raise EmbeddedDatabaseUnavailable(
+            f"the folder {error.filename} cannot be used: {error.strerror}"
+        ) from None
     with lock:
-        socket_folder = _socket_folder(folder)
         url = URL.create(
             "postgresql+psycopg",
             USER,
@@ -78,8 +88,10 @@ def embedded_database(folder: Path, programs: Path | None = None) -> Iterator[UR
         if not (folder / "postgres").exists():
             _make(folder, programs)
         with _kept_running(partial(_start, folder, socket_folder, programs)) as server:
-            _wait_until(lambda: _answers(url), server, folder / "postgres.log")
-            yield url
+            log = folder / "postgres.log"
+            _wait_until(lambda: _answers(url), server, log)
+            with _kept_small(log):
+                yield url
 
 
 @contextmanager
@@ -159,7 +171,12 @@ def _start(folder: Path, socket_folder: Path, programs: Path) -> subprocess.Pope
         "log_min_error_statement": "panic",
     }
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-    with (folder / "postgres.log").open("ab") as log:
+    path = folder / "postgres.log"
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    _turn_over(path)
+    # For appending: the server goes on at the end of the file, wherever that is after a turn-over.
+    with path.open("ab") as log:
         return subprocess.Popen(
             [*as_ordinary_user(), programs / "postgres", "-D", data, *options],
             stdin=subprocess.DEVNULL,
@@ -168,6 +185,43 @@ def _start(folder: Path, socket_folder: Path, programs: Path) -> subprocess.Pope
             start_new_session=True,  # Ctrl-C is for the service, which ends the server when it is done
             preexec_fn=partial(end_with_parent, os.getpid(), signal.SIGINT),
         )
+
+
+@contextmanager
+def _kept_small(log: Path) -> Iterator[None]:
+    """A log whose size is looked at now and then."""
+    is_over = threading.Event()
+
+    def look() -> None:
+        while not is_over.wait(LOOK_AT_LOG_EVERY):
+            with suppress(OSError):
+                _turn_over(log)
+
+    watching = threading.Thread(target=look, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        watching.join()
+
+
+def _turn_over(log: Path) -> None:
+    """Begin a log anew if it is large.
+
+    PostgreSQL's own collector of logs bounds the age of what it keeps, or the size of each file, but
+    not the size of all: https://www.postgresql.org/docs/current/runtime-config-logging.html
+    """
+    with log.open("rb+") as current:
+        size = current.seek(0, os.SEEK_END)
+        if size <= MAX_LOG_SIZE:
+            return
+        current.seek(size - MAX_LOG_SIZE)
+        end = current.read(MAX_LOG_SIZE)
+        current.truncate(0)  # first, so that there is room for the end of it on a full disk
+    before = log.with_name(f"{log.name}.1")
+    before.touch(mode=0o600)
+    before.write_bytes(end)
 
 
 def _advice(said: str) -> str:
@@ -201,6 +255,8 @@ def _clear_away_predecessor(data: Path, socket_folder: Path) -> None:
     folder. PostgreSQL itself would go by the number in the files, and would take any process
     that has this number now for a server, as happens in containers, where numbers are small.
     """
+    import psutil  # the owner alone needs it
+
     where = str(data.resolve())
     left = [process for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == where]
     for process in left:
@@ -250,10 +306,28 @@ def _socket_folder(folder: Path) -> Path:
     digest = hashlib.blake2b(os.fsencode(folder), digest_size=6).hexdigest()
     short = Path("/tmp") / f"identity-{os.geteuid()}-{digest}"
     short.mkdir(mode=0o700, exist_ok=True)
-    found = short.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-        raise EmbeddedDatabaseUnavailable(f"{short} is not a folder of this user alone")
+    if short.is_symlink():
+        raise EmbeddedDatabaseUnavailable(f"{short} must be a folder, not a symbolic link; remove the link")
+    _check_private(short)
     return short
+
+
+def _check_private(folder: Path) -> None:
+    """Nothing, if a folder is this user's, and no other user can enter it.
+
+    Raises:
+        EmbeddedDatabaseUnavailable: it is not.
+    """
+    found = folder.stat()
+    if found.st_uid != os.geteuid():
+        raise EmbeddedDatabaseUnavailable(
+            f"the folder {folder} must belong to the user that runs this command (id {os.geteuid()}),"
+            f" but belongs to another (id {found.st_uid})"
+        )
+    if found.st_mode & 0o077:
+        raise EmbeddedDatabaseUnavailable(
+            f"the folder {folder} must be closed to other users; run: chmod 700 {shlex.quote(str(folder))}"
+        )
 
 
 def packaged_programs() -> Path:

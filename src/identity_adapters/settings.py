@@ -7,17 +7,16 @@ from enum import StrEnum
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attrs import Attribute, evolve, field, fields, frozen
 from dotenv import dotenv_values
 from platformdirs import user_data_path
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
 from identity_adapters.keys import ApiKey
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 
 class InvalidSetting(Exception):
@@ -46,7 +45,10 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-def _database_url(value: str) -> URL:
+def _database_url(value: str) -> "URL":
+    from sqlalchemy import make_url  # takes long to import, and many commands do without
+    from sqlalchemy.exc import ArgumentError
+
     try:
         url = make_url(value)
     except (ArgumentError, ValueError):
@@ -119,10 +121,51 @@ def _names(pattern: str, example: str) -> Callable[[str], tuple[str, ...]]:
     return parse
 
 
-def _setting(variable: str, parse: Callable[[str], Any], default: Any, meaning: str, unset: str = "") -> Any:
-    """A setting: its variable, what makes a value of text, and what the page of settings says of it."""
-    metadata = {"variable": variable, "parse": parse, "meaning": meaning, "unset": unset}
-    return field(default=default, metadata=metadata, repr=lambda value: _text(value))
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _without_passwords(url: "URL | None") -> str:
+    if url is None:
+        return ""
+    hidden = {name: "***" for name in url.query if "password" in name}
+    return url.update_query_dict(hidden).render_as_string(hide_password=True)
+
+
+def _setting(
+    variable: str,
+    parse: Callable[[str], Any],
+    default: Any,
+    meaning: str,
+    unset: str = "",
+    *,
+    text: Callable[[Any], str] = _text,
+    refused_in_file: str | None = None,
+) -> Any:
+    """A setting.
+
+    Args:
+        variable: its name in the environment and in the file.
+        parse: makes a value of text, or raises ValueError with the reason.
+        default: the value where there is none.
+        meaning: what the page of settings says of it.
+        unset: what the page says of a default that is no value.
+        text: how a value is shown to people: without secrets.
+        refused_in_file: why it is taken from the environment alone; None where the file may have it too.
+    """
+    metadata = {
+        "variable": variable,
+        "parse": parse,
+        "meaning": meaning,
+        "unset": unset,
+        "text": text,
+        "refused_in_file": refused_in_file,
+    }
+    return field(default=default, metadata=metadata, repr=text)
 
 
 _seconds = _number(float, 0.1, 3600)
@@ -132,12 +175,13 @@ _seconds = _number(float, 0.1, 3600)
 class Settings:
     """All settings, checked."""
 
-    database_url: URL | None = _setting(
+    database_url: "URL | None" = _setting(
         "DB_CONNECTION_STRING",
         _database_url,
         None,
         "`postgresql://user:password@host:5432/database`; a driver behind `postgresql+` is ignored",
         "the embedded database",
+        text=_without_passwords,
     )
     data_folder: Path = _setting(
         "IDENTITY_DATA_DIR",
@@ -150,8 +194,9 @@ class Settings:
         "IDENTITY_POSTGRES_BIN",
         Path,
         None,
-        "the folder of another `initdb` and `postgres` for the embedded database",
+        "the folder of another `initdb` and `postgres` for the embedded database; from the environment alone",
         "the PostgreSQL that is installed with the service",
+        refused_in_file="it names programs to run",
     )
     migrate_at_start: bool = _setting(
         "IDENTITY_MIGRATE_AT_START",
@@ -316,16 +361,17 @@ class Settings:
         """The settings as the environment and the file have them. A blank one counts as absent.
 
         Raises:
-            InvalidSetting: one cannot be used.
+            InvalidSetting: one cannot be used, or is in the file though it must not be.
         """
-        sources = {
-            "environment": os.environ if environment is None else environment,
-            str(file): dotenv_values(file),
-        }
+        in_file = dotenv_values(file)
+        sources = {"environment": os.environ if environment is None else environment, str(file): in_file}
         values: dict[str, Any] = {}
         origins: dict[str, str] = {}
         for attribute in _settings():
             variable = attribute.metadata["variable"]
+            why = attribute.metadata["refused_in_file"]
+            if why is not None and (in_file.get(variable) or "").strip():
+                raise InvalidSetting(variable, f"must be set in the environment, not in {file}: {why}")
             for origin, source in sources.items():
                 if value := (source.get(variable) or "").strip():
                     try:
@@ -363,7 +409,7 @@ def shown(settings: Settings) -> Iterator[Shown]:
     """Each setting as it is in force."""
     for attribute in _settings():
         variable = attribute.metadata["variable"]
-        value = _text(getattr(settings, attribute.name))
+        value = attribute.metadata["text"](getattr(settings, attribute.name))
         yield Shown(variable, value, settings.origins.get(variable, "default"))
 
 
@@ -372,21 +418,10 @@ def reference() -> str:
     lines = ["| setting | default | meaning |", "|---|---|---|"]
     for attribute in _settings():
         metadata = attribute.metadata
-        default = metadata["unset"] or f"`{_text(attribute.default)}`"
+        default = metadata["unset"] or f"`{metadata['text'](attribute.default)}`"
         lines.append(f"| `{metadata['variable']}` | {default} | {metadata['meaning']} |")
     return "\n".join(lines) + "\n"
 
 
 def _settings() -> list["Attribute[Any]"]:
     return [attribute for attribute in fields(Settings) if attribute.metadata]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, URL):
-        hidden = {name: "***" for name in value.query if "password" in name}
-        return value.update_query_dict(hidden).render_as_string(hide_password=True)
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -7,8 +7,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
+from identity_adapters import embedded
 from identity_adapters.embedded import EmbeddedDatabaseUnavailable, embedded_database
 from tests.integration.conftest import connect, eventually
 from tests.integration.processes import environment, has_ended, kill
@@ -231,3 +233,53 @@ def test_ctrl_c_reaches_the_owner_alone(tmp_path):
     first.send_signal(signal.SIGINT)
     first.communicate()
     eventually(lambda: has_ended(server))
+
+
+@pytest.mark.parametrize("inside", [".", "postgres"])
+@pytest.mark.parametrize("mode", [0o701, 0o740, 0o777])
+def test_a_folder_that_others_can_enter_is_refused_with_what_mends_it(tmp_path, inside, mode):
+    data = tmp_path / "it's data"
+    folder = data / inside
+    folder.mkdir(parents=True)
+    data.chmod(0o700)
+    folder.chmod(mode)
+    message = refusal(data)
+    assert message.startswith(f"the folder {folder} must be closed to other users; run: chmod 700 ")
+    assert not (data / "lock").exists()
+    subprocess.run(message.partition("run: ")[2], shell=True, check=True)
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.parametrize("inside", [".", "postgres"])
+def test_a_folder_of_another_user_is_refused(tmp_path, inside):
+    data = tmp_path / "data"
+    for folder in (data, data / inside):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    shutil.chown(data / inside, 65534)
+    assert refusal(data) == (
+        f"the folder {data / inside} must belong to the user that runs this command (id 0),"
+        " but belongs to another (id 65534)"
+    )
+
+
+def test_the_log_stays_small_and_private(tmp_path, monkeypatch):
+    monkeypatch.setattr(embedded, "MAX_LOG_SIZE", 50_000)
+    monkeypatch.setattr(embedded, "LOOK_AT_LOG_EVERY", 0.01)
+    log, before = tmp_path / "postgres.log", tmp_path / "postgres.log.1"
+    log.write_text("an old one\n" * 50_000)
+    log.chmod(0o644)
+    with embedded_database(tmp_path) as url, connect(url) as connection:
+        assert before.read_text().endswith("an old one\n")
+        for number in range(200):
+            with pytest.raises(psycopg.DataError):
+                connection.execute(f"SELECT '{number} {'x' * 10_000}'::integer")
+        eventually(lambda: log.stat().st_size <= 50_000)
+        assert "an old one" not in before.read_text()
+        assert before.stat().st_size <= 50_000
+        assert [path.stat().st_mode & 0o777 for path in (log, before)] == [0o600, 0o600]
+        with pytest.raises(psycopg.DataError):
+            connection.execute("SELECT 'the last one'::integer")
+        assert 'type integer: "the last one"' in log.read_text().splitlines()[-1]
+    (tmp_path / "postgres" / "PG_VERSION").write_text("9.6\n")
+    assert "FATAL:  database files are incompatible with server" in refusal(tmp_path)

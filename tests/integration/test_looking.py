@@ -4,21 +4,27 @@ import asyncio
 import csv
 import http.client
 import json
+import re
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from itertools import islice
+from pathlib import Path
 
 import networkx
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from identity_adapters.files.sorting import moment
-from identity_core import ContactDetails, IdentifyContacts
+from identity_adapters.postgres import migrate
+from identity_adapters.postgres.place import Place
+from identity_core import ContactDetails, IdentifyContacts, InvalidPlace
 from identity_core.explain import Identifier, Kind, identifiers_of
 from tests.integration.clients import Load, adversarial, components, partition
-from tests.integration.conftest import PATIENCE, eventually, plain, repository_on
+from tests.integration.conftest import PATIENCE, connect, eventually, new_database, plain, repository_on
 from tests.integration.processes import COMMAND, environment, run, service
 
 KEYS = [("a@x", "1"), ("b@x", "2"), ("b@x", "1"), ("c@x", "9"), ("a@x", "3")]
@@ -82,8 +88,9 @@ def test_the_command_explains(command, tmp_path, url):
     assert [step["reason"] for step in answer["chain"]] == ["contact", "evidence", "contact"]
     assert json.loads(command("explain", "contact:1", "contact:2"))["isConnected"] is True
     assert command("explain", "--dot", "a@x", "2") == (
-        'graph {\n  "a@x" -- "1" [label="contact 1"];\n  "1" -- "b@x" [label="evidence 3"];\n'
-        '  "b@x" -- "2" [label="contact 2"];\n}\n'
+        'graph {\n  n0 [label="a@x"];\n  n1 [label="1"];\n  n2 [label="b@x"];\n  n3 [label="2"];\n'
+        '  n0 -- n1 [label="contact 1"];\n  n1 -- n2 [label="evidence 3"];\n'
+        '  n2 -- n3 [label="contact 2"];\n}\n'
     )
     assert command("explain", "--mermaid", "a@x", "b@x") == (
         'graph LR\n  n0["a@x"] -- contact 1 --- n1["1"]\n  n1["1"] -- evidence 3 --- n2["b@x"]\n'
@@ -216,6 +223,107 @@ def test_a_reader_that_is_killed_is_told_of_every_event_once_and_can_replay_them
         present.setdefault(primary, set()).add(id)
     assert sorted(map(sorted, replayed.values())) == sorted(map(sorted, present.values()))
     assert partition(url)[0] == components(details)
+
+
+NUMBERS = st.integers(0, 12) | st.sampled_from([2**32, 2**32 + 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64])
+SNAPSHOTS = st.builds(
+    lambda xmin, xmax, running: f"{xmin}:{xmax}:{','.join(map(str, running))}",
+    NUMBERS,
+    NUMBERS,
+    st.lists(NUMBERS, max_size=3) | st.lists(NUMBERS, max_size=3, unique=True).map(sorted),
+)
+CURSORS = (
+    st.builds("{}_{}_{}".format, SNAPSHOTS | st.just(""), SNAPSHOTS | st.just(""), NUMBERS)
+    | st.from_regex(re.compile(r"([\d:,]*_){2}\d+"), fullmatch=True)
+    | st.text("0123456789:,_٣²+- ")
+)
+
+
+@pytest.fixture(scope="module")
+def connection(server):
+    with connect(server) as connection:
+        yield connection
+
+
+@settings(deadline=None, max_examples=1000)
+@given(cursor=CURSORS)
+@example("1:2:1,_1:2:_0")
+@example("1:2:,1__0")
+@example("1:3:2,2__0")
+@example("1:3:2,1__0")
+@example("1:3:3__0")
+@example("2:1:__0")
+@example("٣:٣:__0")
+@example(f"1:{2**64}:__0")
+@example(f"{2**32}:{2**32}:__0")
+@example(f"1:2:__{2**63}")
+def test_a_cursor_that_is_accepted_is_one_for_postgresql(connection, cursor):
+    try:
+        place = Place.parse(cursor)
+    except InvalidPlace:
+        return
+    values = (place.since, place.until, place.event_id)
+    connection.execute("SELECT %s::pg_snapshot, %s::pg_snapshot, %s::bigint", values)
+    assert Place.parse(str(place)) == place
+
+
+@settings(deadline=None, max_examples=300)
+@given(xmin=NUMBERS.filter(bool), more=st.integers(0, 12), running=st.sets(st.integers(0, 11)))
+def test_a_snapshot_that_postgresql_writes_is_accepted(connection, xmin, more, running):
+    written = f"{xmin}:{xmin + more}:{','.join(str(xmin + n) for n in sorted(running) if n < more)}"
+    [is_snapshot] = connection.execute("SELECT pg_input_is_valid(%s, 'pg_snapshot')", (written,)).fetchone()
+    # PostgreSQL does not look at whether a number has more than 64 bits.
+    if is_snapshot and xmin + more < 2**64:
+        assert Place.parse(f"{written}__0") == Place(written)
+
+
+@pytest.fixture(scope="module")
+def feed(server):
+    """The URL of a migrated database, and four connections to it."""
+    url = new_database(server)
+    migrate(url)
+    with ExitStack() as stack:
+        yield url, [stack.enter_context(connect(url)) for _ in range(4)]
+
+
+EVENT = """
+BEGIN;
+INSERT INTO contact_events (happened_at, kind, primary_id, absorbed_ids) VALUES (now(), 'created', 1, '{}')
+"""
+
+
+@settings(deadline=None, max_examples=20)
+@given(steps=st.lists(st.tuples(st.integers(0, 3), st.integers(1, 3)), max_size=12))
+def test_a_cursor_that_was_given_is_accepted_whatever_transactions_are_open(feed, steps):
+    url, connections = feed
+
+    async def body():
+        async with repository_on(url) as repository:
+            cursor = None
+            for number, limit in steps:
+                is_open = connections[number].info.transaction_status
+                connections[number].execute("COMMIT" if is_open else EVENT)
+                _, cursor = await repository.changes(cursor, limit)
+                assert str(Place.parse(cursor)) == cursor
+
+    asyncio.run(body())
+
+
+REFUSED = ["9:1:_9:1:_0", "1:2:3__0", "987654321:987654320:__0", "1:2:__99999999999999999999", "٣:٣:__0"]
+
+
+def test_a_cursor_that_was_never_given_does_not_reach_the_log_of_the_server(url):
+    log = Path(url.query["host"]) / "postgres.log"
+    before = log.read_text()
+
+    async def body():
+        async with repository_on(url) as repository:
+            for cursor in REFUSED:
+                with pytest.raises(InvalidPlace):
+                    await repository.changes(cursor)
+
+    asyncio.run(body())
+    assert "pg_snapshot" not in log.read_text().removeprefix(before)
 
 
 def test_who_waits_for_an_event_is_told_when_there_is_one(tmp_path, url):

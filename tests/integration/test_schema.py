@@ -8,8 +8,18 @@ from threading import Event
 from unicodedata import normalize
 
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 
-from identity_adapters.postgres import SchemaUnusable, migrate, statements, verify
+from identity_adapters.postgres import (
+    SchemaOutdated,
+    SchemaUnusable,
+    check_schema,
+    migrate,
+    schema,
+    statements,
+    verify,
+)
 from identity_core import ContactDetails, IdentifyContacts, RepositoryBusy
 from tests.integration.conftest import connect, eventually, new_database, plain, repository_on
 from tests.integration.processes import service
@@ -202,3 +212,34 @@ def test_the_schema_of_a_newer_version_is_left_as_it_is_and_worked_with(tmp_path
         assert running.identify("a@x", "1")["primaryContactId"] == 1
         assert "the schema of a newer version" in running.output()
     assert sql("SELECT version_num FROM identity_schema_version") == [("0099_later",)]
+
+
+def test_the_files_of_migrations_are_named_after_them_in_their_order():
+    config = Config()
+    config.set_main_option("script_location", str(schema._MIGRATIONS))
+    scripts = ScriptDirectory.from_config(config)
+    assert {script.revision for script in scripts.walk_revisions()} == schema._REVISIONS
+    assert scripts.get_current_head() == max(schema._REVISIONS)
+
+
+def test_a_schema_is_checked_without_being_changed(empty_url, sql):
+    tables = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1"
+    with pytest.raises(SchemaOutdated, match="the database is not migrated; run 'identity migrate' first"):
+        check_schema(empty_url)
+    assert sql(tables) == []
+    migrate(empty_url)
+    current = sql(tables)
+    check_schema(empty_url)
+    sql("UPDATE identity_schema_version SET version_num = '0099_later'")
+    check_schema(empty_url)
+    sql("UPDATE identity_schema_version SET version_num = '0001'")
+    sql("DROP INDEX idx_contact_events_primary_id")
+    with pytest.raises(SchemaOutdated, match="an older version's schema; run 'identity migrate' first"):
+        check_schema(empty_url)
+    assert sql("SELECT version_num FROM identity_schema_version") == [("0001",)]
+    sql("DELETE FROM identity_schema_version")
+    with pytest.raises(SchemaOutdated):
+        check_schema(empty_url)
+    migrate(empty_url)
+    check_schema(empty_url)
+    assert sql(tables) == current

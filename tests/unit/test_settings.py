@@ -108,3 +108,15 @@ def test_no_secret_is_shown(tmp_path):
 def test_a_limit_of_keys_needs_keys(tmp_path):
     with pytest.raises(InvalidSetting, match="IDENTITY_RATE_LIMIT needs IDENTITY_API_KEYS"):
         load(tmp_path, IDENTITY_RATE_LIMIT="5")
+
+
+def test_programs_to_run_are_named_in_the_environment_alone(tmp_path):
+    assert load(tmp_path, IDENTITY_POSTGRES_BIN="/opt/pg").postgres_programs == Path("/opt/pg")
+    assert load(tmp_path, "IDENTITY_POSTGRES_BIN=\n").postgres_programs is None
+    for environment in ({}, {"IDENTITY_POSTGRES_BIN": "/opt/pg"}):
+        with pytest.raises(InvalidSetting) as caught:
+            load(tmp_path, "IDENTITY_POSTGRES_BIN=/tmp/theirs\n", **environment)
+        assert str(caught.value) == (
+            f"IDENTITY_POSTGRES_BIN must be set in the environment, not in {tmp_path}/.env:"
+            " it names programs to run"
+        )

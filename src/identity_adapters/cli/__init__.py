@@ -1,16 +1,44 @@
-"""The command line: ``identity``."""
+"""The command line: ``identity``.
+
+Each command is imported when it is asked for, and imports inside of it what it needs: most of what
+the service is made of takes long to import.
+"""
+
+import sys
+from importlib import import_module
+from typing import NoReturn
 
 import click
 
-from identity_adapters.cli.configuration import config_command, key_group
-from identity_adapters.cli.files import export_command, import_command
-from identity_adapters.cli.look import explain_command, history_command, lookup_command
-from identity_adapters.cli.postgres import postgres_command
-from identity_adapters.cli.serve import migrate_command, serve
-from identity_adapters.cli.verify import verify_command
+COMMANDS = {
+    "config": "configuration:config_command",
+    "explain": "look:explain_command",
+    "export": "files:export_command",
+    "history": "look:history_command",
+    "import": "files:import_command",
+    "key": "configuration:key_group",
+    "lookup": "look:lookup_command",
+    "migrate": "serve:migrate_command",
+    "postgres": "postgres:postgres_command",
+    "serve": "serve:serve",
+    "verify": "verify:verify_command",
+}
+"""Each command with its module and its name in there."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return [*COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"{__name__}.{module}"), attribute)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="identity-reconciliation")
 def main() -> None:
     """Says which orders belong to one customer.
@@ -20,17 +48,7 @@ def main() -> None:
     """
 
 
-for command in (
-    serve,
-    migrate_command,
-    config_command,
-    key_group,
-    verify_command,
-    postgres_command,
-    import_command,
-    export_command,
-    lookup_command,
-    explain_command,
-    history_command,
-):
-    main.add_command(command)
+def fail(code: int, message: str) -> NoReturn:
+    """End the command with an exit code, and say why on standard error."""
+    click.echo(f"identity: {message}", err=True)
+    sys.exit(code)

@@ -5,9 +5,8 @@ import re
 
 import click
 
-from identity_adapters.cli.database import fail
+from identity_adapters.cli import fail
 from identity_adapters.keys import Scope, new_key
-from identity_adapters.settings import InvalidSetting, Settings, reference, shown
 
 
 @click.command("config")
@@ -17,6 +16,8 @@ from identity_adapters.settings import InvalidSetting, Settings, reference, show
 )
 def config_command(is_json: bool, is_reference: bool) -> None:
     """Show every setting as it is in force, and where it came from; secrets are hidden."""
+    from identity_adapters.settings import InvalidSetting, Settings, reference, shown
+
     if is_reference:
         click.echo(reference(), nl=False)
         return

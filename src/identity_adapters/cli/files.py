@@ -1,6 +1,5 @@
 """``identity import`` and ``identity export``."""
 
-import asyncio
 import csv
 import gc
 import json
@@ -15,18 +14,15 @@ from typing import IO, TYPE_CHECKING, NoReturn
 
 import attrs
 import click
-from sqlalchemy import URL
 
-from identity_adapters.cli.database import configured, fail, repository_on
-from identity_adapters.container import details_maker
-from identity_adapters.memory import Rehearsal
-from identity_adapters.postgres import migrate
-from identity_adapters.postgres.export import NotStraight, identities, recorded
-from identity_adapters.settings import Settings
-from identity_core import ContactDetails, ImportReport, import_contacts
+from identity_adapters.cli import fail
 
 if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+    from identity_adapters.container import Container
     from identity_adapters.files.reading import Rejected
+    from identity_core import ContactDetails, ContactRepository, ImportReport
 
 BLOCK = 10_000
 """How many details are read ahead while the database is at work."""
@@ -127,6 +123,9 @@ def import_command(
     Exit code 0: everything was imported. 1: some rows were rejected, all others imported. 2: it
     did not come to its end.
     """
+    from identity_adapters.cli.database import configured
+    from identity_adapters.container import run
+
     try:
         from identity_adapters.files import reading, sorting
     except ModuleNotFoundError as error:
@@ -139,9 +138,10 @@ def import_command(
     rejected = _Rejects(rejects, strict)
     gc.set_threshold(200_000, 50, 50)  # it makes millions of small things, and no cycles of them
     try:
-        with configured(failure=2) as (settings, url), ExitStack() as stack:
+        with configured(failure=2) as container, ExitStack() as stack:
+            _prepare_schema(container, dry_run)
             stack.callback(rejected.close)
-            make_details = details_maker(settings.default_region)
+            make_details = container.make_details()
             details: Iterable[ContactDetails] = chain.from_iterable(
                 sorting.checked(
                     file,
@@ -161,7 +161,7 @@ def import_command(
                 total = len(in_order)
                 repeated = in_order.read - total
                 details = in_order
-            report = asyncio.run(_import(settings, url, iter(details), total, dry_run))
+            report = run(container, _import(container.repository(), iter(details), total, dry_run))
             report = attrs.evolve(report, read=report.read + repeated, known=report.known + repeated)
     except (reading.FileUnusable, _Stopped) as error:
         fail(2, str(error))
@@ -175,7 +175,16 @@ def import_command(
     sys.exit(1 if rejected.count else 0)
 
 
-def _counted(details: Iterable[ContactDetails], progress: _Progress) -> Iterator[ContactDetails]:
+def _prepare_schema(container: "Container", dry_run: bool) -> None:
+    from identity_adapters.postgres import check_schema, migrate
+
+    if container.settings().migrate_at_start and not dry_run:
+        migrate(container.database_url())
+    else:
+        check_schema(container.database_url())
+
+
+def _counted(details: "Iterable[ContactDetails]", progress: _Progress) -> "Iterator[ContactDetails]":
     number = 0
     for number, one in enumerate(details, start=1):
         if number % 1000 == 0:
@@ -185,24 +194,26 @@ def _counted(details: Iterable[ContactDetails], progress: _Progress) -> Iterator
 
 
 async def _import(
-    settings: Settings, url: URL, details: Iterator[ContactDetails], total: int | None, dry_run: bool
-) -> ImportReport:
-    migrate(url)
+    repository: "ContactRepository", details: "Iterator[ContactDetails]", total: int | None, dry_run: bool
+) -> "ImportReport":
+    from identity_adapters.memory import Rehearsal
+    from identity_core import import_contacts
+
     progress = _Progress("Imported", total)
-    async with repository_on(settings, url) as repository:
-        report = await import_contacts(
-            Rehearsal(repository) if dry_run else repository,
-            _read_ahead(details),
-            on_progress=lambda report: progress(report.read),
-        )
+    report = await import_contacts(
+        Rehearsal(repository) if dry_run else repository,
+        _read_ahead(details),
+        on_progress=lambda report: progress(report.read),
+    )
     progress(report.read, is_end=True)
     return report
 
 
-async def _read_ahead(details: Iterator[ContactDetails]) -> AsyncIterator[ContactDetails]:
+async def _read_ahead(details: "Iterator[ContactDetails]") -> "AsyncIterator[ContactDetails]":
     """Details, the next of which are read in a thread while the database is at work."""
+    import asyncio
 
-    def block() -> list[ContactDetails]:
+    def block() -> "list[ContactDetails]":
         return list(islice(details, BLOCK))
 
     following = asyncio.create_task(asyncio.to_thread(block))
@@ -212,7 +223,7 @@ async def _read_ahead(details: Iterator[ContactDetails]) -> AsyncIterator[Contac
             yield one
 
 
-def _say(report: ImportReport, rejected: _Rejects, dry_run: bool, is_json: bool) -> None:
+def _say(report: "ImportReport", rejected: _Rejects, dry_run: bool, is_json: bool) -> None:
     numbers = attrs.asdict(report) | {"rejected": rejected.count}
     numbers["read"] += rejected.count
     if is_json:
@@ -246,6 +257,10 @@ def export_command(file: str, format_: str | None) -> None:
 
     CSV and Parquet can be imported again, and come to the same identities.
     """
+    from identity_adapters.cli.database import configured
+    from identity_adapters.postgres import check_schema
+    from identity_adapters.postgres.export import NotStraight, identities, recorded
+
     try:
         from identity_adapters.files import writing
     except ModuleNotFoundError as error:
@@ -257,8 +272,9 @@ def export_command(file: str, format_: str | None) -> None:
         "parquet": lambda url: writing.write_parquet(file, recorded(url)),
     }
     try:
-        with configured() as (_, url):
-            migrate(url)
+        with configured() as container:
+            url = container.database_url()
+            check_schema(url)
             written = write[format_](url)
     except NotStraight as error:
         fail(1, str(error))

@@ -1,55 +1,47 @@
 """``identity lookup``, ``identity explain`` and ``identity history``: what is known, and why."""
 
-import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-import msgspec
 
-from identity_adapters.cli.database import configured, fail, repository_on
-from identity_adapters.container import details_maker
-from identity_adapters.http.look import (
-    ExplainAnswer,
-    HistoryAnswer,
-    IdentityPage,
-    LookupAnswer,
-    Value,
-    explained,
-    shown,
-    told,
-)
-from identity_adapters.postgres import migrate
-from identity_core import ContactDetails, Identifier, IdentifyContacts, InvalidDetails, page
-from identity_core.explain import identifiers_of
+from identity_adapters.cli import fail
+
+if TYPE_CHECKING:
+    import msgspec
+
+    from identity_adapters.container import MakeDetails
+    from identity_adapters.http.look import HistoryAnswer, IdentityPage
+    from identity_core import Explanation, Identifier, IdentifyContacts
 
 T = TypeVar("T")
-MakeDetails = Callable[[Any, Any], ContactDetails]
 
 as_json = click.option("--json", "is_json", is_flag=True, help="Write JSON, as HTTP answers it.")
 
 
-def _asked(ask: Callable[[IdentifyContacts, MakeDetails], Awaitable[T]]) -> T:
+def _query(ask: "Callable[[IdentifyContacts, MakeDetails], Coroutine[Any, Any, T]]") -> T:
     """What a question to the configured database is answered."""
-
-    async def body() -> T:
-        async with repository_on(settings, url) as repository:
-            return await ask(IdentifyContacts(repository), details_maker(settings.default_region))
+    from identity_adapters.cli.database import configured
+    from identity_adapters.container import run
+    from identity_adapters.postgres import check_schema
+    from identity_core import InvalidDetails
 
     try:
-        with configured() as (settings, url):
-            migrate(url)
-            return asyncio.run(body())
+        with configured() as container:
+            check_schema(container.database_url())
+            return run(container, ask(container.service(), container.make_details()))
     except InvalidDetails as error:
         fail(1, str(error))
 
 
 def _write(
-    answer: msgspec.Struct, is_json: bool, headings: Sequence[str], rows: Sequence[Sequence[Any]]
+    answer: "msgspec.Struct", is_json: bool, headings: Sequence[str], rows: Sequence[Sequence[Any]]
 ) -> None:
     """An answer: for a person as a table, for a program as JSON."""
+    import msgspec
+
     if is_json or not sys.stdout.isatty():
         click.echo(msgspec.json.encode(answer))
         return
@@ -77,8 +69,10 @@ def lookup_command(
 
     Writes nothing to the database. Exit code 0: known. 1: not known.
     """
+    from identity_adapters.http.look import LookupAnswer, shown
+    from identity_core import page
 
-    async def ask(identify: IdentifyContacts, make_details: MakeDetails) -> list[IdentityPage]:
+    async def ask(identify: "IdentifyContacts", make_details: "MakeDetails") -> "list[IdentityPage]":
         if contact_id is not None:
             found = await identify.find(contact_id)
             identities = [found] if found else []
@@ -86,7 +80,7 @@ def lookup_command(
             identities = [*map(tuple, await identify.look_up(make_details(email, phone_number)))]
         return [shown(page(contacts, limit=len(contacts))) for contacts in identities]
 
-    found = _asked(ask)
+    found = _query(ask)
     rows = [
         (
             identity.primary_contact_id,
@@ -117,49 +111,55 @@ def explain_command(one: str, other: str, dot: bool, mermaid: bool, is_json: boo
     Shows the shortest chain of what was seen together, and its weakest link. Exit code 0: they
     are one customer. 1: they are not.
     """
+    from identity_adapters.cli.graph import to_dot, to_mermaid
+    from identity_adapters.http.look import explained
 
-    async def ask(identify: IdentifyContacts, make_details: MakeDetails) -> ExplainAnswer:
-        return explained(await identify.explain(_sought(one, make_details), _sought(other, make_details)))
+    async def ask(identify: "IdentifyContacts", make_details: "MakeDetails") -> "Explanation | None":
+        ends = (
+            _parse_identifier(name, text, make_details) for name, text in (("ONE", one), ("OTHER", other))
+        )
+        return await identify.explain(*ends)
 
-    answer = _asked(ask)
-    steps = [
-        (_text(link.one), _text(link.other), link.reason, link.id, link.seen_at) for link in answer.chain
-    ]
+    explanation = _query(ask)
+    chain = () if explanation is None else explanation.chain
     if dot:
-        edges = [f'  "{a}" -- "{b}" [label="{reason} {id}"];' for a, b, reason, id, _ in steps]
-        click.echo("\n".join(["graph {", *edges, "}"]))
+        click.echo(to_dot(chain))
     elif mermaid:
-        names: dict[str, str] = {}
-        for a, b, *_ in steps:
-            for name in (a, b):
-                names.setdefault(name, f'n{len(names)}["{name}"]')
-        edges = [f"  {names[a]} -- {reason} {id} --- {names[b]}" for a, b, reason, id, _ in steps]
-        click.echo("\n".join(["graph LR", *edges]))
+        click.echo(to_mermaid(chain))
     else:
-        _write(answer, is_json, ("from", "to", "by", "id", "seen at"), steps)
-        if answer.weakest_link is not None and not is_json and sys.stdout.isatty():
-            weakest = answer.weakest_link
+        steps = [(link.one.value, link.other.value, link.reason, link.id, link.seen_at) for link in chain]
+        _write(explained(explanation), is_json, ("from", "to", "by", "id", "seen at"), steps)
+        weakest = None if explanation is None else explanation.weakest_link
+        if weakest is not None and not is_json and sys.stdout.isatty():
             click.echo(
-                f"Without {_text(weakest.identifier)} they would be two customers, with"
+                f"Without {weakest.identifier.value} they would be two customers, with"
                 f" {weakest.contacts_before} and {weakest.contacts_after} contacts."
             )
-    if not answer.is_connected:
+    if explanation is None:
         click.echo("They are not one customer.", err=True)
-    sys.exit(0 if answer.is_connected else 1)
+    sys.exit(1 if explanation is None else 0)
 
 
-def _sought(asked: str, make_details: MakeDetails) -> Identifier | int:
-    prefix, _, number = asked.partition(":")
-    if prefix == "contact":
+def _parse_identifier(name: str, text: str, make_details: "MakeDetails") -> "Identifier | int":
+    """What an argument names: an email, a phone number, or a contact by its id."""
+    from identity_core import InvalidDetails
+    from identity_core.explain import identifiers_of
+
+    is_email = "@" in text
+    prefix, _, number = text.partition(":")
+    expected = "must be an email, a phone number or contact:ID"
+    if prefix == "contact" and not is_email:
         if not number.isdecimal() or int(number) >= 2**63:
-            raise InvalidDetails("contact", "must be followed by an id")
+            raise InvalidDetails(name, f"{expected}, where ID is the number of a contact")
         return int(number)
-    [identifier] = identifiers_of(make_details(asked, None) if "@" in asked else make_details(None, asked))
+    try:
+        [identifier] = identifiers_of(make_details(text, None) if is_email else make_details(None, text))
+    except InvalidDetails as error:
+        if error.field == "details":  # it is blank
+            raise InvalidDetails(name, expected) from None
+        kind = "an email" if is_email else "a phone number"
+        raise InvalidDetails(name, f"{expected}; as {kind} it {error.reason}") from None
     return identifier
-
-
-def _text(value: Value) -> str:
-    return value.email or value.phone_number or ""
 
 
 @click.command("history")
@@ -172,15 +172,17 @@ def history_command(contact_id: int, as_of: datetime | None, is_json: bool) -> N
 
     Exit code 0: it is known. 1: there was no such contact.
     """
+    from identity_adapters.http.look import IdentityPage, shown, told
+    from identity_core import page
 
-    async def ask(identify: IdentifyContacts, _: MakeDetails) -> IdentityPage | HistoryAnswer | None:
+    async def ask(identify: "IdentifyContacts", _: "MakeDetails") -> "IdentityPage | HistoryAnswer | None":
         if as_of is not None:
             contacts = await identify.as_of(contact_id, as_of.replace(tzinfo=UTC))
             return shown(page(contacts, limit=len(contacts))) if contacts else None
         found = await identify.history(contact_id)
         return None if found is None else told(found, len(found))
 
-    answer = _asked(ask)
+    answer = _query(ask)
     if answer is None:
         fail(1, f"there was no contact {contact_id}")
     if isinstance(answer, IdentityPage):

@@ -3,14 +3,14 @@
 import os
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import click
-from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import Conninfo
-from sqlalchemy import URL
 
-from identity_adapters.cli.database import configured, fail
-from identity_adapters.embedded import packaged_programs
+from identity_adapters.cli import fail
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 
 @click.command("postgres", context_settings={"ignore_unknown_options": True})
@@ -22,8 +22,12 @@ def postgres_command(program: str, arguments: tuple[str, ...]) -> None:
     It need not be told which database that is: it finds it in its environment. For the embedded database the
     programs that come with it are there too.
     """
-    with configured() as (settings, url):
-        environment = os.environ | _as_libpq_has_it(url)
+    from identity_adapters.cli.database import configured
+    from identity_adapters.embedded import packaged_programs
+
+    with configured() as container:
+        settings = container.settings()
+        environment = os.environ | _as_libpq_has_it(container.database_url())
         if settings.database_url is None:
             programs = settings.postgres_programs or packaged_programs()
             environment["PATH"] = f"{programs}:{environment['PATH']}"
@@ -33,8 +37,11 @@ def postgres_command(program: str, arguments: tuple[str, ...]) -> None:
             fail(1, f"{program} cannot be run: {error.strerror}")
 
 
-def _as_libpq_has_it(url: URL) -> dict[str, str]:
+def _as_libpq_has_it(url: "URL") -> dict[str, str]:
     """The variables by which every program of PostgreSQL's finds a database."""
+    from psycopg.conninfo import conninfo_to_dict
+    from psycopg.pq import Conninfo
+
     parts = conninfo_to_dict(url.set(drivername="postgresql").render_as_string(hide_password=False))
     names = {
         option.keyword.decode(): option.envvar.decode()

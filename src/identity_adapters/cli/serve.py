@@ -10,15 +10,8 @@ from types import FrameType
 from typing import Any, cast
 
 import click
-import structlog
-import uvicorn
 
-from identity_adapters import metrics
-from identity_adapters.cli.database import configured, fail
-from identity_adapters.http.protocol import BoundedProtocol, Bounds
-from identity_adapters.postgres import migrate
-
-_logger = structlog.get_logger(__name__)
+from identity_adapters.cli import fail
 
 FINISH_WITHIN = 30
 """Seconds that requests in flight have to finish once the service is told to stop."""
@@ -33,15 +26,22 @@ START_WITHIN = 60
 @click.option("--workers", type=click.IntRange(1, 64), help="How many processes serve.  [default: 1]")
 def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """Serve POST /identify over HTTP."""
+    import structlog
+    import uvicorn
+
+    from identity_adapters import metrics
+    from identity_adapters.cli.database import configured
+    from identity_adapters.http.protocol import BoundedProtocol, Bounds
+    from identity_adapters.postgres import migrate
+
     _exit_cleanly_on(signal.SIGTERM)
     with ExitStack() as stack:
-        settings, url = stack.enter_context(
-            configured(host=host, port=port, workers=workers, is_service=True)
-        )
+        container = stack.enter_context(configured(host=host, port=port, workers=workers, is_service=True))
+        settings, url = container.settings(), container.database_url()
         if settings.migrate_at_start:
             migrate(url)
         if not settings.api_keys and not settings.is_local:
-            _logger.warning(
+            structlog.get_logger(__name__).warning(
                 "no API keys are configured: whoever can reach this address may ask for every customer;"
                 " see IDENTITY_API_KEYS",
                 host=settings.host,
@@ -84,8 +84,11 @@ def _shared_folder() -> TemporaryDirectory[str]:
 @click.command("migrate")
 def migrate_command() -> None:
     """Bring the database to this version's schema; serve does so by itself."""
-    with configured() as (_, url):
-        migrate(url)
+    from identity_adapters.cli.database import configured
+    from identity_adapters.postgres import migrate
+
+    with configured() as container:
+        migrate(container.database_url())
         click.echo("The database is ready.", err=True)
 
 

@@ -1,17 +1,10 @@
 """``identity verify``."""
 
-import asyncio
 import json
 import sys
 from typing import Any
 
-import attrs
 import click
-from sqlalchemy import URL
-
-from identity_adapters.cli.database import configured, repository_on
-from identity_adapters.postgres import Mended, repair, verify
-from identity_adapters.settings import Settings
 
 
 @click.command("verify")
@@ -23,10 +16,20 @@ def verify_command(is_repair: bool, dry_run: bool, is_json: bool) -> None:
 
     Exit code 0: all hold. 1: some are violated. 2: it could not be checked.
     """
+    import attrs
+
+    from identity_adapters.cli.database import configured
+    from identity_adapters.container import run
+    from identity_adapters.postgres import check_schema, repair, verify
+
     if dry_run and not is_repair:
         raise click.UsageError("--dry-run goes with --repair")
-    with configured(failure=2) as (settings, url):
-        mended = asyncio.run(_repair(settings, url, dry_run)) if is_repair else None
+    with configured(failure=2) as container:
+        url = container.database_url()
+        check_schema(url)
+        mended = None
+        if is_repair:
+            mended = run(container, repair(url, container.repository(), dry_run=dry_run))
         violations = verify(url)
     if is_json:
         report: dict[str, Any] = {"violations": [attrs.asdict(violation) for violation in violations]}
@@ -45,8 +48,3 @@ def verify_command(is_repair: bool, dry_run: bool, is_json: bool) -> None:
             click.echo(f"{violation.count:>9}  {violation.kind} (for example {examples})")
         click.echo("Some invariants are violated." if violations else "All invariants hold.")
     sys.exit(1 if violations else 0)
-
-
-async def _repair(settings: Settings, url: URL, dry_run: bool) -> Mended:
-    async with repository_on(settings, url) as repository:
-        return await repair(url, repository, dry_run=dry_run)

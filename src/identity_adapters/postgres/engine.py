@@ -1,10 +1,12 @@
 """How the service connects to PostgreSQL."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from sqlalchemy import URL, event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 
 def create_engine(
@@ -15,7 +17,7 @@ def create_engine(
     statement_timeout: float = 10.0,
     lock_timeout: float = 5.0,
     prepare_statements: bool = True,
-) -> AsyncEngine:
+) -> "AsyncEngine":
     """An engine whose connections are set up as `PostgresContactRepository` needs them.
 
     Args:
@@ -26,6 +28,8 @@ def create_engine(
         lock_timeout: seconds that one statement may wait for a lock.
         prepare_statements: whether the server keeps statements; a pooler may be in between that does not.
     """
+    from sqlalchemy.ext.asyncio import create_async_engine  # takes long to import
+
     # A pooler may leave these out. Nothing is wrong then, but slower.
     session = {
         "timezone": "UTC",

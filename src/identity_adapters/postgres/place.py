@@ -6,8 +6,8 @@ from attrs import frozen
 
 from identity_core import InvalidPlace
 
-_SNAPSHOT = r"\d+:\d+:[\d,]*"
-_WRITTEN = re.compile(rf"({_SNAPSHOT})?_({_SNAPSHOT})?_(\d{{1,18}})")
+_WRITTEN = re.compile(r"([0-9:,]*)_([0-9:,]*)_([0-9]{1,19})")
+_SNAPSHOT = re.compile(r"([0-9]{1,20}):([0-9]{1,20}):((?:[0-9]{1,20},)*[0-9]{1,20})?")
 
 
 @frozen
@@ -39,8 +39,27 @@ class Place:
         Raises:
             InvalidPlace: none was.
         """
-        found = _WRITTEN.fullmatch(written)
-        if found is None:
-            raise InvalidPlace("this place was never given")
-        since, until, event_id = found.groups()
-        return cls(since, until, int(event_id))
+        if found := _WRITTEN.fullmatch(written):
+            since, until, event_id = found[1] or None, found[2] or None, int(found[3])
+            if event_id < 2**63 and all(part is None or _is_snapshot(part) for part in (since, until)):
+                return cls(since, until, event_id)
+        raise InvalidPlace("this place was never given")
+
+
+def _is_snapshot(written: str) -> bool:
+    """Whether PostgreSQL accepts a text as a ``pg_snapshot``.
+
+    It is checked here, because PostgreSQL quotes in its log what it rejects.
+    https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT-PARTS
+    """
+    found = _SNAPSHOT.fullmatch(written)
+    if found is None:
+        return False
+    xmin, xmax = int(found[1]), int(found[2])
+    in_progress = [int(id) for id in (found[3] or "").split(",") if id]
+    return (
+        xmin <= xmax < 2**64
+        and all(bound % 2**32 for bound in (xmin, xmax))  # the lower half of a transaction id is never 0
+        and in_progress == sorted(set(in_progress))
+        and all(xmin <= id < xmax for id in in_progress)
+    )

@@ -29,14 +29,13 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from itertools import chain, groupby
 from random import uniform
-from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, cast
 
 import psycopg
 from attrs import evolve
 from psycopg.pq import TransactionStatus
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from identity_adapters.postgres import statements
 from identity_adapters.postgres.faults import NO_ANSWER, TOO_MUCH, fault
@@ -50,7 +49,6 @@ from identity_core import (
     EventKind,
     Evidence,
     Happening,
-    InvalidPlace,
     LinkPrecedence,
     Page,
     Reconciliation,
@@ -58,6 +56,9 @@ from identity_core import (
 )
 from identity_core.snapshot import joined
 from identity_core.turns import LARGE, in_turns
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 MAX_IDENTIFIER_LOCKS = 256
 """How many identifiers a transaction locks one by one."""
@@ -115,7 +116,7 @@ class PostgresContactRepository:
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        engine: "AsyncEngine",
         answer_within: float = 15.0,
         on_retry: Callable[[str], None] = lambda _: None,
         ascii_form: Callable[[str], str | None] = lambda _: None,
@@ -205,10 +206,7 @@ class PostgresContactRepository:
                     [(until,)] = await _execute(connection, statements.NOW, {})
                 statement = statements.CHANGES if place.since is None else statements.CHANGES_SINCE
                 asked = {"since": place.since, "until": until, "after": place.event_id, "most": limit}
-                try:
-                    found = [*map(_happening, await _execute(connection, statement, asked))]
-                except psycopg.DataError:  # it looks like snapshots, but is none
-                    raise InvalidPlace("this place was never given") from None
+                found = [*map(_happening, await _execute(connection, statement, asked))]
             if len(found) < limit:
                 return found, str(Place(since=until))
             return found, str(Place(place.since, until, found[-1].id))

@@ -5,10 +5,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from alembic import command, op
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
@@ -20,8 +16,16 @@ MIGRATION_LOCK = 0x6D69_6772_6174_6521
 VERSION_TABLE = "identity_schema_version"
 
 
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_REVISIONS = frozenset(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
 class SchemaUnusable(Exception):
     """The database, or its `contacts` table, is of another kind; nothing was changed."""
+
+
+class SchemaOutdated(Exception):
+    """The database is not migrated, or to an older version's schema; the text says what to do."""
 
 
 def migrate(url: URL) -> None:
@@ -39,25 +43,50 @@ def migrate(url: URL) -> None:
             has an encoding whose emails cannot be compared.
         sqlalchemy.exc.DBAPIError: the database cannot be reached, or refuses.
     """
-    engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
-    with engine.connect() as connection:
+    from alembic import command  # takes long to import, and most commands do without
+    from alembic.config import Config
+
+    with _connection(url) as connection:
         _wait_for_turn(connection)
-        config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        config.attributes["connection"] = connection
         _check_encoding(connection)
-        if _is_newer(connection, config):
+        if not _REVISIONS.issuperset(_revisions(connection)):
             _logger.warning("the database has the schema of a newer version, which is left as it is")
             return
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS))
+        config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
 
-def _is_newer(connection: Connection, config: Config) -> bool:
-    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    is_newer = not known.issuperset(context.get_current_heads())
+def check_schema(url: URL) -> None:
+    """Nothing, if the database has the schema of this version, or of a newer one; nothing is changed.
+
+    Args:
+        url: as for `migrate`.
+
+    Raises:
+        SchemaOutdated: it has none, or an older version's.
+        sqlalchemy.exc.DBAPIError: the database cannot be reached, or refuses.
+    """
+    with _connection(url) as connection:
+        revisions = _revisions(connection)
+    if not revisions:
+        raise SchemaOutdated("the database is not migrated; run 'identity migrate' first")
+    if revisions <= _REVISIONS - {max(_REVISIONS)}:
+        raise SchemaOutdated("the database has an older version's schema; run 'identity migrate' first")
+
+
+def _connection(url: URL) -> Connection:
+    return create_engine(url, poolclass=NullPool, hide_parameters=True).connect()
+
+
+def _revisions(connection: Connection) -> set[str]:
+    """The migrations that the database is at: one, or none where it was never migrated."""
+    found: set[str] = set()
+    if connection.scalar(text("SELECT to_regclass(:name)"), {"name": VERSION_TABLE}) is not None:
+        found.update(connection.scalars(text(f"SELECT version_num FROM {VERSION_TABLE}")))
     connection.rollback()
-    return is_newer
+    return found
 
 
 def _check_encoding(connection: Connection) -> None:
@@ -77,6 +106,8 @@ def build_indexes(table: str, indexes: Mapping[str, str]) -> None:
     Others may write the table meanwhile. An index that an interrupted build left behind is there, but
     not valid; it is built again.
     """
+    from alembic import op
+
     connection = op.get_bind()
     with op.get_context().autocommit_block():
         for name, indexed in indexes.items():
