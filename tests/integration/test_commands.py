@@ -68,6 +68,16 @@ def test_a_connection_string_is_checked_without_connecting(tmp_path):
     assert not modules & (HEAVY - {"sqlalchemy", "asyncio"} | {"sqlalchemy.ext.asyncio"})
 
 
+def test_a_command_on_a_database_imports_nothing_of_http_or_files(tmp_path, url):
+    done = imported("verify", cwd=tmp_path, DB_CONNECTION_STRING=plain(url))
+    service = {"duckdb", "litestar", "phonenumbers", "prometheus_client", "psutil", "pyarrow", "uvicorn"}
+    assert not done & (service | {"alembic", "sqlalchemy.ext.asyncio"})
+    with connect(url) as connection:
+        connection.execute("INSERT INTO contacts (email, link_precedence) VALUES ('a@x', 'primary')")
+    found = imported("lookup", "--contact", "1", cwd=tmp_path, DB_CONNECTION_STRING=plain(url))
+    assert not found & (service | {"alembic"})
+
+
 @pytest.fixture
 def unmigrated(tmp_path, empty_url):
     (tmp_path / "orders.csv").write_text("email,phone_number,created_at\na@x,1,2020-01-01\n")

@@ -12,8 +12,8 @@ from identity_adapters.cli import fail
 if TYPE_CHECKING:
     import msgspec
 
+    from identity_adapters.api import HistoryAnswer, IdentityPage
     from identity_adapters.container import MakeDetails
-    from identity_adapters.http.look import HistoryAnswer, IdentityPage
     from identity_core import Explanation, Identifier, IdentifyContacts
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ def lookup_command(
 
     Writes nothing to the database. Exit code 0: known. 1: not known.
     """
-    from identity_adapters.http.look import LookupAnswer, shown
+    from identity_adapters.api import LookupAnswer, shown
     from identity_core import page
 
     async def ask(identify: "IdentifyContacts", make_details: "MakeDetails") -> "list[IdentityPage]":
@@ -111,8 +111,8 @@ def explain_command(one: str, other: str, dot: bool, mermaid: bool, is_json: boo
     Shows the shortest chain of what was seen together, and its weakest link. Exit code 0: they
     are one customer. 1: they are not.
     """
+    from identity_adapters.api import explained
     from identity_adapters.cli.graph import to_dot, to_mermaid
-    from identity_adapters.http.look import explained
 
     async def ask(identify: "IdentifyContacts", make_details: "MakeDetails") -> "Explanation | None":
         ends = (
@@ -172,7 +172,7 @@ def history_command(contact_id: int, as_of: datetime | None, is_json: bool) -> N
 
     Exit code 0: it is known. 1: there was no such contact.
     """
-    from identity_adapters.http.look import IdentityPage, shown, told
+    from identity_adapters.api import IdentityPage, shown, told
     from identity_core import page
 
     async def ask(identify: "IdentifyContacts", _: "MakeDetails") -> "IdentityPage | HistoryAnswer | None":
