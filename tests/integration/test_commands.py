@@ -9,6 +9,8 @@ from identity_adapters.embedded import embedded_database
 from tests.integration.conftest import connect, plain
 from tests.integration.processes import COMMAND, environment, run
 
+pytestmark = pytest.mark.slow
+
 HEAVY = {
     "alembic",
     "asyncio",
@@ -102,6 +104,17 @@ def test_a_command_that_only_reads_says_that_the_schema_is_older_and_leaves_it_s
         assert done.returncode == code
         assert "older version's schema; run 'identity migrate' first" in done.stderr
     assert sql("SELECT version_num FROM identity_schema_version") == [("0001",)]
+
+
+def test_a_user_who_may_only_read_can_run_the_commands_that_only_read(unmigrated, empty_url, sql):
+    run("import", "orders.csv", **unmigrated)
+    reader = f"reader_of_{empty_url.database}"
+    tables = "contacts, contact_evidence, contact_events, identity_schema_version"
+    sql(f"CREATE ROLE {reader} LOGIN; GRANT SELECT ON {tables} TO {reader}")
+    unmigrated["DB_CONNECTION_STRING"] = plain(empty_url.set(username=reader))
+    for arguments, _ in READS:
+        done = run(*arguments, **unmigrated)
+        assert done.returncode == 0, done.stderr
 
 
 def test_a_newer_schema_is_read_as_it_is(unmigrated, sql):
