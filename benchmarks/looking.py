@@ -3,7 +3,9 @@
 import http.client
 import json
 import statistics
+import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 from sqlalchemy import URL
@@ -11,39 +13,59 @@ from sqlalchemy import URL
 from benchmarks.servers import KEY, connect, loaded_database, service
 
 CONTACTS = 10_000
+MANY = 60
+"""How many look at it at once."""
 
 
 def looking(server: URL) -> dict[str, dict[str, float]]:
-    """Milliseconds that one client waits, and what the service holds in memory after thirty requests."""
+    """Milliseconds that one client waits, and what the service holds in memory after that."""
     measured = {}
-    url = loaded_database(server, "looking", CONTACTS, CONTACTS)
+    url = loaded_database(server, "looking", CONTACTS + 1, CONTACTS)
     with service(url) as (port, process), connect(url) as connection:
         # As if each contact but the first had been linked by an event.
         connection.execute(
             "INSERT INTO contact_events (happened_at, kind, primary_id, contact_id, absorbed_ids)"
-            " SELECT created_at, CASE WHEN id = 1 THEN 'created' ELSE 'linked' END, 1, id, '{}' FROM contacts"
+            " SELECT created_at, CASE WHEN id = 1 THEN 'created' ELSE 'linked' END, 1, id, '{}'"
+            " FROM contacts WHERE id <= %s",
+            [CONTACTS],
         )
         connection.execute("VACUUM ANALYZE")
         ends = {"one": {"email": "0@example.org"}, "other": {"phoneNumber": "1000009999"}}
-        for name, method, path, body in (
+        known = ("POST", "/identify", {"email": f"{CONTACTS}@example.org"})
+        for name, *request in (
             ("its first page", "GET", "/identities/9000", None),
             ("look-up", "POST", "/lookup", {"email": "9000@example.org"}),
             ("preview", "POST", "/preview", {"email": "9000@example.org", "phoneNumber": "1"}),
             ("explain", "POST", "/explain", ends),
             ("history", "GET", "/identities/9000/history", None),
             ("as of a time", "GET", "/identities/9000?asOf=2999-01-01T00:00:00Z", None),
+            ("`/identify` for somebody else, alone", *known),
         ):
+            took = [_took(port, *request) for _ in range(30)]
+            measured[name] = _measured(took[3:], process)
+        with ThreadPoolExecutor(MANY) as pool:
+            explaining = [pool.submit(_took, port, "POST", "/explain", ends) for _ in range(MANY)]
             took = []
-            headers = {"Authorization": f"Bearer {KEY}"}
-            client = http.client.HTTPConnection("127.0.0.1", port)
-            for _ in range(30):
-                started = time.perf_counter()
-                client.request(method, path, None if body is None else json.dumps(body), headers)
-                answer = client.getresponse()
-                answer.read()
-                took.append(1000 * (time.perf_counter() - started))
-                if answer.status != 200:
-                    raise RuntimeError(f"{path} answered {answer.status}")
-            measured[name] = {"p50": statistics.median(took), "most": max(took[3:])}
-            measured[name]["service MB"] = psutil.Process(process.pid).memory_info().rss / 2**20
+            while not all(one.done() for one in explaining):
+                took.append(_took(port, *known))
+        measured[f"the same, while {MANY} explain"] = _measured(took, process)
     return measured
+
+
+def _took(port: int, method: str, path: str, body: dict[str, object] | None) -> float:
+    """Milliseconds until a request is answered, or rejected."""
+    client = http.client.HTTPConnection("127.0.0.1", port)
+    started = time.perf_counter()
+    headers = {"Authorization": f"Bearer {KEY}"}
+    client.request(method, path, None if body is None else json.dumps(body), headers)
+    answer = client.getresponse()
+    answer.read()
+    client.close()
+    if answer.status != 200 and path != "/explain":
+        raise RuntimeError(f"{path} answered {answer.status}")
+    return 1000 * (time.perf_counter() - started)
+
+
+def _measured(took: list[float], process: subprocess.Popen[bytes]) -> dict[str, float]:
+    megabytes = psutil.Process(process.pid).memory_info().rss / 2**20
+    return {"p50": statistics.median(took), "most": max(took), "service MB": megabytes}

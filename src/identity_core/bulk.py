@@ -1,6 +1,9 @@
 """Many details at once, in the order in which they come: the use case of an import.
 
-It decides by `reconcile` like everything else, some thousands of details in each transaction.
+It decides by `reconcile` like everything else, some thousands of details in each transaction. Each
+transaction reads the identities that it touches whole. So that the work for one of the details does
+not grow with an identity that very many of them share, a transaction decides on more details the
+more it has to read, up to a limit, since others wait for it.
 """
 
 from collections import Counter
@@ -17,6 +20,12 @@ from identity_core.repository import ContactRepository
 
 AT_ONCE = 4_000
 """How many details one transaction decides on; others wait for it that long."""
+
+CONTACTS_FOR_EACH = 5
+"""How many contacts may be read for each of the details before a transaction decides on more of them."""
+
+GROWTH = 5
+"""How many times as many details that may be at most."""
 
 
 @frozen
@@ -56,7 +65,8 @@ async def import_contacts(
     Args:
         repository: where to.
         details: in order.
-        at_once: how many to decide on in one transaction.
+        at_once: how many to decide on in one transaction; up to five times as many where they are of
+            large identities.
         on_progress: told of the report so far after each transaction.
 
     Raises:
@@ -73,8 +83,11 @@ async def import_contacts(
     """
     report = ImportReport()
     is_known = False
-    async for batch in _batches(details, at_once):
-        kinds = await _identify(repository, batch, reads_first=is_known)
+    limit = at_once
+    rest = aiter(details)
+    while batch := await _next(rest, limit):
+        kinds, contacts = await _identify(repository, batch, reads_first=is_known)
+        limit = max(at_once, min(contacts // CONTACTS_FOR_EACH, GROWTH * at_once))
         # What was imported before is read quickly, without any lock.
         is_known = 2 * kinds.total() < len(batch)
         report = _after(report, len(batch), kinds)
@@ -96,31 +109,31 @@ def _after(report: ImportReport, details: int, kinds: Counter[EventKind]) -> Imp
 
 async def _identify(
     repository: ContactRepository, batch: Sequence[ContactDetails], *, reads_first: bool
-) -> Counter[EventKind]:
-    """How many events of each kind a batch came to."""
+) -> tuple[Counter[EventKind], int]:
+    """How many events of each kind a batch came to, and how many contacts are of what it touched."""
+    contacts = 0
     try:
         if reads_first:
-            batch = unsettled(batch, await repository.load(batch))
+            snapshot = await repository.load(batch)
+            contacts = snapshot.size
+            batch = unsettled(batch, snapshot)
             if not batch:
-                return Counter()
+                return Counter(), contacts
         decided = await repository.transact(batch, partial(reconcile, batch))
     except RepositoryBusy:
         if len(batch) == 1:
             raise
         middle = len(batch) // 2
-        first = await _identify(repository, batch[:middle], reads_first=reads_first)
-        return first + await _identify(repository, batch[middle:], reads_first=reads_first)
-    return Counter(event.kind for event in decided.changes.events)
+        first, one = await _identify(repository, batch[:middle], reads_first=reads_first)
+        second, other = await _identify(repository, batch[middle:], reads_first=reads_first)
+        return first + second, one + other
+    sizes = {one.primary_contact_id: 1 + len(one.secondary_contact_ids) for one in decided.identities}
+    return Counter(event.kind for event in decided.changes.events), max(contacts, sum(sizes.values()))
 
 
-async def _batches(
-    details: AsyncIterable[ContactDetails], at_once: int
-) -> AsyncIterator[list[ContactDetails]]:
+async def _next(details: AsyncIterator[ContactDetails], limit: int) -> list[ContactDetails]:
+    """The next of the details; none at their end."""
     batch: list[ContactDetails] = []
-    async for one in details:
+    while len(batch) < limit and (one := await anext(details, None)) is not None:
         batch.append(one)
-        if len(batch) == at_once:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    return batch

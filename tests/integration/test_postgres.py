@@ -4,7 +4,7 @@ import pytest
 from hypothesis import settings
 
 from identity_adapters.batching import IdentifyInBatches
-from identity_core import Contact, ContactDetails, IdentifyContacts, RepositoryBusy
+from identity_core import Contact, ContactDetails, IdentifyContacts, RepositoryBusy, import_contacts
 from identity_core.testing import ContactRepositoryConformance, IdentityMachine
 from tests.integration.conftest import emptied_repository_on, repository_on
 
@@ -18,7 +18,7 @@ class TestConformance(ContactRepositoryConformance):
         return emptied_repository_on(self.url)
 
 
-def test_what_several_touch_is_bounded_but_not_what_one_does(url, monkeypatch):
+def test_what_several_touch_is_bounded_beside_one_large_identity(url, monkeypatch):
     monkeypatch.setattr("identity_adapters.postgres.repository.MAX_CONTACTS", 5)
 
     async def body():
@@ -26,14 +26,64 @@ def test_what_several_touch_is_bounded_but_not_what_one_does(url, monkeypatch):
             identify = IdentifyContacts(repository)
             for number in range(8):
                 await identify(ContactDetails("large@x", str(number)))
-            batch = [ContactDetails("large@x", "9"), ContactDetails("b@x", "1000"), ContactDetails("c@x")]
+                await identify(ContactDetails("also@x", str(100 + number)))
+            with_one = [ContactDetails("large@x", "8"), ContactDetails("b@x", "1000"), ContactDetails("c@x")]
+            batch = [*with_one, ContactDetails("also@x", "108")]
             with pytest.raises(RepositoryBusy, match="too much is known of these details"):
                 await repository.load(batch)
             with pytest.raises(RepositoryBusy, match="too much is known of these details"):
                 await identify.decide(batch)
-            large, *others = await asyncio.gather(*map(IdentifyInBatches(identify), batch))
-            assert len(large.identity.phone_numbers) == 9
+            assert [*map(len, (await repository.load(with_one)).identities)] == [8]
+            assert len((await identify.decide(with_one))[0].identity.phone_numbers) == 9
+            large, *others, also = await asyncio.gather(*map(IdentifyInBatches(identify), batch))
+            assert [len(one.identity.phone_numbers) for one in (large, also)] == [9, 9]
             assert [other.identity.emails for other in others] == [("b@x",), ("c@x",)]
+
+    asyncio.run(body())
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """What contacts were made of that were read from the database."""
+    values_of_contacts = []
+
+    def counted(*values):
+        values_of_contacts.append(values)
+        return Contact(*values)
+
+    monkeypatch.setattr("identity_adapters.postgres.repository.Contact", counted)
+    return values_of_contacts
+
+
+def test_many_requests_for_one_large_identity_read_it_a_few_times(url, monkeypatch, made):
+    monkeypatch.setattr("identity_adapters.postgres.repository.MAX_CONTACTS", 50)
+
+    async def body():
+        async with repository_on(url) as repository:
+            identify = IdentifyContacts(repository)
+            await identify.many([ContactDetails("large@x", str(number)) for number in range(100)])
+            made.clear()
+            details = [ContactDetails("large@x", str(number)) for number in range(60)]
+            await asyncio.gather(*map(IdentifyInBatches(identify), details))
+            assert len(made) <= 5 * 100
+
+    asyncio.run(body())
+
+
+def test_what_an_import_reads_for_a_row_does_not_grow_with_an_identity(url, monkeypatch, made, size):
+    rows = size(4_000, 100_000)
+    monkeypatch.setattr("identity_adapters.postgres.repository.MAX_CONTACTS", rows // 4)
+    monkeypatch.setattr("identity_adapters.postgres.repository.MAX_CONTACTS_IN_BULK", rows // 4)
+
+    async def details():
+        for number in range(rows):
+            yield ContactDetails("shared@x", str(10**9 + number))
+
+    async def body():
+        async with repository_on(url) as repository:
+            report = await import_contacts(repository, details(), at_once=rows // 25)
+            assert (report.created, report.linked) == (1, rows - 1)
+            assert len(made) <= 6 * rows
 
     asyncio.run(body())
 
@@ -53,18 +103,11 @@ def test_large_identities_come_whole(url, number):
     asyncio.run(body())
 
 
-def test_of_a_large_identity_no_more_is_read_than_a_page(url, monkeypatch):
-    made = []
-
-    def counted(*values):
-        made.append(values)
-        return Contact(*values)
-
+def test_of_a_large_identity_no_more_is_read_than_a_page(url, made):
     async def body():
         async with repository_on(url) as repository:
             identify = IdentifyContacts(repository)
             await identify.many([ContactDetails("large@x", str(n)) for n in range(2000)])
-            monkeypatch.setattr("identity_adapters.postgres.repository.Contact", counted)
             for of in (1234, ContactDetails("large@x"), ContactDetails("large@x", "1999")):
                 made.clear()
                 [page] = await identify.pages(of, limit=10)

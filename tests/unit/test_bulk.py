@@ -109,6 +109,22 @@ def test_what_is_too_much_at_once_is_halved():
     assert on_record(InMemoryContactRepository(), details).identities == ()
 
 
+def test_what_is_read_for_one_of_the_details_does_not_grow_with_what_they_share():
+    class Counting(InMemoryContactRepository):
+        read = 0
+
+        def _snapshot(self, batch):
+            snapshot = super()._snapshot(batch)
+            self.read += snapshot.size
+            return snapshot
+
+    for rows in (500, 2_500):
+        repository = Counting()
+        details = [ContactDetails("shared@x", str(number)) for number in range(rows)]
+        assert imported(repository, details, at_once=100).linked == rows - 1
+        assert repository.read <= 6 * rows
+
+
 def test_what_cannot_be_done_is_told_of_and_what_was_done_stays():
     class Failing(InMemoryContactRepository):
         async def transact(self, batch, decide):

@@ -67,7 +67,12 @@ MAX_FRESH_STARTS = 3
 """How often others may be faster before a transaction takes the lock over everything."""
 
 MAX_CONTACTS = 25_000
-"""How many contacts several details touch at most; more are looked at for one of the details at a time."""
+MAX_CONTACTS_IN_BULK = 100_000
+"""How many contacts several details, or thousands of them, touch at most beside those of one identity.
+
+Where they touch more, fewer of them are decided on at a time. One large identity is no reason to:
+it would be read again for each of its details instead of once for all of them.
+"""
 
 MANY = 500
 """From how many new contacts on they are copied instead of inserted."""
@@ -384,7 +389,9 @@ def _lock_keys(identifiers: Iterable[tuple[bytes, str]]) -> list[int]:
 
 def _most(batch: Sequence[ContactDetails]) -> int | None:
     """How many contacts a batch may touch; None for any number."""
-    return MAX_CONTACTS if len(batch) > 1 else None
+    if len(batch) <= 1:
+        return None
+    return MAX_CONTACTS if len(batch) <= 1_000 else MAX_CONTACTS_IN_BULK
 
 
 async def _load(
@@ -392,7 +399,10 @@ async def _load(
 ) -> Snapshot:
     rows = await _execute(connection, statements.LOAD, {"details": details, "most": most})
     if most is not None and len(rows) >= most:
-        raise TOO_MUCH.error()
+        [(others,)] = await _execute(connection, statements.OTHERS, {"details": details})
+        if others >= most:
+            raise TOO_MUCH.error()
+        rows = await _execute(connection, statements.LOAD, {"details": details, "most": None})
     return await in_turns(len(rows), _snapshot, read_email, rows)
 
 

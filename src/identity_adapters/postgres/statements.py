@@ -88,6 +88,14 @@ FROM given CROSS JOIN LATERAL (
 LIMIT CAST(%(most)s AS bigint)
 """
 
+# How many contacts the identities have that the :details touch, but for the one with the most.
+# Indexes: as above.
+OTHERS = f"""
+WITH RECURSIVE {_GIVEN}, touched AS ({_TOUCHED}), {_HUB}
+SELECT coalesce(sum(linked.number) - max(linked.number), 0)
+FROM hub CROSS JOIN LATERAL (SELECT count(*) AS number FROM contacts c WHERE c.linked_id = hub.id) AS linked
+"""
+
 # The contacts of the identity that the contact :id belongs to, be it deleted.
 _CONTACT = "SELECT c.id, c.linked_id FROM contacts c WHERE c.id = %(id)s"
 FIND = f"""
