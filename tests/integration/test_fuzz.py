@@ -133,15 +133,21 @@ TRICKS = [
     "a@x\\",
     "%s%(email)s:email@x",
     "$1@x",
-    "\N{RIGHT-TO-LEFT OVERRIDE}a@x",
-    "a@x\N{LINE SEPARATOR}INFO: forged",
     "${jndi:ldap://x}@x",
     "<script>alert(1)</script>@x",
     "{{7*7}}@x",
     "NULL@NULL",
     "\N{PILE OF POO}@\N{PILE OF POO}",
 ]
-REFUSED_TRICKS = ["a@x\r\nINFO:     forged", "a@x\nSet-Cookie: a=b", "\x1b[2Ja@x", "a@x\0b", "a\x08@x"]
+REFUSED_TRICKS = [
+    "a@x\r\nINFO:     forged",
+    "a@x\nSet-Cookie: a=b",
+    "\x1b[2Ja@x",
+    "a@x\0b",
+    "a\x08@x",
+    "\N{RIGHT-TO-LEFT OVERRIDE}a@x",
+    "a@x\N{LINE SEPARATOR}INFO: forged",
+]
 
 
 @pytest.mark.parametrize("trick", TRICKS)
@@ -158,7 +164,7 @@ def test_tricks_in_an_email_are_nothing_but_an_email(running, database_of, trick
 
 
 @pytest.mark.parametrize("trick", REFUSED_TRICKS)
-def test_tricks_with_control_characters_leave_no_trace(running, database_of, trick):
+def test_tricks_with_characters_that_control_or_hide_leave_no_trace(running, database_of, trick):
     for details in ({"email": trick}, {"phoneNumber": trick}):
         status, answer = running.post(details)
         assert status == 400
