@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from identity_adapters.files.reading import MAX_FIELD
+from identity_adapters.files.reading import MAX_ROW
 from identity_adapters.files.sorting import Sorted, moment
 from identity_adapters.postgres import migrate, verify
 from identity_core import ContactDetails, IdentifyContacts, import_contacts
@@ -308,7 +309,7 @@ def test_a_domain_is_one_in_files_as_in_requests(tmp_path, command, sql):
 
 CONTROL = "must not have control characters or lone surrogates"
 NO_TIME = "is neither ISO 8601 nor a number of seconds"
-LONG = "x" * (MAX_FIELD + 1)
+LONG = "x" * (MAX_ROW + 20_000)
 
 
 @pytest.mark.parametrize(
@@ -319,10 +320,12 @@ LONG = "x" * (MAX_FIELD + 1)
         (f"{HEAD},,\n", 2, "details", "must have an email, a phone number or both"),
         (f"{HEAD}a@x,1,yesterday\n", 2, "created_at", NO_TIME),
         (f"{HEAD}a@x,1,1e300\n", 2, "created_at", NO_TIME),
+        (f"{HEAD}a@x,1,0001-01-01T00:00:00+14:00\n", 2, "created_at", NO_TIME),
+        (f"{HEAD}a@x,1,9999-12-31T23:00:00-14:00\n", 2, "created_at", NO_TIME),
         (f"{HEAD}a@x\n", 2, "row", "has 1 fields instead of 3"),
         (f'{HEAD}"b\n@x",1,\n', 2, "email", CONTROL),
         (f"{HEAD}a@x,1,,,\n", 2, "row", "has 5 fields instead of 3"),
-        (f"{HEAD}{LONG}@x,1,\n", 2, "row", "a field has over 1,000,000 characters"),
+        (f"{HEAD}{LONG}@x,1,\n", 2, "row", "has over 1 MiB"),
         (f"{HEAD}m\u00fcller@x,1,\n".encode("latin-1"), 2, "email", CONTROL),
         (f"{HEAD}nul\0@x,1,\n", 2, "email", CONTROL),
         ('{"phone": 1}\n{"email": true}\n', 2, "email", "must be text"),
@@ -379,6 +382,8 @@ def test_of_a_file_that_is_cut_short_the_rest_is_told_of(imports, sql, compress)
     summary, found = imports(content[: len(content) // 2], expect=1)
     [(line, field, reason)] = found
     assert (field, reason) == ("file", "the rest cannot be read: it is cut short or damaged")
+    assert summary["rejected_files"] == [{"file": "orders.csv", "line": line, "reason": reason}]
+    assert summary["rejected"] == 0
     assert sql("SELECT count(*) FROM contacts") == [(line - 2,)]
     assert summary["created"] == line - 2 > 1000
 
@@ -386,22 +391,88 @@ def test_of_a_file_that_is_cut_short_the_rest_is_told_of(imports, sql, compress)
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
-        (b"", (), "file: is empty"),
-        (b"name,age\nx,1\n", (), "file: has no column of emails or phone numbers"),
-        (b"email\na@x\n", ("--phone-number", "tel"), ": has no column tel"),
-        (b"PAR1 and then nothing", (), "file: cannot be read: it is cut short or damaged"),
-        (b"\x1f\x8b and then nothing", (), "file: cannot be read"),
-        (b"email\na@x\n", ("--encoding", "klingon"), "there is no encoding klingon"),
-        (b"email\na@x\n", ("--delimiter", "ab"), "file: its first line is not that of a CSV file"),
+        (b"", (), "is empty"),
+        (b"name,age\nx,1\n", (), "has no column of emails or phone numbers"),
+        (b"mail\na@x\n", ("--email", "email"), "has no column email"),
+        (b"email,email\na@x,a@x\n", (), "has two columns called email"),
+        (b"PAR1 and then nothing", (), "cannot be read: it is cut short or damaged"),
+        (b"\x1f\x8b and then nothing", (), "cannot be read"),
+        (b"email,x\na@x,1\n".decode().encode("utf-16"), ("--encoding", "utf-8"), "has no column of emails"),
     ],
 )  # fmt: skip
-def test_a_file_that_cannot_be_used_is_told_of_and_nothing_is_written(
+def test_a_file_that_cannot_be_used_is_told_of_and_all_others_are_imported(
     command, tmp_path, sql, content, options, message
 ):
     (tmp_path / "good.csv").write_text("email\ngood@x\n")
     (tmp_path / "file").write_bytes(content)
-    assert message in command("import", "file", "good.csv", *options, expect=2).stderr
+    alone = command("import", "file", *options, expect=2)
+    assert f"file: {message}" in alone.stderr
+    assert rejected(tmp_path) == []
+
+    done = command("import", "file", "good.csv", "--json", *options, expect=1)
+    summary = json.loads(done.stdout)
+    [told] = summary["rejected_files"]
+    assert (told["file"], told["line"]) == ("file", 0)
+    assert told["reason"].startswith(message)
+    assert (summary["read"], summary["created"], summary["rejected"]) == (1, 1, 0)
+    assert sql("SELECT email FROM contacts") == [("good@x",)]
+    assert rejected(tmp_path) == [(0, "file", told["reason"])]
+
+
+def test_a_file_that_cannot_be_used_is_named_in_the_summary_or_strictly_ends_the_import(
+    command, tmp_path, sql
+):
+    (tmp_path / "bad.csv").write_text("name\nx\n")
+    (tmp_path / "good.csv").write_text("email\ngood@x\n")
+    message = "bad.csv: has no column of emails or phone numbers"
+    assert message in command("import", "good.csv", "bad.csv", "--strict", expect=2).stderr
     assert sql("SELECT count(*) FROM contacts") == [(0,)]
+    done = command("import", "bad.csv", "good.csv", expect=1)
+    assert f"1  files rejected, or the rest of them:\n{message}" in done.stdout
+
+
+def test_where_no_file_can_be_used_the_import_did_not_come_to_its_end(command, tmp_path, sql):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a.csv").write_text("")
+    (folder / "b.csv").write_text("name\nx\n")
+    done = command("import", "folder", expect=2)
+    assert "none of the 2 files can be used; rejected.csv says why" in done.stderr
+    assert done.stdout == ""
+    assert [field for _, field, _ in rejected(tmp_path)] == ["file", "file"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--encoding", "klingon"), "--encoding: there is no encoding klingon"),
+        (("--encoding", "hex"), "--encoding: there is no encoding hex"),
+        (("--delimiter", "ab"), "--delimiter must be one character"),
+        (("--delimiter", '"'), "--delimiter must be one character, and neither a quote"),
+    ],
+)
+def test_options_that_fit_no_file_are_refused(command, tmp_path, sql, options, message):
+    (tmp_path / "a.csv").write_text("email\na@x\n")
+    assert message in command("import", "a.csv", *options, expect=2).stderr
+
+
+def test_links_out_of_a_folder_are_read_only_if_they_are_to_be(command, tmp_path, sql):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a.csv").write_text("email\na@x\n")
+    (tmp_path / "outside.csv").write_text("email\noutside@x\n")
+    (folder / "link.csv").symlink_to("../outside.csv")
+    assert "Skipped 1 symbolic links; --follow-links reads them." in command("import", "folder").stderr
+    assert sql("SELECT email FROM contacts") == [("a@x",)]
+    command("import", "folder", "--follow-links")
+    assert sql("SELECT count(*) FROM contacts") == [(2,)]
+
+
+def test_what_an_earlier_import_rejected_is_not_imported_with_the_folder(command, tmp_path, sql):
+    (tmp_path / "a.csv").write_text("email\na@x\nbad\n")
+    for _ in range(2):
+        done = command("import", ".", "--json", expect=1)
+        assert json.loads(done.stdout)["rejected_files"] == []
 
 
 def test_a_file_that_is_not_there_is_told_of(command, tmp_path):
@@ -525,7 +596,135 @@ def test_beside_live_traffic_it_comes_to_the_components_of_all(tmp_path, url, si
     assert verify(url) == []
 
 
+# Memory
+
+
+MIB = 2**20
+MEMORY = 500
+"""What an import takes at most, in MB, whatever it reads; so the documentation says."""
+
+TOLD = """
+import atexit, sys
+from pathlib import Path
+from identity_adapters.cli import main
+atexit.register(lambda: print(Path("/proc/self/status").read_text(), file=sys.stderr))
+main()
+"""
+
+
+def compressed(path, parts):
+    with pa.OSFile(str(path), "wb") as file, pa.CompressedOutputStream(file, "zstd") as stream:
+        for part in parts:
+            stream.write(part)
+
+
+def one_long_line(path):
+    compressed(path, chain([b"email,phone\n"], [b"x" * MIB] * 1000, [b"\n"]))
+
+
+def a_long_header(path):
+    compressed(path, [b"x" * MIB] * 1000)
+
+
+def a_row_of_many_lines(path):
+    compressed(path, chain([b"email,phone\n"], [b'"%s\n",' % (b"x" * 100_000)] * 6000))
+
+
+def long_values(path):
+    compressed(path, (b'{"email": "%d%s@x", "phone": "1"}\n' % (n, b"x" * (MIB - 100)) for n in range(1000)))
+
+
+def many_names(path):
+    names = ", ".join(f'"{n}": 0' for n in range(900)).encode()
+    compressed(path, (b'{"%d%s": 0, %s, "email": 0}\n' % (n, b"x" * 999_000, names) for n in range(700)))
+
+
+def one_text_in_all_rows_of_parquet(path, **options):
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 10_000, pa.int32()), ["x" * 160_000])
+    pq.write_table(pa.table({"email": texts}), path, write_statistics=False, store_schema=False, **options)
+
+
+def deltas_of_parquet(path):
+    one_text_in_all_rows_of_parquet(
+        path, use_dictionary=False, column_encoding="DELTA_BYTE_ARRAY", data_page_size=2**31 - 1
+    )
+
+
+def a_large_page_of_parquet(path):
+    table = pa.table({"email": ["x" * 1_000_000_000]})
+    pq.write_table(table, path, compression="zstd", use_dictionary=False, write_statistics=False)
+
+
+def a_large_footer_of_parquet(path):
+    # 300,000 column chunks that say nothing, in the compact protocol of Thrift.
+    column = b"\x15\x0c\x25\x02\x18\x05email\x25\x00\x00"
+    schema = b"\x19\x2c\x48\x04root\x15\x02\x00" + column
+    chunks = b"\x19\xfc\xe0\xa7\x12" + b"\x26\x08\x00" * 300_000
+    footer = b"\x15\x02" + schema + b"\x16\x02\x19\x1c" + chunks + b"\x16\x00\x16\x02\x00\x00"
+    path.write_bytes(b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        one_long_line,
+        a_long_header,
+        a_row_of_many_lines,
+        long_values,
+        many_names,
+        one_text_in_all_rows_of_parquet,
+        deltas_of_parquet,
+        a_large_page_of_parquet,
+        a_large_footer_of_parquet,
+    ],
+)
+def test_a_small_file_that_stands_for_much_takes_no_more_memory_than_any_other(tmp_path, url, sql, attack):
+    attack(tmp_path / "attack")
+    assert (tmp_path / "attack").stat().st_size < 2 * MIB
+    (tmp_path / "good.csv").write_text("email\ngood@x\n")
+    done = subprocess.run(
+        [sys.executable, "-c", TOLD, "import", "attack", "good.csv"],
+        cwd=tmp_path,
+        env=environment(DB_CONNECTION_STRING=plain(url)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 1, done.stderr
+    assert ("good@x",) in sql("SELECT email FROM contacts")
+    [kilobytes] = re.findall(r"VmHWM:\s*(\d+) kB", done.stderr)
+    assert int(kilobytes) // 1000 < MEMORY
+
+
 # Export
+
+
+@pytest.mark.parametrize("name", ["all.jsonl", "all.csv", "all.csv.gz", "all.parquet"])
+def test_what_holds_personal_data_is_its_owners_alone(command, tmp_path, sql, name):
+    sql("INSERT INTO contacts (email, link_precedence) VALUES ('a@x', 'primary')")
+    (tmp_path / name).touch(0o644)
+    command("export", name)
+    assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+    (tmp_path / "bad.csv").write_text("email\nbad\n")
+    (tmp_path / "rejected.csv").touch(0o644)
+    command("import", "bad.csv", expect=1)
+    assert (tmp_path / "rejected.csv").stat().st_mode & 0o777 == 0o600
+    command("import", "bad.csv", "--rejects", "new.csv", expect=1)
+    assert (tmp_path / "new.csv").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_export_is_never_written_through_a_link(command, tmp_path, sql):
+    other = tmp_path / "other"
+    other.write_text("of somebody else")
+    (tmp_path / "all.csv.unfinished").symlink_to(other)
+    (tmp_path / "all.jsonl.unfinished").write_text("left by an export that was killed")
+    command("export", "all.csv")
+    command("export", "all.jsonl")
+    assert other.read_text() == "of somebody else"
+    assert (tmp_path / "all.csv").read_text().startswith("contactId,")
+    assert not (tmp_path / "all.csv").is_symlink()
+    assert {path.name for path in tmp_path.iterdir()} == {"all.csv", "all.jsonl", "other"}
 
 
 @pytest.mark.parametrize("name", ["all.csv", "all.csv.gz", "all.csv.zst", "all.parquet"])

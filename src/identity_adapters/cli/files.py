@@ -6,9 +6,9 @@ import json
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NoReturn
 
@@ -16,12 +16,13 @@ import attrs
 import click
 
 from identity_adapters.cli import fail
+from identity_adapters.files.private import open_private
+from identity_adapters.files.row import Columns, FileUnusable, Rejected
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
     from identity_adapters.container import Container
-    from identity_adapters.files.reading import Rejected
     from identity_core import ContactDetails, ContactRepository, ImportReport
 
 BLOCK = 10_000
@@ -32,24 +33,36 @@ SAY_EVERY = 5.0
 
 
 class _Stopped(Exception):
-    """A row was rejected, and none may be."""
+    """The import must not go on; the text says why."""
 
 
 class _Rejects:
-    """Writes what is rejected to a file, which is made for the first."""
+    """Writes what is rejected to a file, which is made for the first.
+
+    Attributes:
+        rows: how many rows were rejected.
+        files: the files that were rejected, as a whole or from a line on.
+        path: where they are written to.
+        is_strict: whether the first ends the import.
+    """
 
     def __init__(self, path: Path, is_strict: bool) -> None:
-        self.count = 0
+        self.rows = 0
+        self.files: list[Rejected] = []
         self.path = path
-        self._is_strict = is_strict
+        self.is_strict = is_strict
         self._file: IO[str] | None = None
 
-    def __call__(self, rejected: "Rejected") -> None:
-        self.count += 1
-        if self._is_strict:
-            raise _Stopped(f"{rejected.file}, line {rejected.line}: {rejected.field} {rejected.reason}")
+    def __call__(self, rejected: Rejected) -> None:
+        if rejected.field == "file":
+            self.files.append(rejected)
+        else:
+            self.rows += 1
+        if self.is_strict:
+            field = "" if rejected.field == "file" else f"{rejected.field} "
+            raise _Stopped(f"{rejected.file}, line {rejected.line}: {field}{rejected.reason}")
         if self._file is None:
-            self._file = self.path.open("w", encoding="utf-8", newline="")
+            self._file = open(self.path, "w", encoding="utf-8", newline="", opener=open_private)  # noqa: SIM115
             csv.writer(self._file).writerow(["file", "line", "field", "reason"])
         csv.writer(self._file).writerow(attrs.astuple(rejected))
 
@@ -90,6 +103,7 @@ class _Progress:
 @click.option("--created-at", "created_at_column", metavar="NAME", help="The column of times.")
 @click.option("--encoding", default="utf-8", show_default=True, help="Of the text in CSV files.")
 @click.option("--delimiter", help="Of CSV; \\t for a tab.  [default: seen from the first line]")
+@click.option("--follow-links", is_flag=True, help="Read the symbolic links in a folder as well.")
 @click.option("--no-sort", is_flag=True, help="Take the rows as they come instead of by their times.")
 @click.option("--strict", is_flag=True, help="Stop at the first row that is rejected.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and write nothing.")
@@ -108,6 +122,7 @@ def import_command(
     created_at_column: str | None,
     encoding: str,
     delimiter: str | None,
+    follow_links: bool,
     no_sort: bool,
     strict: bool,
     dry_run: bool,
@@ -116,12 +131,12 @@ def import_command(
 ) -> None:
     """Import orders from files: CSV, JSON Lines and Parquet, also as gzip or zstd.
 
-    FILE is a file, a folder, or - for the standard input. Rows are taken in the order of their
-    times, whatever their order in the files. An import that is interrupted is completed by
-    running it again.
+    FILE is a file, a folder, or - for the standard input. Symbolic links in a folder are skipped.
+    Rows are taken in the order of their times, whatever their order in the files. An import that
+    is interrupted is completed by running it again.
 
-    Exit code 0: everything was imported. 1: some rows were rejected, all others imported. 2: it
-    did not come to its end.
+    Exit code 0: everything was imported. 1: some rows or files were rejected, all others imported;
+    the summary names the files. 2: it did not come to its end, or none of the files can be used.
     """
     from identity_adapters.cli.database import configured
     from identity_adapters.container import run
@@ -134,7 +149,13 @@ def import_command(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if delimiter == "\\t":
         delimiter = "\t"
-    columns = reading.Columns(email_column, phone_number_column, created_at_column)
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '\r\n"'):
+        fail(2, "--delimiter must be one character, and neither a quote nor the end of a line")
+    try:
+        "".encode(encoding)
+    except (LookupError, ValueError):
+        fail(2, f"--encoding: there is no encoding {encoding}")
+    columns = Columns(email_column, phone_number_column, created_at_column)
     rejected = _Rejects(rejects, strict)
     gc.set_threshold(200_000, 50, 50)  # it makes millions of small things, and no cycles of them
     try:
@@ -142,15 +163,17 @@ def import_command(
             _prepare_schema(container, dry_run)
             stack.callback(rejected.close)
             make_details = container.make_details()
-            details: Iterable[ContactDetails] = chain.from_iterable(
-                sorting.checked(
-                    file,
-                    reading.rows(file, columns, encoding=encoding, delimiter=delimiter),
-                    make_details,
-                    rejected,
-                )
-                for file in reading.files_in(paths)
-            )
+            files, links = reading.files_in(paths, follow_links=follow_links)
+            if links:
+                click.echo(f"Skipped {len(links):,} symbolic links; --follow-links reads them.", err=True)
+            # What an earlier import rejected often lies in the folder that is imported.
+            files = [file for file in files if file in paths or Path(file).resolve() != rejects.resolve()]
+
+            def details_of(file: str) -> "Iterator[ContactDetails]":
+                rows = reading.rows(file, columns, encoding=encoding, delimiter=delimiter)
+                return sorting.checked(file, rows, make_details, rejected)
+
+            details: Iterable[ContactDetails] = _usable(files, details_of, rejected)
             repeated = 0
             total = None
             if no_sort:
@@ -163,16 +186,31 @@ def import_command(
                 details = in_order
             report = run(container, _import(container.repository(), iter(details), total, dry_run))
             report = attrs.evolve(report, read=report.read + repeated, known=report.known + repeated)
-    except (reading.FileUnusable, _Stopped) as error:
+    except (FileUnusable, _Stopped) as error:
         fail(2, str(error))
     except KeyboardInterrupt:
         fail(2, "interrupted; what was imported stays, and running it again completes it")
-    except LookupError:
-        fail(2, f"there is no encoding {encoding}")
     except (OSError, sorting.SortingFailed) as error:
         fail(2, f"it cannot go on: {(error.strerror if isinstance(error, OSError) else None) or error}")
     _say(report, rejected, dry_run, is_json)
-    sys.exit(1 if rejected.count else 0)
+    sys.exit(1 if rejected.rows or rejected.files else 0)
+
+
+def _usable(
+    files: Sequence[str], details_of: "Callable[[str], Iterator[ContactDetails]]", rejected: _Rejects
+) -> "Iterator[ContactDetails]":
+    """The details of all files; those that cannot be used are rejected, unless that is all of them."""
+    unusable = 0
+    for file in files:
+        try:
+            yield from details_of(file)
+        except FileUnusable as error:
+            if len(files) == 1 or rejected.is_strict:
+                raise
+            unusable += 1
+            rejected(Rejected(file, 0, "file", error.reason))
+    if unusable == len(files):
+        raise _Stopped(f"none of the {unusable:,} files can be used; {rejected.path} says why")
 
 
 def _prepare_schema(container: "Container", dry_run: bool) -> None:
@@ -224,10 +262,11 @@ async def _read_ahead(details: "Iterator[ContactDetails]") -> "AsyncIterator[Con
 
 
 def _say(report: "ImportReport", rejected: _Rejects, dry_run: bool, is_json: bool) -> None:
-    numbers = attrs.asdict(report) | {"rejected": rejected.count}
-    numbers["read"] += rejected.count
+    numbers = attrs.asdict(report) | {"rejected": rejected.rows}
+    numbers["read"] += rejected.rows
     if is_json:
-        click.echo(json.dumps(numbers))
+        files = [{"file": one.file, "line": one.line, "reason": one.reason} for one in rejected.files]
+        click.echo(json.dumps(numbers | {"rejected_files": files}))
         return
     meanings = {
         "read": "rows read",
@@ -242,7 +281,11 @@ def _say(report: "ImportReport", rejected: _Rejects, dry_run: bool, is_json: boo
         click.echo("Nothing was written. It would come to:")
     for name, meaning in meanings.items():
         click.echo(f"{numbers[name]:>14,}  {meaning}")
-    if rejected.count:
+    if rejected.files:
+        click.echo(f"{len(rejected.files):>14,}  files rejected, or the rest of them:")
+    for one in rejected.files:
+        click.echo(f"{one.file}{f', line {one.line}' if one.line else ''}: {one.reason}")
+    if rejected.rows:
         click.echo(f"{rejected.path} says which rows were rejected, and why.")
 
 

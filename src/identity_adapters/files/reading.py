@@ -2,7 +2,9 @@
 
 CSV is read by Python's own reader and JSON Lines by msgspec, since they can tell the line of every
 row, also of one that is refused later; pyarrow, DuckDB and polars tell it of broken rows alone.
-pyarrow reads Parquet, and what is compressed.
+
+Text is read a row at a time, and a row has a limit, so that memory is bounded however well a file is
+compressed.
 """
 
 import codecs
@@ -11,115 +13,65 @@ import gzip
 import io
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any, TypeAlias, cast
+from typing import IO, Any, cast
 
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
-from attrs import frozen
 
-MAX_FIELD = 1_000_000
-"""Characters of one field; a longer one is most likely a quote that was never closed."""
+from identity_adapters.files import parquet
+from identity_adapters.files.row import Columns, FileUnusable, Rejected, Row
+
+MAX_ROW = 2**20
+"""Bytes of one row of text; a longer one is most likely a quote that was never closed."""
 
 SUFFIXES = {".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".gz", ".zst"}
 """What the name of a file in a folder ends in if it is one of ours. What is in it is seen by its content."""
 
 STANDARD_INPUT = "-"
 
-_GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _DELIMITERS = ",;\t|"
-_BROKEN = (OSError, EOFError, zlib.error, pa.ArrowException)
+_BROKEN = (OSError, EOFError, UnicodeError, zlib.error, pa.ArrowException)
+_ROW_TOO_LONG = f"has over {MAX_ROW // 2**20} MiB"
+
+# What cannot be decoded becomes a lone surrogate, which no email or phone number may have.
+_UNDECODABLE = "identity-lone-surrogate"
+codecs.register_error(_UNDECODABLE, lambda error: ("\udc80", cast(UnicodeDecodeError, error).end))
 
 
-class FileUnusable(Exception):
-    """A file of which nothing can be read; the text names it and says why."""
-
-
-@frozen
-class Rejected:
-    """A row that is left out.
-
-    Attributes:
-        file: the name of the file, as it was given.
-        line: its line in the file; for Parquet its row.
-        field: the field that is wrong, or ``row`` or ``file`` where it is as a whole.
-        reason: why. It quotes no value.
-    """
-
-    file: str
-    line: int
-    field: str
-    reason: str
-
-
-Row: TypeAlias = tuple[int, Any, Any, Any]
-"""Line, email, phone number and time, as they stand in the file."""
-
-
-_USUAL = {
-    "email": ("email", "e-mail", "email_address", "emailaddress", "mail"),
-    "phone_number": ("phone_number", "phonenumber", "phone", "telephone", "mobile", "tel"),
-    "created_at": ("created_at", "createdat", "created", "date", "timestamp", "time", "seen_at"),
-}
-
-
-@frozen
-class Columns:
-    """What the columns of the files are called.
-
-    Attributes:
-        email: the name of that of emails; any of the usual names where it is None.
-        phone_number: likewise.
-        created_at: likewise.
-    """
-
-    email: str | None = None
-    phone_number: str | None = None
-    created_at: str | None = None
-
-    def find(self, names: Sequence[str]) -> tuple[int | None, int | None, int | None]:
-        """Where they are among some names.
-
-        Raises:
-            ValueError: one that was named is not there, or neither email nor phone number is.
-        """
-        positions: list[int | None] = []
-        plain = [name.strip().lower().replace(" ", "_") for name in names]
-        for column, usual in _USUAL.items():
-            named = getattr(self, column)
-            if named is not None and named not in names:
-                raise ValueError(f"has no column {named}")
-            if named is not None:
-                positions.append(names.index(named))
-            else:
-                positions.append(next((plain.index(name) for name in usual if name in plain), None))
-        if positions[0] is None and positions[1] is None:
-            raise ValueError("has no column of emails or phone numbers that is called as usual; name them")
-        return positions[0], positions[1], positions[2]
-
-
-def files_in(paths: Iterable[str]) -> list[str]:
+def files_in(paths: Iterable[str], *, follow_links: bool = False) -> tuple[list[str], list[str]]:
     """The files that some paths name; of a folder all that look like ours, in the order of their names.
+
+    Args:
+        paths: names of files and folders. They may be symbolic links.
+        follow_links: whether to take the symbolic links in a folder as well.
+
+    Returns:
+        The files, and the symbolic links that were skipped.
 
     Raises:
         FileUnusable: there is nothing under a name.
     """
     found: list[str] = []
+    skipped: list[str] = []
     for name in paths:
         path = Path(name)
         if name != STANDARD_INPUT and path.is_dir():
-            inside = sorted(str(one) for one in path.iterdir() if one.is_file() and one.suffix in SUFFIXES)
-            if not inside:
-                raise FileUnusable(f"{name}: has no file that ends in {', '.join(sorted(SUFFIXES))}")
-            found += inside
+            inside = sorted(one for one in path.iterdir() if one.is_file() and one.suffix in SUFFIXES)
+            links = [] if follow_links else [one for one in inside if one.is_symlink()]
+            if len(links) == len(inside):
+                but = " but symbolic links" if links else ""
+                raise FileUnusable(name, f"has no file that ends in {', '.join(sorted(SUFFIXES))}{but}")
+            found += [str(one) for one in inside if follow_links or not one.is_symlink()]
+            skipped += map(str, links)
         elif name != STANDARD_INPUT and not path.exists():
-            raise FileUnusable(f"{name}: is not there")
+            raise FileUnusable(name, "is not there")
         else:
             found.append(name)
-    return found
+    return found, skipped
 
 
 def rows(
@@ -135,6 +87,7 @@ def rows(
 
     Raises:
         FileUnusable: it cannot be opened, or lacks the columns.
+        LookupError: there is no such encoding.
     """
     with ExitStack() as stack:
         try:
@@ -143,10 +96,10 @@ def rows(
             else:
                 stream = stack.enter_context(Path(file).open("rb"))
             start = stream.peek(4)[:4]
-            if start == _PARQUET:
-                if file == STANDARD_INPUT:
-                    raise FileUnusable("standard input: Parquet can be read from a file alone")
-                yield from _parquet_rows(file, columns)
+            if start == parquet.MAGIC:
+                if not stream.seekable() or file == STANDARD_INPUT:
+                    raise FileUnusable(file, "Parquet can be read from a file alone")
+                yield from parquet.rows(file, stream, columns)
                 return
             if start.startswith(_GZIP):
                 stream = io.BufferedReader(gzip.GzipFile(fileobj=stream))
@@ -156,7 +109,7 @@ def rows(
                 stream.read(3)
             start = stream.peek(1)[:1]
         except _BROKEN as error:
-            raise FileUnusable(f"{file}: cannot be read: {_reason(error)}") from None
+            raise FileUnusable(file, f"cannot be read: {_reason(error)}") from None
         if start == b"{":
             yield from _json_rows(file, stream, columns)
         else:
@@ -164,60 +117,104 @@ def rows(
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeError):
+        return "it is not text in this encoding"
     return (error.strerror if isinstance(error, OSError) else None) or "it is cut short or damaged"
 
 
-def _broken_off(file: str, line: int, error: Exception) -> Rejected:
-    return Rejected(file, line, "file", f"the rest cannot be read: {_reason(error)}")
+class _RowTooLong(csv.Error):
+    pass
+
+
+class _Bounded(io.BufferedReader):
+    """A stream of which one row can take only so much.
+
+    Args:
+        stream: what to read.
+        row: tells which row is being read.
+    """
+
+    def __init__(self, stream: IO[bytes], row: Callable[[], int]) -> None:
+        super().__init__(cast(io.RawIOBase, stream))
+        self._find_row = row
+        self._row = self._taken = 0
+
+    def read1(self, size: int = -1, /) -> bytes:
+        row = self._find_row()
+        if row != self._row:
+            self._row, self._taken = row, 0
+        if self._taken > MAX_ROW:
+            self._taken = 0  # the rest of the row is read to be skipped
+            raise _RowTooLong(_ROW_TOO_LONG)
+        chunk = super().read1(size)
+        self._taken += len(chunk)
+        return chunk
+
+
+def _skip_line(text: io.TextIOWrapper) -> bool:
+    """Read to the end of a line; whether there is more of it."""
+    try:
+        text.readline()
+    except _RowTooLong:
+        return True
+    return False
 
 
 def _csv_rows(
     file: str, stream: IO[bytes], columns: Columns, encoding: str, delimiter: str | None
 ) -> Iterator[Row | Rejected]:
-    # What is not of the encoding becomes lone surrogates, which no email or phone number may have.
-    text = io.TextIOWrapper(stream, encoding, "surrogateescape", newline="")
-    csv.field_size_limit(MAX_FIELD)
     line = 1
-    try:
-        first = text.readline()
-        if not first.strip():
-            raise FileUnusable(f"{file}: is empty")
-        if delimiter is None:
-            delimiter = max(_DELIMITERS, key=first.count)
-        names = next(csv.reader([first], delimiter=delimiter, strict=True))
-        email, phone_number, created_at = columns.find(names)
-    except ValueError as error:
-        raise FileUnusable(f"{file}: {error}") from None
-    except (csv.Error, TypeError):  # a delimiter of several characters is a TypeError
-        raise FileUnusable(f"{file}: its first line is not that of a CSV file") from None
-    except _BROKEN as error:
-        raise FileUnusable(f"{file}: cannot be read: {_reason(error)}") from None
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
-    while True:
-        line = reader.line_num + 2
+    bounded = _Bounded(stream, lambda: line)
+    with io.TextIOWrapper(bounded, encoding, _UNDECODABLE, newline="") as text:
+        csv.field_size_limit(2 * MAX_ROW)  # a row ends before it does
         try:
-            row = next(reader)
-            if len(row) != len(names):
-                if row:
-                    reason = f"has {len(row)} fields instead of {len(names)}"
-                    yield Rejected(file, line, "row", reason)
-                continue
-        except StopIteration:
-            return
-        except csv.Error as error:
-            reason = f"a field has over {MAX_FIELD:,} characters" if "limit" in str(error) else str(error)
-            lines = reader.line_num + 1
-            yield Rejected(file, line, "row", reason if lines == line else f"{reason}, up to line {lines}")
-            continue
+            first = text.readline()
+            if not first.strip():
+                raise FileUnusable(file, "is empty")
+            if delimiter is None:
+                delimiter = max(_DELIMITERS, key=first.count)
+            names = next(csv.reader([first], delimiter=delimiter, strict=True))
+            email, phone_number, created_at = columns.find(names)
+        except _RowTooLong as error:
+            raise FileUnusable(file, f"its first line {error}") from None
+        except (csv.Error, TypeError):  # a delimiter of several characters is a TypeError
+            raise FileUnusable(file, "its first line is not that of a CSV file") from None
         except _BROKEN as error:
-            yield _broken_off(file, line, error)
-            return
-        yield (
-            line,
-            None if email is None else row[email],
-            None if phone_number is None else row[phone_number],
-            None if created_at is None else row[created_at],
-        )
+            raise FileUnusable(file, f"cannot be read: {_reason(error)}") from None
+        except ValueError as error:
+            raise FileUnusable(file, str(error)) from None
+        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        width = len(names)
+        before = 2  # the number of a line, of which the reader has seen none
+        is_inside = False
+        while True:
+            try:
+                while is_inside:
+                    is_inside = _skip_line(text)
+                line = reader.line_num + before
+                for row in reader:
+                    if len(row) == width:
+                        yield (
+                            line,
+                            None if email is None else row[email],
+                            None if phone_number is None else row[phone_number],
+                            None if created_at is None else row[created_at],
+                        )
+                    elif row:
+                        yield Rejected(file, line, "row", f"has {len(row)} fields instead of {width}")
+                    line = reader.line_num + before
+                return
+            except csv.Error as error:
+                if isinstance(error, _RowTooLong):
+                    before += 1  # the reader has not counted the line that it was in
+                    is_inside = True
+                last = reader.line_num + before - 1
+                yield Rejected(
+                    file, line, "row", str(error) if last == line else f"{error}, up to line {last}"
+                )
+            except _BROKEN as error:
+                yield Rejected.rest(file, line, _reason(error))
+                return
 
 
 def _json_rows(file: str, stream: IO[bytes], columns: Columns) -> Iterator[Row | Rejected]:
@@ -227,9 +224,16 @@ def _json_rows(file: str, stream: IO[bytes], columns: Columns) -> Iterator[Row |
     while True:
         line += 1
         try:
-            text = stream.readline(64 * MAX_FIELD)
+            text = stream.readline(MAX_ROW + 1)
+            if len(text) > MAX_ROW:
+                while text and not text.endswith(b"\n"):
+                    text = stream.readline(MAX_ROW)
+                yield Rejected(file, line, "row", _ROW_TOO_LONG)
+                continue
         except _BROKEN as error:
-            yield _broken_off(file, line, error)
+            if line == 1:
+                raise FileUnusable(file, f"cannot be read: {_reason(error)}") from None
+            yield Rejected.rest(file, line, _reason(error))
             return
         if not text:
             return
@@ -241,41 +245,22 @@ def _json_rows(file: str, stream: IO[bytes], columns: Columns) -> Iterator[Row |
             yield Rejected(file, line, "row", "is not a JSON object")
             continue
         names = tuple(row)
-        if names not in positions:
-            if len(positions) > 1000:
-                positions.clear()
+        found = positions.get(names)
+        if found is None:
             try:
-                positions[names] = columns.find(names)
+                found = columns.find(names)
             except ValueError as error:
                 yield Rejected(file, line, "row", str(error))
                 continue
+            if len(positions) == 100:
+                positions.clear()
+            if len(text) <= 10_000:  # so that what is remembered stays small
+                positions[names] = found
         values = tuple(row.values())
-        email, phone_number, created_at = positions[names]
+        email, phone_number, created_at = found
         yield (
             line,
             None if email is None else values[email],
             None if phone_number is None else values[phone_number],
             None if created_at is None else values[created_at],
         )
-
-
-def _parquet_rows(file: str, columns: Columns) -> Iterator[Row | Rejected]:
-    line = 0
-    try:
-        with pq.ParquetFile(file) as parquet:
-            names = parquet.schema_arrow.names
-            try:
-                found = [None if position is None else names[position] for position in columns.find(names)]
-            except ValueError as error:
-                raise FileUnusable(f"{file}: {error}") from None
-            for batch in parquet.iter_batches(10_000, columns=[name for name in found if name is not None]):
-                values = [
-                    [None] * len(batch) if name is None else batch.column(name).to_pylist() for name in found
-                ]
-                for email, phone_number, created_at in zip(*values, strict=True):
-                    line += 1
-                    yield line, email, phone_number, created_at
-    except _BROKEN as error:
-        if line == 0:
-            raise FileUnusable(f"{file}: cannot be read: {_reason(error)}") from None
-        yield _broken_off(file, line + 1, error)

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from identity_adapters.files.reading import Rejected, Row
+from identity_adapters.files.row import Rejected, Row
 from identity_core import ContactDetails, InvalidDetails
 
 MEMORY = "200MB"
@@ -18,6 +18,8 @@ MEMORY = "200MB"
 
 _BLOCK = 50_000
 _REMEMBERED = 50_000
+_MEMORABLE = 500
+"""Characters of what is remembered at most; what is longer is rejected anyway."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _TIMES = pa.timestamp("us", "UTC")
@@ -29,10 +31,14 @@ def moment(value: Any) -> datetime | None:
     """A time as files have it; None where there is none.
 
     ISO 8601, in UTC unless it says otherwise; or a number: seconds since 1970, from 10¹¹ on
-    milliseconds, from 10¹⁴ on microseconds.
+    milliseconds, from 10¹⁴ on microseconds; or a duration since 1970.
+
+    Returns:
+        It, in UTC.
 
     Raises:
         ValueError: it is none.
+        OverflowError: it is not in the years 1 to 9999 in UTC.
 
     >>> moment("2009-04-24T13:30:00+02:00").isoformat()
     '2009-04-24T11:30:00+00:00'
@@ -49,11 +55,13 @@ def moment(value: Any) -> datetime | None:
         size = abs(value)
         scale = 1 if size < 1e11 else 1_000 if size < 1e14 else 1_000_000
         value = _EPOCH + timedelta(seconds=value / scale)
-    elif isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day)  # noqa: DTZ001
+    elif isinstance(value, timedelta):
+        value = _EPOCH + value
     if value is not None and not isinstance(value, datetime):
         raise ValueError("no time")
-    return value if value is None or value.tzinfo is not None else value.replace(tzinfo=UTC)
+    if value is None or value.tzinfo is UTC:
+        return value
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def checked(
@@ -79,7 +87,7 @@ def checked(
                 found = error
             if len(remembered) == _REMEMBERED:
                 remembered.clear()
-            if is_text:
+            if is_text and len(email) + len(phone_number) <= _MEMORABLE:
                 remembered[email, phone_number] = found
         if isinstance(found, InvalidDetails):
             reject(Rejected(file, line, found.field, found.reason))
@@ -115,6 +123,7 @@ class Sorted:
             Path(self._folder.name) / "sorting",
             config={"memory_limit": MEMORY, "threads": 2, "preserve_insertion_order": False},
         )
+        self._database.execute("SET enable_progress_bar = false")  # it would be on the standard output
         self._database.execute(
             "CREATE TABLE given (email VARCHAR, phone_number VARCHAR, moment BIGINT, position BIGINT)"
         )

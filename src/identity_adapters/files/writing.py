@@ -14,6 +14,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from identity_adapters.files.private import open_private
 from identity_core import Identity
 
 NAMES = ("contactId", "email", "phoneNumber", "createdAt", "primaryContactId")
@@ -88,9 +89,12 @@ def _opened(file: str) -> Iterator[IO[bytes]]:
         sys.stdout.buffer.flush()
         return
     unfinished = Path(f"{file}.unfinished")
+    # What lies there, a link included, is removed, and never written through.
+    unfinished.unlink(missing_ok=True)
+    created = open(unfinished, "xb", opener=open_private)  # noqa: SIM115
     try:
         with ExitStack() as stack:
-            stream: Any = stack.enter_context(unfinished.open("wb"))
+            stream: Any = stack.enter_context(created)
             if file.endswith(".gz"):
                 stream = stack.enter_context(gzip.GzipFile(fileobj=stream, mode="wb", mtime=0))
             elif file.endswith(".zst"):
