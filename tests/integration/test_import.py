@@ -656,10 +656,10 @@ def a_large_page_of_parquet(path):
 
 
 def a_large_footer_of_parquet(path):
-    # 300,000 column chunks that say nothing, in the compact protocol of Thrift.
+    # 600,000 column chunks that say nothing, in the compact protocol of Thrift.
     column = b"\x15\x0c\x25\x02\x18\x05email\x25\x00\x00"
     schema = b"\x19\x2c\x48\x04root\x15\x02\x00" + column
-    chunks = b"\x19\xfc\xe0\xa7\x12" + b"\x26\x08\x00" * 300_000
+    chunks = b"\x19\xfc\xc0\xcf\x24" + b"\x26\x08\x00" * 600_000
     footer = b"\x15\x02" + schema + b"\x16\x02\x19\x1c" + chunks + b"\x16\x00\x16\x02\x00\x00"
     path.write_bytes(b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1")
 
