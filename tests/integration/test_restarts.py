@@ -108,6 +108,9 @@ def test_a_rolling_restart_under_load_loses_no_request(tmp_path, url):
             balancer.services[name] = running.enter_context(service(tmp_path, **settings))
             eventually(lambda: balancer.ready == {"one", "other"})
         balancer.goes_on()
+        for one in balancer.services.values():  # told once more they do not drain
+            one.process.send_signal(signal.SIGTERM)
+        eventually(lambda: not balancer.ready)
     assert balancer.lost == []
 
 
