@@ -3,7 +3,7 @@
 ``speed`` measures it side by side with a bare endpoint and with the same service without batches; ``scale``
 by the number of contacts, the size of identities and more processes; ``memory`` what it holds in memory
 through millions of requests; ``bulk`` how fast files are imported; ``looking`` what it takes to look at a
-large identity; ``chart`` draws what was measured.
+large identity; ``compare`` two versions of the service in paired runs; ``chart`` draws what was measured.
 
 Everything that is needed is started, but for ``wrk``, which your distribution has
 (``apt-get install wrk``). The figures are written to ``benchmarks/results``.
@@ -23,6 +23,7 @@ from typing import Any
 import psutil
 
 from benchmarks.bulk import bulk
+from benchmarks.compare import compare
 from benchmarks.looking import looking
 from benchmarks.memory import memory
 from benchmarks.scale import scale
@@ -50,14 +51,17 @@ def arguments() -> argparse.Namespace:
         "what",
         nargs="?",
         default="speed",
-        choices=["speed", "scale", "memory", "bulk", "looking", "chart"],
+        choices=["speed", "scale", "memory", "bulk", "looking", "compare", "chart"],
         help="[speed]",
     )
-    parser.add_argument("--rounds", type=int, default=3, help="of speed [3]")
+    parser.add_argument("--rounds", type=int, default=3, help="of speed and of compare [3]")
     parser.add_argument("--seconds", type=float, default=4.0, help="that each measurement takes [4]")
     parser.add_argument("--contacts", type=int, default=10_000_000, help="up to which to scale [10,000,000]")
     parser.add_argument("--requests", type=int, default=5_000_000, help="for memory [5,000,000]")
     parser.add_argument("--rows", type=int, default=10_000_000, help="for bulk [10,000,000]")
+    parser.add_argument(
+        "--before", type=Path, help="for compare: a checkout of the other version with a .venv"
+    )
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder of the figures")
     return parser.parse_args()
 
@@ -73,6 +77,8 @@ def main() -> None:
             )
         draw(options.results)
         return
+    if options.what == "compare" and (options.before is None or options.rounds < 2):
+        sys.exit("compare needs --before CHECKOUT and two --rounds or more")
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed; your distribution has it, for example: apt-get install wrk")
     measured: Any
@@ -87,6 +93,11 @@ def main() -> None:
                 print(f"{name}:")
                 for size, result in results.items():
                     print(f"  {size}: " + ", ".join(f"{key} {value:,.2f}" for key, value in result.items()))
+        elif options.what == "compare":
+            measured = compare(server, options.before, options.rounds, options.seconds)
+            print(f"{machine()}\n\nnow, of what it was before:")
+            for name, result in measured.items():
+                print(f"{name}: " + ", ".join(f"{key} {value:.3f}" for key, value in result.items()))
         elif options.what in ("bulk", "looking"):
             measured = (
                 bulk(server, options.rows, options.contacts) if options.what == "bulk" else looking(server)

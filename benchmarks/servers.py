@@ -31,17 +31,27 @@ def connect(url: URL) -> psycopg.Connection:
     return psycopg.connect(plain, autocommit=True)
 
 
-def loaded_database(server: URL, name: str, contacts: int, size: int = 1) -> URL:
-    """A new database with so many contacts, in identities of one size."""
+def create_database(server: URL, name: str) -> URL:
+    """A new database without tables."""
     with connect(server) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         connection.execute(f"CREATE DATABASE {name}")
-    url = server.set(database=name)
-    migrate(url)
+    return server.set(database=name)
+
+
+def load_contacts(url: URL, contacts: int, size: int = 1) -> None:
+    """Fill a migrated database with so many contacts, in identities of one size."""
     with connect(url) as connection:
         connection.execute(LOAD, {"contacts": contacts, "size": size})
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")
+
+
+def loaded_database(server: URL, name: str, contacts: int, size: int = 1) -> URL:
+    """A new database with so many contacts, in identities of one size."""
+    url = create_database(server, name)
+    migrate(url)
+    load_contacts(url, contacts, size)
     return url
 
 
@@ -81,9 +91,11 @@ def floor() -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
 
 
 @contextmanager
-def service(url: URL, *options: str, **settings: object) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+def service(
+    url: URL, *options: str, python: Path = Path(sys.executable), **settings: object
+) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     port = free_port()
-    command = [sys.executable, "-m", "identity_adapters", "serve", "--port", str(port), *options]
+    command = [str(python), "-m", "identity_adapters", "serve", "--port", str(port), *options]
     plain = url.render_as_string(hide_password=False)
     settings = {"DB_CONNECTION_STRING": plain, "IDENTITY_API_KEYS": _CONFIGURED.entry} | settings
     with process(command, port, **settings) as running:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from attrs import field, frozen
 from litestar import Request
+from litestar.types import Scope
 
 from identity_adapters.http.observed import KEY
 from identity_adapters.http.problems import RequestRejected
@@ -16,7 +17,7 @@ from identity_adapters.keys import ApiKey, key_of
 SCOPE = "scope"
 """The name of a handler's option that says which scope it needs; one without may be asked by everybody."""
 
-Check: TypeAlias = Callable[[Request[Any, Any, Any]], Awaitable[None]]
+Check: TypeAlias = Callable[[Scope], None]
 
 
 @frozen
@@ -52,21 +53,21 @@ def check_keys(keys: Collection[ApiKey], limit: RateLimit | None) -> Check:
             429 the key was used too often.
     """
 
-    async def check(request: Request[Any, Any, Any]) -> None:
-        scope = request.route_handler.opt.get(SCOPE)
-        if scope is None:
+    def check(scope: Scope) -> None:
+        needed = scope["route_handler"].opt.get(SCOPE)
+        if needed is None:
             return
-        key = key_of(_secret(request), keys)
+        key = key_of(_secret(scope), keys)
         if key is None:
             raise RequestRejected(
                 HTTPStatus.UNAUTHORIZED,
                 "needs an API key: Authorization: Bearer …",
                 {"WWW-Authenticate": "Bearer"},
             )
-        request.scope["state"][KEY] = key.name
-        if scope not in key.scopes:
+        scope["state"][KEY] = key.name
+        if needed not in key.scopes:
             raise RequestRejected(
-                HTTPStatus.FORBIDDEN, f"the API key is not for this; it needs the scope {scope}"
+                HTTPStatus.FORBIDDEN, f"the API key is not for this; it needs the scope {needed}"
             )
         if limit is not None and (wait := limit.wait(key, time.monotonic())):
             raise RequestRejected(
@@ -78,8 +79,17 @@ def check_keys(keys: Collection[ApiKey], limit: RateLimit | None) -> Check:
     return check
 
 
-def _secret(request: Request[Any, Any, Any]) -> bytes:
-    for name, value in request.scope["headers"]:
+def before_request(check: Check) -> Callable[[Request[Any, Any, Any]], Awaitable[None]]:
+    """The check as what Litestar calls before it calls a handler."""
+
+    async def check_request(request: Request[Any, Any, Any]) -> None:
+        check(request.scope)
+
+    return check_request
+
+
+def _secret(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
         if name == b"authorization":
             scheme, _, secret = value.partition(b" ")
             return secret.strip() if scheme.lower() == b"bearer" else b""

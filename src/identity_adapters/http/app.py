@@ -9,10 +9,10 @@ import msgspec
 from litestar import Litestar, Request, post
 from litestar.config.cors import CORSConfig
 from litestar.handlers import HTTPRouteHandler
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import Receive, Scope, Send
 
 from identity_adapters.http import examples
-from identity_adapters.http.access import RateLimit, check_keys
+from identity_adapters.http.access import Check, RateLimit, before_request, check_keys
 from identity_adapters.http.details import DETAILS_BODY, MakeDetails, details_of
 from identity_adapters.http.health import CheckReady, live, metrics_endpoint, ready_endpoint
 from identity_adapters.http.look import (
@@ -77,25 +77,9 @@ class PreviewAnswer(msgspec.Struct, rename="camel"):
 _OUTCOME_HEADERS = {outcome: (OUTCOME_HEADER.lower().encode(), outcome.value.encode()) for outcome in Outcome}
 
 
-class _Json:
-    """An answer of JSON, written out as it is: Litestar's own takes a tenth of the time of a request."""
-
-    def __init__(self, body: bytes, outcome: Outcome) -> None:
-        self._body = body
-        self._outcome = outcome
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        scope["state"][OUTCOME] = self._outcome
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(self._body)),
-            _OUTCOME_HEADERS[self._outcome],
-        ]
-        await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": headers})
-        await send({"type": "http.response.body", "body": self._body, "more_body": False})
-
-
-def _identify_endpoint(identify: Callable[[], Identify], make_details: MakeDetails) -> HTTPRouteHandler:
+def _identify_endpoint(
+    identify: Callable[[], Identify], make_details: MakeDetails, check: Check | None
+) -> HTTPRouteHandler:
     operation = Operation(
         id="identify",
         tag=IDENTIFY_TAG,
@@ -115,20 +99,35 @@ def _identify_endpoint(identify: Callable[[], Identify], make_details: MakeDetai
         body=DETAILS_BODY,
     )
 
-    @post("/identify", **operation.route_options())
-    async def identify_customer(request: Request[Any, Any, Any]) -> ASGIApp:
-        if request.scope["query_string"]:
-            _reject_dry_run(request)
-        details = await details_of(request, make_details)
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if check is not None:
+            check(scope)
+        if scope["query_string"]:
+            _reject_dry_run(scope)
+        details = await details_of(scope, receive, make_details)
         identified = await identify()(details)
-        return _Json(msgspec.json.encode(_answer(identified.identity)), identified.outcome)
+        scope["state"][OUTCOME] = identified.outcome
+        body = msgspec.json.encode(_answer(identified.identity))
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            _OUTCOME_HEADERS[identified.outcome],
+        ]
+        await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    # What Litestar does for a handler, from the request that it makes to the response, takes a quarter of
+    # the time of a request. It routes to the middleware of the handler first, which answers.
+    @post("/identify", middleware=[lambda app: answer], **operation.route_options())  # noqa: ARG005
+    async def identify_customer() -> None:
+        raise NotImplementedError
 
     return identify_customer
 
 
-def _reject_dry_run(request: Request[Any, Any, Any]) -> None:
+def _reject_dry_run(scope: Scope) -> None:
     """Reject a request that may expect that nothing is written."""
-    if "dryRun" in request.query_params:
+    if "dryRun" in Request(scope).query_params:
         raise InvalidFields(
             FieldError("dryRun", "is no parameter of POST /identify, which writes; use POST /preview")
         )
@@ -152,7 +151,7 @@ def _preview_endpoint(queries: Callable[[], IdentifyContacts], make_details: Mak
 
     @post("/preview", **operation.route_options())
     async def preview(request: Request[Any, Any, Any]) -> PreviewAnswer:
-        foreseen = await queries().foresee(await details_of(request, make_details))
+        foreseen = await queries().foresee(await details_of(request.scope, request.receive, make_details))
         request.scope["state"][OUTCOME] = foreseen.outcome
         return _preview(foreseen)
 
@@ -223,10 +222,11 @@ def create_app(
         allowed_origins: whose pages may ask, such as ``https://shop.example``.
         has_pages: whether there are pages for people.
     """
+    check_key = check_keys(keys, RateLimit(rate_limit) if rate_limit else None) if keys else None
     # Litestar resolves dependencies of a handler at each request, in a group of tasks; handlers that
     # are made with what they need cost nothing.
     handlers = [
-        _identify_endpoint(identify, make_details),
+        _identify_endpoint(identify, make_details, check_key),
         _preview_endpoint(queries, make_details),
         lookup_endpoint(queries, make_details),
         explain_endpoint(queries, make_details),
@@ -240,7 +240,7 @@ def create_app(
     ]
     return Litestar(
         [*handlers, document_endpoint(document(handlers)), *(PAGES if has_pages else ())],
-        before_request=check_keys(keys, RateLimit(rate_limit) if rate_limit else None) if keys else None,
+        before_request=before_request(check_key) if check_key is not None else None,
         cors_config=_cors(allowed_origins) if allowed_origins else None,
         exception_handlers=HANDLERS,
         lifespan=list(lifespan),

@@ -67,7 +67,7 @@ def lookup_endpoint(service: Callable[[], IdentifyContacts], make_details: MakeD
 
     @post("/lookup", **operation.route_options())
     async def lookup(request: Request[Any, Any, Any]) -> LookupAnswer:
-        details = await details_of(request, make_details)
+        details = await details_of(request.scope, request.receive, make_details)
         return LookupAnswer([*map(shown, await service().pages(details))])
 
     return lookup
@@ -90,7 +90,7 @@ def explain_endpoint(service: Callable[[], IdentifyContacts], make_details: Make
 
     @post("/explain", **operation.route_options())
     async def explain(request: Request[Any, Any, Any]) -> ExplainAnswer:
-        body = await json_object(request)
+        body = await json_object(request.scope, request.receive)
         one, other = collect(
             *(partial(_parse_identifier, body, name, make_details) for name in ("one", "other"))
         )

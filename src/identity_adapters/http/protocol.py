@@ -109,22 +109,23 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _parse_head(self) -> bool:
         """Parse the head of a request, if it is whole."""
-        size = self._arrived.find(_END_OF_HEAD) + len(_END_OF_HEAD)
+        arrived = self._arrived
+        size = arrived.find(_END_OF_HEAD) + len(_END_OF_HEAD)
         is_whole = size >= len(_END_OF_HEAD)
-        if (size if is_whole else len(self._arrived)) > self._bounds.header_size:
+        if (size if is_whole else len(arrived)) > self._bounds.header_size:
             most = self._bounds.header_size
             self._refuse(
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"path and headers have more than {most} bytes"
             )
-        elif _NO_METHOD.match(self._arrived):  # a client that speaks TLS is not kept waiting
-            raise httptools.HttpParserError
         elif is_whole:
-            head, self._arrived = self._arrived[:size], self._arrived[size:]
+            head, self._arrived = arrived[:size], arrived[size:]
             try:
                 self.parser.feed_data(head)
             except httptools.HttpParserUpgrade:
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.feed_data(_UPGRADE.sub(b"", head))
+        elif _NO_METHOD.match(arrived):  # a client that speaks TLS is not kept waiting
+            raise httptools.HttpParserError
         return is_whole
 
     def _parse_body(self) -> None:
@@ -147,14 +148,11 @@ class BoundedProtocol(HttpToolsProtocol):
             start = end
         self._arrived = arrived[start:]
 
-    def on_message_begin(self) -> None:
-        if self._has_body or self._is_in_flight:
-            raise ValueError("the parser sees an end where the head told of none")
-        super().on_message_begin()
-
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
             return
+        if self._has_body or self._is_in_flight:
+            raise ValueError("the parser sees an end where the head told of none")
         hosts = 0
         body_left = None
         for name, value in self.headers:
@@ -166,8 +164,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(HTTPStatus.BAD_REQUEST, "an HTTP/1.1 request must have one Host header")
             return
         super().on_headers_complete()
-        self._is_in_flight = True
-        self._has_body, self._body_left, self._framing_left = True, body_left, self._bounds.header_size
+        self._is_in_flight = self._has_body = True
+        self._body_left = body_left
+        self._framing_left = self._bounds.header_size
         self.headers = []  # what a trailer holds is no header
 
     def on_body(self, body: bytes) -> None:
@@ -195,7 +194,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._expect_within(self._bounds.write_timeout)
         else:
             self._expect_within(self._bounds.request_timeout if self._arrived else self.timeout_keep_alive)
-        self._parse()
+        if self._arrived:
+            self._parse()
 
     def pause_writing(self) -> None:
         super().pause_writing()

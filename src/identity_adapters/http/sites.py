@@ -11,20 +11,18 @@ network can reach. Three headers, which a page cannot set, tell such requests fr
 Programs that are no browsers send neither of the first two.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection
 from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import ip_address
 
 import msgspec
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from identity_adapters.http.problems import PROBLEM_JSON, Problem
 
 ANY_HOST = "*"
-
-_TOLD_BY_BROWSERS = frozenset([b"origin", b"sec-fetch-dest", b"sec-fetch-mode", b"sec-fetch-site"])
 
 
 def refuse_foreign_pages(
@@ -41,47 +39,46 @@ def refuse_foreign_pages(
     origins = frozenset(origin.encode() for origin in allowed_origins)
     is_own_host = None if allowed_hosts is None else _own_hosts(allowed_hosts)
 
-    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    def application(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != ScopeType.HTTP:
-            await app(scope, receive, send)
-            return
-        host = b""
-        told: dict[bytes, bytes] = {}
+            return app(scope, receive, send)
+        host, origin, site = b"", None, None
         for name, value in scope["headers"]:
             if name == b"host":
                 host = value
-            elif name in _TOLD_BY_BROWSERS:
-                told[name] = value
+            elif name == b"origin":
+                origin = value
+            elif name == b"sec-fetch-site":
+                site = value
         if is_own_host is not None and not is_own_host(host):
-            await _refuse(
+            return _refuse(
                 send,
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "Host must be a name of this machine's loopback interface, or one of IDENTITY_ALLOWED_HOSTS",
             )
-        elif told and not _may_ask(told, host, scope["method"], origins):
-            await _refuse(
+        is_from_page = origin is not None or site is not None
+        if is_from_page and not (origin in origins or _may_ask(scope, host, origin, site)):
+            return _refuse(
                 send,
                 HTTPStatus.FORBIDDEN,
                 "pages of this origin may not ask; IDENTITY_ALLOWED_ORIGINS names those that may",
             )
-        else:
-            await app(scope, receive, send)
+        return app(scope, receive, send)
 
     return application
 
 
-def _may_ask(told: Mapping[bytes, bytes], host: bytes, method: str, allowed: Collection[bytes]) -> bool:
+def _may_ask(scope: HTTPScope, host: bytes, origin: bytes | None, site: bytes | None) -> bool:
     """Whether the page that a browser tells of may ask."""
-    origin = told.get(b"origin")
-    if origin in allowed:
-        return True
-    site = told.get(b"sec-fetch-site")
     if site is None:  # an old browser, or a service that is reached neither by TLS nor on its own machine
         return origin is None or origin.partition(b"://")[2] == host
+    if site in (b"same-origin", b"none"):
+        return True
+    headers = dict(scope["headers"])
     is_followed_link = (
-        told.get(b"sec-fetch-mode") == b"navigate" and told.get(b"sec-fetch-dest") == b"document"
+        headers.get(b"sec-fetch-mode") == b"navigate" and headers.get(b"sec-fetch-dest") == b"document"
     )
-    return site in (b"same-origin", b"none") or (is_followed_link and method == "GET")
+    return is_followed_link and scope["method"] == "GET"
 
 
 def _own_hosts(allowed: Collection[str]) -> Callable[[bytes], bool]:
