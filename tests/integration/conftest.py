@@ -27,16 +27,25 @@ def server(tmp_path_factory):
         yield url
 
 
+@pytest.fixture(scope="session")
+def migrated(server):
+    """The name of an empty database that is migrated; others are copies of it."""
+    url = new_database(server)
+    migrate(url)
+    return url.database
+
+
 @pytest.fixture
-def empty_url(server):
-    """The URL of an empty database that is not migrated."""
+def empty_url(server, request):
+    """The URL of an empty database, which is migrated only if the test asks for `url`."""
+    if "url" in request.fixturenames:
+        return new_database(server, template=request.getfixturevalue("migrated"))
     return new_database(server)
 
 
 @pytest.fixture
 def url(empty_url):
     """The URL of an empty database that is migrated."""
-    migrate(empty_url)
     return empty_url
 
 
@@ -103,11 +112,11 @@ def small_disk(tmp_path):
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def new_database(server, encoding="UTF8"):
-    """The URL of a new database on a server."""
+def new_database(server, encoding="UTF8", template="template0"):
+    """The URL of a new database on a server, which is a copy of another."""
     name = f"test_{next(_numbers)}"
     with connect(server) as connection:
-        connection.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0")
+        connection.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE {template}")
     return server.set(database=name)
 
 
