@@ -1,8 +1,8 @@
-"""Many calls at once become few: whatever waits while a batch is under way forms the next one.
+"""Batching: calls that arrive while a batch is running form the next batch.
 
-Nothing waits on a timer. A call that finds nothing under way starts at once, alone; under load
-batches grow by themselves, up to a limit. Who would have to wait behind too many is refused at
-once instead.
+Nothing waits on a timer. A call that finds nothing running starts at once, alone; under load,
+batches grow by themselves, up to a limit. If too many calls wait already, a new one is rejected
+at once.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from identity_core import (
     RepositoryUnavailable,
 )
 
-TURNS = 20
-"""How many turns of the event loop a further batch lets pass."""
+YIELDS = 20
+"""How many iterations of the event loop a further batch waits."""
 
 
 Item = TypeVar("Item")
@@ -29,22 +29,22 @@ Result = TypeVar("Result")
 
 
 _Call: TypeAlias = tuple[Item, asyncio.Future[Result]]
-"""What a caller asks for, and what it waits for."""
+"""An item, and the future result that its caller waits for."""
 
 
-class Batches(Generic[Item, Result]):
-    """Calls of a function of many items, made one item at a time.
+class Batcher(Generic[Item, Result]):
+    """Calls a function of many items for callers that have one item each.
 
-    A caller that is cancelled is left out, or its result is dropped; nobody else notices. If a
-    batch fails, its halves are tried again, so that in the end only those items fail that fail
-    alone; unless the repository is unavailable, which it is for all of them.
+    A cancelled call is left out, or its result is dropped; no other call notices. If a batch
+    fails, its halves are retried, so that in the end only those items fail that fail alone. If
+    the repository is unavailable, it is so for all of them, and nothing is retried.
 
     Args:
-        run: gives the results of some items, in their order.
+        run: returns the results of some items, in their order.
         max_size: how many items a batch has at most.
-        max_at_once: how many batches are under way at most.
-        max_waiting: how many items wait at most for a batch to take them.
-        on_batch: told how many items a batch had that is over.
+        max_concurrency: how many batches run at once at most.
+        max_waiting: how many items wait for a batch at most.
+        on_batch: called with the size of each batch when it is over.
     """
 
     def __init__(
@@ -52,30 +52,30 @@ class Batches(Generic[Item, Result]):
         run: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
         *,
         max_size: int,
-        max_at_once: int,
+        max_concurrency: int,
         max_waiting: int,
         on_batch: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._run = run
         self._max_size = max_size
-        self._max_at_once = max_at_once
+        self._max_at_once = max_concurrency
         self._max_waiting = max_waiting
         self._on_batch = on_batch
         self._waiting: deque[_Call[Item, Result]] = deque()
-        self._halves: deque[list[_Call[Item, Result]]] = deque()
-        self._is_turn_of_halves = False
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._retries: deque[list[_Call[Item, Result]]] = deque()
+        self._is_turn_of_retries = False
+        self._running: set[asyncio.Task[None]] = set()
 
     @property
     def waiting(self) -> int:
-        """How many items wait for a batch to take them."""
+        """How many items wait for a batch."""
         return len(self._waiting)
 
     async def __call__(self, item: Item) -> Result:
         """The result of one item.
 
         Raises:
-            RepositoryOverloaded: there is no room in the line.
+            RepositoryOverloaded: too many items wait already.
             Exception: what `run` raises for this item.
         """
         if len(self._waiting) >= self._max_waiting:
@@ -83,25 +83,25 @@ class Batches(Generic[Item, Result]):
         loop = asyncio.get_running_loop()
         result: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((item, result))
-        if len(self._under_way) < self._max_at_once:
+        if len(self._running) < self._max_at_once:
             task = loop.create_task(self._work())
-            self._under_way.add(task)
+            self._running.add(task)
         return await result
 
     async def _work(self) -> None:
         try:
             await self._run_batches()
         finally:
-            # At once, with nothing between it and the look at the empty line: a call that came in
-            # between would count on this task.
-            self._under_way.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            # Nothing may be awaited between this and the look at the empty queue: a call that came in
+            # between would rely on this task.
+            self._running.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _run_batches(self) -> None:
         while True:
-            # One batch under way is enough for as long as it is quick. Another lets the event loop
-            # turn a few times first: that takes no time while there is little else to do, and is
-            # long enough for the first to come back while there is much.
-            for _ in range(TURNS if len(self._under_way) > 1 else 0):
+            # One batch at a time is enough for as long as it is quick. A further one yields to the
+            # event loop a few times first: that takes no time while there is little else to do, and
+            # gives the first one the time to come back while there is much.
+            for _ in range(YIELDS if len(self._running) > 1 else 0):
                 await asyncio.sleep(0)
             if not (batch := self._next_batch()):
                 return
@@ -116,22 +116,22 @@ class Batches(Generic[Item, Result]):
             self._on_batch(len(batch))
 
     def _next_batch(self) -> list[_Call[Item, Result]]:
-        # In turns, so that nobody waits for long behind a batch that fails again and again.
-        self._is_turn_of_halves = not self._is_turn_of_halves
-        if self._halves and (self._is_turn_of_halves or not self._waiting):
-            return self._halves.popleft()
+        # Alternate, so that nobody waits for long behind a batch that fails again and again.
+        self._is_turn_of_retries = not self._is_turn_of_retries
+        if self._retries and (self._is_turn_of_retries or not self._waiting):
+            return self._retries.popleft()
         batch: list[_Call[Item, Result]] = []
         while self._waiting and len(batch) < self._max_size:
             call = self._waiting.popleft()
             if not call[1].done():
                 batch.append(call)
-        return batch or (self._halves.popleft() if self._halves else [])
+        return batch or (self._retries.popleft() if self._retries else [])
 
     def _fail(self, batch: list[_Call[Item, Result]], error: Exception) -> None:
         concerns_all = isinstance(error, RepositoryUnavailable) and not isinstance(error, RepositoryBusy)
         if len(batch) > 1 and not concerns_all:
             middle = len(batch) // 2
-            self._halves += [batch[:middle], batch[middle:]]
+            self._retries += [batch[:middle], batch[middle:]]
             return
         for _, future in batch:
             if not future.done():
@@ -139,16 +139,16 @@ class Batches(Generic[Item, Result]):
 
 
 class IdentifyInBatches:
-    """The use case for many callers at once: each asks for one customer.
+    """`IdentifyContacts` for many concurrent callers, each of whom identifies one customer.
 
-    Details that teach nothing new are answered as soon as they are read; they do not wait for
-    the others of their batch, which are written in batches of their own.
+    Details that add nothing new are answered as soon as they are read; they do not wait for the
+    others of their batch, which are written in batches of their own.
 
     Args:
         identify: the use case.
         max_batch: how many details a batch has at most.
         max_waiting: how many details wait at most, to be read or to be written.
-        on_batch: told of each batch that is over, if it was to ``read`` or to ``write``, and its size.
+        on_batch: called with ``read`` or ``write`` and the size of each batch when it is over.
     """
 
     def __init__(
@@ -160,8 +160,12 @@ class IdentifyInBatches:
         on_batch: Callable[[str, int], None] = lambda _, __: None,
     ) -> None:
         bounds = {"max_size": max_batch, "max_waiting": max_waiting}
-        self._known = Batches(identify.known, max_at_once=2, on_batch=partial(on_batch, "read"), **bounds)
-        self._decide = Batches(identify.decide, max_at_once=4, on_batch=partial(on_batch, "write"), **bounds)
+        self._known = Batcher(
+            identify.find_known, max_concurrency=2, on_batch=partial(on_batch, "read"), **bounds
+        )
+        self._decide = Batcher(
+            identify.decide, max_concurrency=4, on_batch=partial(on_batch, "write"), **bounds
+        )
 
     @property
     def waiting(self) -> int:
@@ -169,11 +173,11 @@ class IdentifyInBatches:
         return self._known.waiting + self._decide.waiting
 
     async def __call__(self, details: ContactDetails) -> Identified:
-        """The identity of one customer, after the details were linked to it, and what became of them.
+        """Identify one customer: the identity, and what became of the details.
 
         Raises:
-            RepositoryOverloaded: there is no room in the line.
-            RepositoryUnavailable: ask again later; it is safe to.
+            RepositoryOverloaded: too many items wait already.
+            RepositoryUnavailable: try again later; it is safe to.
         """
         known = await self._known(details)
         return known if known is not None else await self._decide(details)

@@ -7,18 +7,30 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from dependency_injector import containers, providers
 
+from identity_adapters.api import MakeDetails
 from identity_adapters.batching import IdentifyInBatches
 from identity_adapters.domains import ascii_form, details_in_unicode, unicode_form
-from identity_adapters.postgres import PostgresContactRepository, create_engine, migrate
+from identity_adapters.offload import offload
+from identity_adapters.postgres import (
+    Database,
+    EmailForms,
+    PostgresChangeFeed,
+    PostgresContactRepository,
+    PostgresIdentityReader,
+    create_engine,
+    migrate,
+    take_census,
+)
 from identity_adapters.processes import end_with_parent
 from identity_adapters.queries import BoundedQueries
 from identity_adapters.settings import Settings
-from identity_adapters.stopping import Stopping
-from identity_core import ContactDetails, IdentifyContacts
+from identity_adapters.shutdown import GracefulShutdown
+from identity_core import IdentifyContacts, QueryIdentities
 
 # The parts that only the service has are imported where they are made: commands do without them.
 if TYPE_CHECKING:
@@ -30,8 +42,6 @@ if TYPE_CHECKING:
     from identity_adapters.metrics import Metrics
 
 T = TypeVar("T")
-MakeDetails: TypeAlias = Callable[[Any, Any], ContactDetails]
-"""Makes details of an email and a phone number as they were sent."""
 
 
 @contextmanager
@@ -63,7 +73,7 @@ def run(container: "Container", work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(body())
 
 
-def details_maker(region: str | None) -> MakeDetails:
+def make_details_maker(region: str | None) -> MakeDetails:
     """What makes details of an email and a phone number as they were sent."""
     if region is None:
         return details_in_unicode()
@@ -84,7 +94,7 @@ def _lifespan(container: "Container") -> "Lifespan":
         with open_database(container) as url:
             if settings.migrate_at_start:
                 migrate(url)
-            container.stopping().on(signal.SIGTERM, after=settings.drain)
+            container.shutdown().on(signal.SIGTERM, after=settings.drain)
             watching = asyncio.create_task(_watch(container))
             # What start-up made stays. Looking through it again and again would take long, and
             # so would looking for cycles as often as is the default: requests make few.
@@ -120,38 +130,40 @@ def _on_retry(container: "Container") -> Callable[[str], None]:
 
 
 def _exposition(container: "Container") -> Callable[[], Awaitable[bytes]]:
-    return lambda: container.metrics().exposition(container.repository().census)
+    return lambda: container.metrics().exposition(partial(take_census, container.database()))
 
 
-def _endpoints(**parts: Any) -> "Litestar":
+def _create_app(**parts: Any) -> "Litestar":
     from identity_adapters.http import create_app
 
     return create_app(**parts)
 
 
-def _guarded(app: "ASGIApp", metrics: "Metrics", stopping: Stopping, settings: Settings) -> "ASGIApp":
-    """The application with all that watches over it."""
+def _wrap_app(
+    app: "ASGIApp", metrics: "Metrics", shutdown: GracefulShutdown, settings: Settings
+) -> "ASGIApp":
+    """The application within its middleware."""
     import structlog
 
-    from identity_adapters.http.observed import observed
-    from identity_adapters.http.sites import refuse_foreign_pages
+    from identity_adapters.http.middleware.foreign_pages import refuse_foreign_pages
+    from identity_adapters.http.middleware.observe import observe_requests
 
-    any_name_will_do = settings.api_keys or not settings.is_local
+    accepts_any_host = settings.api_keys or not settings.is_local
     app = refuse_foreign_pages(
         app,
         allowed_origins=settings.allowed_origins,
-        allowed_hosts=settings.allowed_hosts or (None if any_name_will_do else ()),
+        allowed_hosts=settings.allowed_hosts or (None if accepts_any_host else ()),
     )
     if settings.traces:
-        from identity_adapters.http.traced import traced  # its packages are optional
+        from identity_adapters.http.middleware.trace import trace_requests  # its packages are optional
 
-        app = traced(app)
+        app = trace_requests(app)
     log = structlog.get_logger("identity_adapters.access").info if settings.access_log else None
-    return observed(app, metrics.observe, log=log, is_stopping=stopping)
+    return observe_requests(app, metrics.observe, log=log, is_shutting_down=shutdown)
 
 
-def _divided(pool_size: int) -> tuple[int, int]:
-    """How many connections are there to identify, and how many for queries, which take no others."""
+def _divide(pool_size: int) -> tuple[int, int]:
+    """The numbers of connections to identify with, and for queries."""
     for_queries = max(1, pool_size // 4)
     return pool_size - for_queries, for_queries
 
@@ -172,42 +184,48 @@ class Container(containers.DeclarativeContainer):
         lock_timeout=settings.provided.lock_timeout,
         prepare_statements=settings.provided.prepare_statements,
     )
-    pool_sizes = providers.Callable(_divided, settings.provided.pool_size)
+    pool_sizes = providers.Callable(_divide, settings.provided.pool_size)
     engine = providers.Singleton(_engine, pool_size=pool_sizes.provided[0])
     query_engine = providers.Singleton(_engine, pool_size=pool_sizes.provided[1])
     metrics = providers.Singleton(_metrics, count_every=settings.provided.count_every)
-    stopping = providers.Singleton(Stopping)
-    _repository = providers.Factory(
-        PostgresContactRepository,
-        answer_within=settings.provided.answer_timeout,
+    shutdown = providers.Singleton(GracefulShutdown)
+    _database = providers.Factory(
+        Database,
+        answer_timeout=settings.provided.answer_timeout,
         on_retry=providers.Callable(_on_retry, __self__),
-        ascii_form=providers.Object(ascii_form),
-        unicode_form=providers.Object(unicode_form),
     )
-    repository = providers.Singleton(_repository, engine)
-    service = providers.Singleton(IdentifyContacts, repository)
+    database = providers.Singleton(_database, engine)
+    query_database = providers.Singleton(_database, query_engine)
+    _emails = providers.Object(EmailForms(ascii_form, unicode_form))
+    repository = providers.Singleton(PostgresContactRepository, database, _emails)
+    reader = providers.Singleton(PostgresIdentityReader, query_database, _emails)
+    feed = providers.Singleton(PostgresChangeFeed, database)
+    _offload = providers.Object(offload)
+    identify_contacts = providers.Singleton(IdentifyContacts, repository, offload=_offload)
+    query_identities = providers.Singleton(QueryIdentities, reader, offload=_offload)
     queries = providers.Singleton(
         BoundedQueries,
-        providers.Singleton(_repository, query_engine),
+        reader,
+        offload=_offload,
         max_waiting=settings.provided.max_waiting,
     )
     identify = providers.Singleton(
         IdentifyInBatches,
-        service,
+        identify_contacts,
         max_batch=settings.provided.max_batch,
         max_waiting=settings.provided.max_waiting,
         on_batch=metrics.provided.observe_batch,
     )
-    make_details = providers.Callable(details_maker, settings.provided.default_region)
+    make_details = providers.Callable(make_details_maker, settings.provided.default_region)
     endpoints = providers.Singleton(
-        _endpoints,
+        _create_app,
         identify=identify.provider,
         queries=queries.provider,
-        feed=service.provider,
-        check=repository.provided.check.provider,
+        feed=feed.provider,
+        check=database.provided.check.provider,
         make_details=make_details,
         exposition=providers.Callable(_exposition, __self__),
-        is_stopping=stopping,
+        is_shutting_down=shutdown,
         keys=settings.provided.api_keys,
         rate_limit=settings.provided.rate_limit,
         lifespan=providers.List(providers.Callable(_lifespan, __self__)),
@@ -215,4 +233,4 @@ class Container(containers.DeclarativeContainer):
         allowed_origins=settings.provided.allowed_origins,
         has_pages=settings.provided.pages,
     )
-    app = providers.Singleton(_guarded, endpoints, metrics, stopping, settings)
+    app = providers.Singleton(_wrap_app, endpoints, metrics, shutdown, settings)

@@ -98,7 +98,7 @@ def embedded_database(folder: Path, programs: Path | None = None) -> Iterator[UR
 def _kept_running(start: Callable[[], subprocess.Popen[bytes]]) -> Iterator[subprocess.Popen[bytes]]:
     """A server that is started again when it ends by itself, as it does when it is killed."""
     server = start()
-    is_stopping = False
+    is_shutting_down = False
     turn = threading.Lock()
 
     def start_again() -> None:
@@ -108,7 +108,7 @@ def _kept_running(start: Callable[[], subprocess.Popen[bytes]]) -> Iterator[subp
             server.wait()
             time.sleep(PAUSE)
             with turn:
-                if is_stopping:
+                if is_shutting_down:
                     return
                 _logger.warning("the embedded PostgreSQL has ended by itself and is started again")
                 try:
@@ -121,7 +121,7 @@ def _kept_running(start: Callable[[], subprocess.Popen[bytes]]) -> Iterator[subp
         yield server
     finally:
         with turn:
-            is_stopping = True
+            is_shutting_down = True
         _stop(server)
 
 

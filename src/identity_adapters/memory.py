@@ -1,26 +1,26 @@
-"""Contacts in memory: for tests, and for trying the library out. Nothing survives the process."""
+"""Contacts in memory, for tests and for trying the library out. Nothing survives the process."""
 
 import asyncio
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import chain, count
 
 from identity_core import (
     Contact,
     ContactDetails,
-    ContactRepository,
     Decide,
+    Decision,
     Event,
     Evidence,
-    Happening,
-    InvalidPlace,
+    InvalidCursor,
     Page,
-    Reconciliation,
+    RecordedEvent,
     Snapshot,
-    page,
+    cut_page,
 )
+from identity_core.ports import SnapshotLoader
 
 
 def _now() -> datetime:
@@ -28,15 +28,16 @@ def _now() -> datetime:
 
 
 class InMemoryContactRepository:
-    """A `ContactRepository` over dictionaries, safe among tasks and threads.
+    """All three ports over dictionaries, safe among tasks and threads.
 
     Args:
-        clock: tells the time, with an offset from UTC.
+        clock: returns the time, with an offset from UTC.
+        first_id: the id of the first contact.
     """
 
-    def __init__(self, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(self, clock: Callable[[], datetime] = _now, first_id: int = 1) -> None:
         self._clock = clock
-        self._ids = count(1)
+        self._ids = count(first_id)
         self._contacts: dict[int, Contact] = {}
         self._deleted: dict[int, int] = {}
         self._evidence: dict[tuple[str, str], Evidence] = {}
@@ -46,13 +47,8 @@ class InMemoryContactRepository:
         self._by_linked_id: defaultdict[int | None, set[int]] = defaultdict(set)
         self._exclusive = threading.Lock()
 
-    @property
-    def events(self) -> Sequence[Event]:
-        """All that happened, in order."""
-        return tuple(self._events)
-
     async def load(self, batch: Sequence[ContactDetails]) -> Snapshot:
-        # Other tasks get a turn here, as they do while a database answers.
+        # Other tasks run here, as they do while a database answers.
         await asyncio.sleep(0)
         with self._exclusive:
             return self._snapshot(batch)
@@ -74,7 +70,7 @@ class InMemoryContactRepository:
             identities: Sequence[Sequence[Contact]] = [found] if found else []
         else:
             identities = (await self.load([of])).identities
-        return [page(contacts, after, limit) for contacts in identities]
+        return [cut_page(contacts, after, limit) for contacts in identities]
 
     async def evidence(self, contacts: Sequence[Contact]) -> list[Evidence]:
         await asyncio.sleep(0)
@@ -83,44 +79,55 @@ class InMemoryContactRepository:
             found = [evidence for evidence in self._evidence.values() if evidence.email in emails]
         return sorted(found, key=lambda evidence: evidence.id)
 
-    async def happenings(
+    async def events(
         self, contacts: Sequence[Contact], after: int = 0, limit: int | None = None
-    ) -> list[Happening]:
+    ) -> list[RecordedEvent]:
         await asyncio.sleep(0)
         ids = {contact.id for contact in contacts}
         with self._exclusive:
             found = [
-                Happening(number, event)
+                RecordedEvent(number, event)
                 for number, event in enumerate(self._events, start=1)
                 if number > after and event.primary_id in ids
             ]
         return found[:limit]
 
-    async def changes(self, after: str | None = None, limit: int = 1000) -> tuple[list[Happening], str]:
+    async def changes(self, after: str | None = None, limit: int = 1000) -> tuple[list[RecordedEvent], str]:
         await asyncio.sleep(0)
         with self._exclusive:
             try:
                 start = 0 if after is None else int(after)
-                found = [Happening(n, self._events[n - 1]) for n in range(start + 1, len(self._events) + 1)]
+                found = [
+                    RecordedEvent(n, self._events[n - 1]) for n in range(start + 1, len(self._events) + 1)
+                ]
             except (ValueError, IndexError):
-                raise InvalidPlace("this place was never given") from None
+                raise InvalidCursor("unknown cursor") from None
         return found[:limit], str(start + len(found[:limit]))
 
-    async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Reconciliation:
+    async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Decision:
         await asyncio.sleep(0)
         with self._exclusive:
-            decided = decide(self._snapshot(batch), self._clock(), self._ids)
-            changes = decided.changes
-            for contact in (*changes.created, *changes.altered):
+            decision = decide(self._snapshot(batch), self._clock(), self._ids)
+            writes = decision.writes
+            for contact in (*writes.created, *writes.altered):
                 self._store(contact)
-            for contact in changes.deleted:
+            for contact in writes.deleted:
                 self._delete(contact)
-            for pair in changes.superseded:
+            for pair in writes.superseded:
                 self._evidence.pop(pair, None)
-            for evidence in changes.evidence:
+            for evidence in writes.evidence:
                 self._evidence[evidence.email, evidence.phone_number] = evidence
-            self._events.extend(changes.events)
-            return decided
+            self._events.extend(writes.events)
+            return decision
+
+    def adopt(self, contacts: Iterable[Contact], pairs: Iterable[tuple[str, str]]) -> None:
+        """Add contacts as they are, unless they are here already, and pairs as evidence."""
+        with self._exclusive:
+            for contact in contacts:
+                if contact.id not in self._contacts:
+                    self._store(contact)
+            for pair in pairs:
+                self._evidence[pair] = Evidence(0, *pair, self._clock())
 
     def _delete(self, contact: Contact) -> None:
         before = self._contacts.pop(contact.id)
@@ -150,7 +157,7 @@ class InMemoryContactRepository:
         return Snapshot.of(self._connected(to_visit), pairs & self._evidence.keys())
 
     def _connected(self, to_visit: set[int]) -> Collection[Contact]:
-        """The contacts that links join to some."""
+        """The contacts that links join to these, with these."""
         found: dict[int, Contact] = {}
         while to_visit:
             contact = self._contacts[to_visit.pop()]
@@ -161,32 +168,28 @@ class InMemoryContactRepository:
         return found.values()
 
 
-class Rehearsal(InMemoryContactRepository):
-    """What would be written to another repository, kept in memory; nothing is written to it.
+class DryRunRepository:
+    """A `ContactRepository` that keeps in memory what would be written to another one.
 
     Args:
-        stage: the repository as it is; its contacts are read as details touch them.
+        repository: the other one; only `load` is called.
     """
 
-    def __init__(self, stage: ContactRepository) -> None:
-        super().__init__()
-        self._stage = stage
-        self._ids = count(2**62)  # later than all there are
+    def __init__(self, repository: SnapshotLoader) -> None:
+        self._repository = repository
+        self._memory = InMemoryContactRepository(first_id=2**62)  # later than all ids there are
         self._seen_evidence: set[tuple[str, str]] = set()
 
     async def load(self, batch: Sequence[ContactDetails]) -> Snapshot:
         await self._read(batch)
-        return await super().load(batch)
+        return await self._memory.load(batch)
 
-    async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Reconciliation:
+    async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Decision:
         await self._read(batch)
-        return await super().transact(batch, decide)
+        return await self._memory.transact(batch, decide)
 
     async def _read(self, batch: Sequence[ContactDetails]) -> None:
-        snapshot = await self._stage.load(batch)
-        for contact in chain.from_iterable(snapshot.identities):
-            if contact.id not in self._contacts:
-                self._store(contact)
-        for pair in snapshot.evidence - self._seen_evidence:
-            self._seen_evidence.add(pair)
-            self._evidence[pair] = Evidence(0, *pair, self._clock())
+        snapshot = await self._repository.load(batch)
+        evidence = snapshot.evidence - self._seen_evidence
+        self._seen_evidence |= evidence
+        self._memory.adopt(chain.from_iterable(snapshot.identities), evidence)

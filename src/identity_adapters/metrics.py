@@ -25,7 +25,7 @@ FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 SIZES = tuple(2**power for power in range(13))
-COUNT_WITHIN = 2.0
+COUNT_TIMEOUT = 2.0
 """Seconds that a request for the metrics waits for what is being counted."""
 
 _logger = structlog.get_logger(__name__)
@@ -104,7 +104,7 @@ class Metrics:
             if self._counting is None:
                 self._counting = asyncio.create_task(self._count(count_all))
             # Counting millions takes longer than Prometheus waits. Then it is for the next time.
-            await asyncio.wait([self._counting], timeout=COUNT_WITHIN)
+            await asyncio.wait([self._counting], timeout=COUNT_TIMEOUT)
         registry = self._registry
         if FOLDER in os.environ:
             registry = CollectorRegistry()

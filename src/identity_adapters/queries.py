@@ -1,9 +1,9 @@
-"""Queries that read an identity whole: one at a time, and a bounded number waits.
+"""Queries that read an identity whole: one runs at a time, and a bounded number waits.
 
-Such a query holds all contacts of an identity, and keeps a processor and a connection busy, for as
-long as it takes. Several at once would take no less time, since Python runs one of them at a time,
-but more memory, and leave less to all others. So they wait in line, and are rejected when the line
-is full or after some seconds.
+Such a query holds all contacts of an identity in memory, and keeps a processor and a connection
+busy while it runs. Several at once would be no faster, because Python runs one of them at a time,
+but would take more memory and leave less to other requests. So they queue, and are rejected if
+the queue is full or after some seconds.
 """
 
 import asyncio
@@ -14,64 +14,74 @@ from datetime import datetime
 from identity_core import (
     Contact,
     ContactDetails,
-    ContactRepository,
     Explanation,
-    Foresight,
-    Happening,
     Identifier,
-    IdentifyContacts,
+    IdentityReader,
+    Offload,
+    Preview,
+    QueryIdentities,
+    RecordedEvent,
     RepositoryOverloaded,
 )
+from identity_core.ports import run_inline
 
 
-class BoundedQueries(IdentifyContacts):
-    """The use case for many callers at once, who only query.
+class BoundedQueries(QueryIdentities):
+    """`QueryIdentities` for many concurrent callers.
 
     Args:
-        repository: where from.
+        reader: where identities are read.
+        offload: runs the work on very large identities.
         max_waiting: how many queries wait at most.
         timeout: seconds that a query waits at most.
     """
 
-    def __init__(self, repository: ContactRepository, *, max_waiting: int, timeout: float = 5.0) -> None:
-        super().__init__(repository)
+    def __init__(
+        self,
+        reader: IdentityReader,
+        *,
+        offload: Offload = run_inline,
+        max_waiting: int,
+        timeout: float = 5.0,
+    ) -> None:
+        super().__init__(reader, offload=offload)
         self._running = asyncio.Lock()
         self._waiting = 0
         self._max_waiting = max_waiting
         self._timeout = timeout
 
-    async def foresee(self, details: ContactDetails) -> Foresight:
-        async with self._turn():
-            return await super().foresee(details)
+    async def preview(self, details: ContactDetails) -> Preview:
+        async with self._slot():
+            return await super().preview(details)
 
     async def look_up(self, details: ContactDetails) -> Sequence[Sequence[Contact]]:
-        async with self._turn():
+        async with self._slot():
             return await super().look_up(details)
 
     async def find(self, contact_id: int) -> tuple[Contact, ...] | None:
-        async with self._turn():
+        async with self._slot():
             return await super().find(contact_id)
 
     async def history(
         self, contact_id: int, after: int = 0, limit: int | None = None
-    ) -> list[tuple[Happening, ContactDetails | None]] | None:
-        async with self._turn():
+    ) -> list[tuple[RecordedEvent, ContactDetails | None]] | None:
+        async with self._slot():
             return await super().history(contact_id, after, limit)
 
     async def as_of(self, contact_id: int, moment: datetime) -> tuple[Contact, ...] | None:
-        async with self._turn():
+        async with self._slot():
             return await super().as_of(contact_id, moment)
 
     async def explain(self, one: Identifier | int, other: Identifier | int) -> Explanation | None:
-        async with self._turn():
+        async with self._slot():
             return await super().explain(one, other)
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """The turn of one query.
+    async def _slot(self) -> AsyncIterator[None]:
+        """Wait until the query may run.
 
         Raises:
-            RepositoryOverloaded: there is no room in the line, or the wait is too long.
+            RepositoryOverloaded: too many wait already, or the wait is too long.
         """
         if self._waiting >= self._max_waiting:
             raise RepositoryOverloaded("too many requests are waiting")

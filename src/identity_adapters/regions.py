@@ -7,7 +7,7 @@ import phonenumbers
 from attrs import evolve
 
 from identity_core import ContactDetails
-from identity_core.details import MAX_PHONE_NUMBER_LENGTH
+from identity_core.model.identifiers import MAX_PHONE_NUMBER_LENGTH
 
 
 def details_of_region(region: str) -> Callable[[Any, Any], ContactDetails]:

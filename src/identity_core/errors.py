@@ -1,6 +1,6 @@
-"""What can go wrong, as few errors as callers can tell apart.
+"""The errors: as few as callers need to tell apart.
 
-An error never quotes an email or a phone number: its text may end in a log.
+No error quotes an email or a phone number, because its text may end in a log.
 """
 
 
@@ -23,15 +23,14 @@ class InvalidDetails(IdentityError):
         self.reason = reason
 
 
-class InvalidPlace(IdentityError):
-    """A place in the feed of changes that was never given."""
+class InvalidCursor(IdentityError):
+    """A cursor that the feed of changes never returned."""
 
 
 class RepositoryUnavailable(IdentityError):
-    """The repository could not answer for now; nothing half-done is left behind.
+    """The repository cannot answer for now; nothing is left half-written.
 
-    Whether a write took effect may be unknown. Sending the same details again is safe:
-    doing it twice is doing it once.
+    Whether a write took effect may be unknown. It is safe to send the same details again.
 
     Attributes:
         reason: why, without personal values.
@@ -43,11 +42,11 @@ class RepositoryUnavailable(IdentityError):
 
 
 class RepositoryBusy(RepositoryUnavailable):
-    """What some details touch was locked, or took, for too long, or is too much at once.
+    """What some details match was locked or took for too long, or is too much for one batch.
 
-    Others, or fewer, may fare better.
+    Other details, or fewer of them, may succeed.
     """
 
 
 class RepositoryOverloaded(RepositoryUnavailable):
-    """Too many wait for the repository already; whoever came was sent away at once."""
+    """Too many callers wait for the repository already; this one was rejected at once."""

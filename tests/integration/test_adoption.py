@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from identity_adapters.container import details_maker
+from identity_adapters.container import make_details_maker
 from identity_adapters.domains import ascii_form, unicode_form
 from identity_adapters.postgres import SchemaUnusable, migrate, repair, verify
-from identity_core import ContactDetails, Identifier, IdentifyContacts, Identity
-from identity_core.explain import Kind
+from identity_core import ContactDetails, Identifier, IdentifierKind, IdentifyContacts, Identity
 from identity_core.testing import violations
 from identity_core.testing.conformance import paged
 from tests.integration.conftest import repository_on
@@ -156,9 +155,9 @@ def in_either_form(url, *keys):
 
     async def body():
         async with repository_on(url, ascii_form=ascii_form, unicode_form=unicode_form) as repository:
-            identify, make_details = IdentifyContacts(repository), details_maker(None)
+            identify, make_details = IdentifyContacts(repository), make_details_maker(None)
             identities = [await identify(make_details(*key)) for key in keys]
-            ends = [Identifier(Kind.EMAIL, UNICODE), Identifier(Kind.PHONE_NUMBER, "1")]
+            ends = [Identifier(IdentifierKind.EMAIL, UNICODE), Identifier(IdentifierKind.PHONE_NUMBER, "1")]
             explained = await identify.explain(*ends)
             return identities, explained and [link.reason for link in explained.chain]
 

@@ -66,9 +66,9 @@ def test_every_operation_answers_a_generated_client(generated):
     assert models.Outcome(headers["Identity-Outcome"]) is models.Outcome.CREATED
     contact_id = answer.contact.primary_contact_id
 
-    foreseen, _ = ask("preview", body=body(email="marty@x", phone_number="1"))
-    assert foreseen.outcome is models.Outcome.LINKED
-    assert foreseen.contact.secondary_contact_ids == [None]
+    preview_of, _ = ask("preview", body=body(email="marty@x", phone_number="1"))
+    assert preview_of.outcome is models.Outcome.LINKED
+    assert preview_of.contact.secondary_contact_ids == [None]
     assert ask("preview", body=body(email="new@x"))[0].contact.primary_contact_id is None
     ask("identify", body=body(email="marty@x", phone_number="1"))
 
@@ -80,7 +80,7 @@ def test_every_operation_answers_a_generated_client(generated):
     explained, _ = ask(
         "explain", body=models.ExplainRequest(sought(contact_id=contact_id), sought(email="marty@x"))
     )
-    assert [link.reason for link in explained.chain] == [models.Reason.CONTACT, models.Reason.CONTACT]
+    assert [link.reason for link in explained.chain] == [models.LinkReason.CONTACT, models.LinkReason.CONTACT]
     assert explained.weakest_link.identifier.phone_number == "1"
     ends = models.ExplainRequest(sought(email="marty@x"), sought(email="new@x"))
     assert ask("explain", body=ends)[0].weakest_link is None

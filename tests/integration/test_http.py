@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import validate
 
-from identity_core import EventKind, LinkPrecedence, Outcome, Reason
+from identity_core import EventKind, LinkPrecedence, LinkReason, Outcome
 from tests.integration.documented import checked
 from tests.integration.processes import service
 
@@ -348,7 +348,7 @@ def test_what_generators_need_is_named_and_has_a_type(running):
         "$ref": "#/components/schemas/IdentifierOrContact"
     }
     for name, kind in {
-        "Outcome": Outcome, "EventKind": EventKind, "Reason": Reason, "LinkPrecedence": LinkPrecedence
+        "Outcome": Outcome, "EventKind": EventKind, "Reason": LinkReason, "LinkPrecedence": LinkPrecedence
     }.items():  # fmt: skip
         assert schemas[name]["type"] == "string"
         assert set(schemas[name]["enum"]) == set(kind)

@@ -155,11 +155,11 @@ def test_no_command_writes_what_it_was_given_where_it_fails(tmp_path):
 def test_an_id_comes_back_as_it_was_sent(tmp_path):
     with service(tmp_path, IDENTITY_DATA_DIR=tmp_path / "data", IDENTITY_ACCESS_LOG="yes") as running:
         sent = {"X-Request-ID": "abc-1"}
-        traced = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
+        trace_requests = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
         ids = [
             running.request("POST", path, json.dumps({"email": "a@x"}), headers)[1]["x-request-id"]
             for path in ("/identify", "/nowhere")
-            for headers in (sent, traced, sent | traced, {}, {"X-Request-ID": "a b"})
+            for headers in (sent, trace_requests, sent | trace_requests, {}, {"X-Request-ID": "a b"})
         ]
         own = [3, 4, 8, 9]
         assert [one for number, one in enumerate(ids) if number not in own] == [

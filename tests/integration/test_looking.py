@@ -20,9 +20,8 @@ from hypothesis import strategies as st
 
 from identity_adapters.files.sorting import moment
 from identity_adapters.postgres import migrate
-from identity_adapters.postgres.place import Place
-from identity_core import ContactDetails, IdentifyContacts, InvalidPlace
-from identity_core.explain import Identifier, Kind, identifiers_of
+from identity_adapters.postgres.cursor import Cursor
+from identity_core import ContactDetails, Identifier, IdentifierKind, IdentifyContacts, InvalidCursor
 from tests.integration.clients import Load, adversarial, components, partition
 from tests.integration.conftest import PATIENCE, connect, eventually, new_database, plain, repository_on
 from tests.integration.processes import COMMAND, environment, run, service
@@ -259,12 +258,12 @@ def connection(server):
 @example(f"1:2:__{2**63}")
 def test_a_cursor_that_is_accepted_is_one_for_postgresql(connection, cursor):
     try:
-        place = Place.parse(cursor)
-    except InvalidPlace:
+        place = Cursor.parse(cursor)
+    except InvalidCursor:
         return
     values = (place.since, place.until, place.event_id)
     connection.execute("SELECT %s::pg_snapshot, %s::pg_snapshot, %s::bigint", values)
-    assert Place.parse(str(place)) == place
+    assert Cursor.parse(str(place)) == place
 
 
 @settings(deadline=None, max_examples=300)
@@ -274,7 +273,7 @@ def test_a_snapshot_that_postgresql_writes_is_accepted(connection, xmin, more, r
     [is_snapshot] = connection.execute("SELECT pg_input_is_valid(%s, 'pg_snapshot')", (written,)).fetchone()
     # PostgreSQL does not look at whether a number has more than 64 bits.
     if is_snapshot and xmin + more < 2**64:
-        assert Place.parse(f"{written}__0") == Place(written)
+        assert Cursor.parse(f"{written}__0") == Cursor(written)
 
 
 @pytest.fixture(scope="module")
@@ -304,7 +303,7 @@ def test_a_cursor_that_was_given_is_accepted_whatever_transactions_are_open(feed
                 is_open = connections[number].info.transaction_status
                 connections[number].execute("COMMIT" if is_open else EVENT)
                 _, cursor = await repository.changes(cursor, limit)
-                assert str(Place.parse(cursor)) == cursor
+                assert str(Cursor.parse(cursor)) == cursor
 
     asyncio.run(body())
 
@@ -319,7 +318,7 @@ def test_a_cursor_that_was_never_given_does_not_reach_the_log_of_the_server(url)
     async def body():
         async with repository_on(url) as repository:
             for cursor in REFUSED:
-                with pytest.raises(InvalidPlace):
+                with pytest.raises(InvalidCursor):
                     await repository.changes(cursor)
 
     asyncio.run(body())
@@ -370,20 +369,23 @@ def test_the_largest_identities_of_real_orders_are_explained(orders, url):
             graph = networkx.Graph()
             for email, phone_number, _ in rows:
                 if email and phone_number:
-                    graph.add_edge(Identifier(Kind.EMAIL, email), Identifier(Kind.PHONE_NUMBER, phone_number))
+                    graph.add_edge(
+                        Identifier(IdentifierKind.EMAIL, email),
+                        Identifier(IdentifierKind.PHONE_NUMBER, phone_number),
+                    )
             largest = sorted(networkx.connected_components(graph), key=len)[-3:]
             for part in largest:
                 ends = networkx.periphery(graph.subgraph(part))[:2]
                 found = await identify.explain(*ends)
                 assert len(found.chain) == networkx.shortest_path_length(graph, *ends)
-                [contacts] = await identify.look_up(ContactDetails.on_record(*by_kind(ends[0])))
-                assert {held for contact in contacts for held in identifiers_of(contact)} == part
+                [contacts] = await identify.look_up(ContactDetails.from_trusted(*by_kind(ends[0])))
+                assert {held for contact in contacts for held in contact.identifiers} == part
 
     asyncio.run(body())
 
 
 def by_kind(identifier):
-    is_email = identifier.kind is Kind.EMAIL
+    is_email = identifier.kind is IdentifierKind.EMAIL
     return (identifier.value, None) if is_email else (None, identifier.value)
 
 

@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 from sqlalchemy import make_url
 
-from identity_adapters.postgres.repository import EVERYTHING, _identifiers, _lock_keys
+from identity_adapters.postgres.repository import GLOBAL_LOCK, _identifiers, _lock_keys
 from identity_core import ContactDetails, IdentifyContacts, RepositoryUnavailable, reconcile
 from identity_core.testing import violations
 from tests.integration.conftest import PATIENCE, connect, eventually, repository_on
@@ -145,7 +145,7 @@ def test_keys_of_locks_are_ascending_and_tell_emails_from_phone_numbers():
     keys = _keys([ContactDetails("1@1", "1"), ContactDetails("a@x", "1"), ContactDetails(None, "2")])
     assert len(keys) == 4
     assert keys == sorted(keys)
-    assert EVERYTHING not in keys
+    assert GLOBAL_LOCK not in keys
     assert _keys([ContactDetails("1@1")]) != _keys([ContactDetails(None, "11")])
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from identity_adapters.batching import TURNS, Batches, IdentifyInBatches
+from identity_adapters.batching import YIELDS, Batcher, IdentifyInBatches
 from identity_adapters.memory import InMemoryContactRepository
 from identity_core import (
     ContactDetails,
@@ -37,13 +37,13 @@ class Gate:
         return [item.upper() for item in items]
 
 
-def batches(run, max_size=3, max_at_once=1, max_waiting=200):
-    return Batches(run, max_size=max_size, max_at_once=max_at_once, max_waiting=max_waiting)
+def batches(run, max_size=3, max_concurrency=1, max_waiting=200):
+    return Batcher(run, max_size=max_size, max_concurrency=max_concurrency, max_waiting=max_waiting)
 
 
 async def turns():
     """Let everything run that can."""
-    for _ in range(3 * TURNS):
+    for _ in range(3 * YIELDS):
         await asyncio.sleep(0)
 
 
@@ -71,7 +71,7 @@ def test_a_lone_call_starts_at_once_and_alone():
     asyncio.run(body())
 
 
-def test_what_waits_while_a_batch_is_under_way_forms_the_next_up_to_a_limit():
+def test_what_waits_while_a_batch_is_running_forms_the_next_up_to_a_limit():
     async def body():
         run = Gate()
         tasks = await called(batches(run), *"abcdefgh")
@@ -82,10 +82,10 @@ def test_what_waits_while_a_batch_is_under_way_forms_the_next_up_to_a_limit():
     asyncio.run(body())
 
 
-def test_several_batches_are_under_way_up_to_a_limit():
+def test_several_batches_are_running_up_to_a_limit():
     async def body():
         run = Gate()
-        calls = batches(run, max_at_once=2)
+        calls = batches(run, max_concurrency=2)
         tasks = await called(calls, "a")
         tasks += await called(calls, "b")
         tasks += await called(calls, "c")
@@ -174,20 +174,20 @@ def test_who_goes_away_is_left_out_and_nobody_notices(neighbour):
             "D",
         ]
         assert ["c"] not in run.batches
-        assert not calls._under_way
+        assert not calls._running
 
     asyncio.run(body())
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=40), st.integers(1, 3), st.integers(1, 4))
-def test_no_call_is_left_behind_whenever_it_comes(moments, max_size, max_at_once):
+def test_no_call_is_left_behind_whenever_it_comes(moments, max_size, max_concurrency):
     async def body():
         async def run(items):
             for _ in range(items[0] % 4):
                 await asyncio.sleep(0)
             return [item + 100 for item in items]
 
-        calls = batches(run, max_size=max_size, max_at_once=max_at_once)
+        calls = batches(run, max_size=max_size, max_concurrency=max_concurrency)
 
         async def call(moment):
             for _ in range(moment):
@@ -197,7 +197,7 @@ def test_no_call_is_left_behind_whenever_it_comes(moments, max_size, max_at_once
         async with asyncio.timeout(120):  # or it would never end
             assert await asyncio.gather(*map(call, moments)) == [moment + 100 for moment in moments]
         await turns()
-        assert not calls._under_way
+        assert not calls._running
 
     asyncio.run(body())
 

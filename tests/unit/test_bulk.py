@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from identity_adapters.memory import InMemoryContactRepository, Rehearsal
+from identity_adapters.memory import DryRunRepository, InMemoryContactRepository
 from identity_core import (
     ContactDetails,
     IdentifyContacts,
@@ -29,7 +29,7 @@ def imported(repository, details, **options):
     return asyncio.run(import_contacts(repository, given_one_by_one(details), **options))
 
 
-def on_record(repository, details):
+def load(repository, details):
     return asyncio.run(repository.load(details))
 
 
@@ -41,28 +41,28 @@ def partition(snapshot):
 
 
 @given(HISTORIES, st.integers(1, 31))
-def test_the_size_of_batches_makes_no_difference(details, at_once):
+def test_the_size_of_batches_makes_no_difference(details, batch_size):
     small, large = InMemoryContactRepository(), InMemoryContactRepository()
-    report = imported(small, details, at_once=at_once)
-    assert imported(large, details, at_once=100) == report
-    assert [(c.key, c.linked_id) for i in on_record(small, details).identities for c in i] == [
-        (c.key, c.linked_id) for i in on_record(large, details).identities for c in i
+    report = imported(small, details, batch_size=batch_size)
+    assert imported(large, details, batch_size=100) == report
+    assert [(c.key, c.linked_id) for i in load(small, details).identities for c in i] == [
+        (c.key, c.linked_id) for i in load(large, details).identities for c in i
     ]
     assert report.read == len(details)
     assert len(small.events) == report.created + report.linked + report.merged + report.corroborated
 
 
 @given(HISTORIES, st.integers(1, 31))
-def test_what_was_imported_is_known(details, at_once):
+def test_what_was_imported_is_known(details, batch_size):
     repository = InMemoryContactRepository()
-    imported(repository, details, at_once=at_once)
-    snapshot = on_record(repository, details)
+    imported(repository, details, batch_size=batch_size)
+    snapshot = load(repository, details)
     assert violations(snapshot, details) == []
     assert partition(snapshot) == components(details)
-    assert imported(repository, details, at_once=at_once) == ImportReport(
+    assert imported(repository, details, batch_size=batch_size) == ImportReport(
         read=len(details), known=len(details)
     )
-    assert on_record(repository, details) == snapshot
+    assert load(repository, details) == snapshot
 
 
 @given(st.lists(batches(5, moments(), max_size=12), max_size=4), batches(5, max_size=4), st.randoms())
@@ -73,9 +73,9 @@ def test_the_order_of_runs_makes_no_difference_to_partition_and_primaries(runs, 
         identify = IdentifyContacts(repository)
         for run in draw.sample(runs, len(runs)):
             asyncio.run(identify.many(draw.sample(live, len(live))))
-            imported(repository, draw.sample(run, len(run)), at_once=draw.randint(1, 5))
+            imported(repository, draw.sample(run, len(run)), batch_size=draw.randint(1, 5))
         asyncio.run(identify.many(live))
-        snapshot = on_record(repository, [*details, *live])
+        snapshot = load(repository, [*details, *live])
         assert violations(snapshot, [*details, *live]) == []
         assert partition(snapshot) == components([*details, *live])
         for identity in snapshot.identities:
@@ -105,8 +105,8 @@ def test_what_is_too_much_at_once_is_halved():
     details = [ContactDetails(f"{number}@x", str(number % 5)) for number in range(50)]
     repository = Crowded()
     assert imported(repository, details).created == 5
-    assert imported(repository, details, at_once=25).known == 50
-    assert on_record(InMemoryContactRepository(), details).identities == ()
+    assert imported(repository, details, batch_size=25).known == 50
+    assert load(InMemoryContactRepository(), details).identities == ()
 
 
 def test_what_is_read_for_one_of_the_details_does_not_grow_with_what_they_share():
@@ -121,14 +121,14 @@ def test_what_is_read_for_one_of_the_details_does_not_grow_with_what_they_share(
     for rows in (500, 2_500):
         repository = Counting()
         details = [ContactDetails("shared@x", str(number)) for number in range(rows)]
-        assert imported(repository, details, at_once=100).linked == rows - 1
+        assert imported(repository, details, batch_size=100).linked == rows - 1
         assert repository.read <= 6 * rows
 
 
 def test_what_cannot_be_done_is_told_of_and_what_was_done_stays():
     class Failing(InMemoryContactRepository):
         async def transact(self, batch, decide):
-            if self.events:
+            if self._events:
                 raise RepositoryUnavailable("away")
             return await super().transact(batch, decide)
 
@@ -139,8 +139,8 @@ def test_what_cannot_be_done_is_told_of_and_what_was_done_stays():
     details = [ContactDetails(f"{number}@x") for number in range(4)]
     repository = Failing()
     with pytest.raises(RepositoryUnavailable, match="away"):
-        imported(repository, details, at_once=2)
-    assert len(on_record(repository, details).identities) == 2
+        imported(repository, details, batch_size=2)
+    assert len(load(repository, details).identities) == 2
     with pytest.raises(RepositoryBusy, match="locked"):
         imported(Busy(), details)
 
@@ -148,7 +148,7 @@ def test_what_cannot_be_done_is_told_of_and_what_was_done_stays():
 def test_progress_is_told_after_each_transaction():
     told = []
     details = [ContactDetails(f"{number}@x") for number in range(5)]
-    report = imported(InMemoryContactRepository(), details, at_once=2, on_progress=told.append)
+    report = imported(InMemoryContactRepository(), details, batch_size=2, on_progress=told.append)
     assert [progress.read for progress in told] == [2, 4, 5]
     assert told[-1] == report
 
@@ -163,18 +163,18 @@ def test_known_details_take_no_transaction():
 
     details = [ContactDetails(f"{number}@x") for number in range(40)]
     repository = Reading()
-    imported(repository, details, at_once=4)
+    imported(repository, details, batch_size=4)
     repository.transactions = 0
-    imported(repository, details, at_once=4)
+    imported(repository, details, batch_size=4)
     assert repository.transactions == 1, "the first tells that the others are known as well"
 
 
 @given(HISTORIES, HISTORIES, st.integers(1, 31))
-def test_a_rehearsal_foretells_and_writes_nothing(before, details, at_once):
+def test_a_dry_run_reports_what_would_happen_and_writes_nothing(before, details, batch_size):
     stage = InMemoryContactRepository()
     imported(stage, before)
-    snapshot, events = on_record(stage, [*before, *details]), stage.events
-    foretold = imported(Rehearsal(stage), details, at_once=at_once)
-    assert on_record(stage, [*before, *details]) == snapshot
-    assert stage.events == events
-    assert imported(stage, details, at_once=at_once) == foretold
+    snapshot, events = load(stage, [*before, *details]), [*stage._events]
+    previewed = imported(DryRunRepository(stage), details, batch_size=batch_size)
+    assert load(stage, [*before, *details]) == snapshot
+    assert [*stage._events] == events
+    assert imported(stage, details, batch_size=batch_size) == previewed

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from identity_adapters.cli import COMMANDS, main
-from identity_adapters.cli.look import _parse_identifier
-from identity_core import ContactDetails, InvalidDetails
-from identity_core.explain import Identifier, Kind
+from identity_adapters.cli.explain import _parse_identifier
+from identity_core import ContactDetails, Identifier, IdentifierKind, InvalidDetails
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "command-line.md"
 EXPECTED = "ONE must be an email, a phone number or contact:ID"
@@ -41,9 +40,9 @@ def test_a_command_that_there_is_not_is_rejected():
 @pytest.mark.parametrize(
     ("text", "identifier"),
     [
-        ("Doc@HillValley.edu", Identifier(Kind.EMAIL, "doc@hillvalley.edu")),
-        ("contact:x@y", Identifier(Kind.EMAIL, "contact:x@y")),
-        ("+1 (555) 01-23", Identifier(Kind.PHONE_NUMBER, "+15550123")),
+        ("Doc@HillValley.edu", Identifier(IdentifierKind.EMAIL, "doc@hillvalley.edu")),
+        ("contact:x@y", Identifier(IdentifierKind.EMAIL, "contact:x@y")),
+        ("+1 (555) 01-23", Identifier(IdentifierKind.PHONE_NUMBER, "+15550123")),
         ("contact:7", 7),
     ],
 )

@@ -10,25 +10,39 @@ from attrs import evolve
 from hypothesis import is_hypothesis_test
 
 from identity_adapters.memory import InMemoryContactRepository
-from identity_core import Changes, Contact, ContactDetails, LinkPrecedence, Reconciliation, Snapshot
-from identity_core.testing import ContactRepositoryConformance, violations
-
-# Properties last: they take longest, most of all when they fail.
-CHECKS = sorted(
-    (name for name in dir(ContactRepositoryConformance) if name.startswith("test_")),
-    key=lambda name: is_hypothesis_test(getattr(ContactRepositoryConformance, name)),
+from identity_core import Contact, ContactDetails, Decision, LinkPrecedence, Snapshot, WriteSet
+from identity_core.testing import (
+    ChangeFeedConformance,
+    ContactRepositoryConformance,
+    IdentityReaderConformance,
+    violations,
 )
 
+SUITES = [ContactRepositoryConformance, IdentityReaderConformance, ChangeFeedConformance]
 
-def first_failed_check(make_repository):
-    """The name of a check that a repository does not pass, or None."""
 
-    class Suite(ContactRepositoryConformance):
+def conformance_tests(suite):
+    """The names of the tests of a suite. Properties come last: they take longest, most of all if they fail."""
+    names = (name for name in dir(suite) if name.startswith("test_"))
+    return sorted(names, key=lambda name: is_hypothesis_test(getattr(suite, name)))
+
+
+def find_failing_test(suite, make_repository):
+    """The name of a conformance test that a repository fails, or None."""
+
+    class Suite(suite):
         @asynccontextmanager
         async def empty_repository(self):
             yield make_repository()
 
-    for name in CHECKS:
+        @asynccontextmanager
+        async def empty_reader(self):
+            repository = make_repository()
+            yield repository, repository
+
+        empty_feed = empty_reader
+
+    for name in conformance_tests(suite):
         try:
             getattr(Suite(), name)()
         except (Exception, pytest.fail.Exception):  # noqa: BLE001
@@ -36,38 +50,38 @@ def first_failed_check(make_repository):
     return None
 
 
-class OverThat(InMemoryContactRepository):
+class WithOneRuleBroken(InMemoryContactRepository):
     """A repository with one rule broken: what it loads or what it writes is changed."""
 
     def loaded(self, snapshot, batch):
         return snapshot
 
-    def written(self, changes):
-        return changes
+    def written(self, writes):
+        return writes
 
     def _snapshot(self, batch):
         return self.loaded(super()._snapshot(batch), batch)
 
     async def transact(self, batch, decide):
-        decided = None
+        decision = None
 
         def broken(*given):
-            nonlocal decided
-            decided = decide(*given)
-            return Reconciliation(self.written(decided.changes), decided.identities)
+            nonlocal decision
+            decision = decide(*given)
+            return Decision(self.written(decision.writes), decision.identities)
 
         await super().transact(batch, broken)
-        return decided
+        return decision
 
 
-class LoadsOnlyTheMatchingContacts(OverThat):
+class LoadsOnlyTheMatchingContacts(WithOneRuleBroken):
     def loaded(self, snapshot, batch):
         values = {value for details in batch for value in details.key} - {None}
         matching = [[c for c in contacts if values & set(c.key)] for contacts in snapshot.identities]
         return Snapshot(tuple(map(tuple, matching)), snapshot.evidence)
 
 
-class LoadsNoChains(OverThat):
+class LoadsNoChains(WithOneRuleBroken):
     def loaded(self, snapshot, batch):
         straight = [
             tuple(c for c in contacts if c.linked_id in (None, contacts[0].id))
@@ -76,32 +90,32 @@ class LoadsNoChains(OverThat):
         return Snapshot(tuple(filter(None, straight)), snapshot.evidence)
 
 
-class LoadsOneIdentity(OverThat):
+class LoadsOneIdentity(WithOneRuleBroken):
     def loaded(self, snapshot, batch):
         return Snapshot(snapshot.identities[:1], snapshot.evidence)
 
 
-class LoadsEverything(OverThat):
+class LoadsEverything(WithOneRuleBroken):
     def loaded(self, snapshot, batch):
         return Snapshot.of(self._contacts.values(), snapshot.evidence)
 
 
-class LoadsAllEvidence(OverThat):
+class LoadsAllEvidence(WithOneRuleBroken):
     def loaded(self, snapshot, batch):
         return Snapshot(snapshot.identities, frozenset(self._evidence))
 
 
-class LoadsNoEvidence(OverThat):
+class LoadsNoEvidence(WithOneRuleBroken):
     def loaded(self, snapshot, batch):
         return Snapshot(snapshot.identities)
 
 
-class LoadsYoungestFirst(OverThat):
+class LoadsYoungestFirst(WithOneRuleBroken):
     def loaded(self, snapshot, batch):
         return Snapshot(tuple(contacts[::-1] for contacts in snapshot.identities), snapshot.evidence)
 
 
-class MixesEmailsAndPhoneNumbersUp(OverThat):
+class MixesEmailsAndPhoneNumbersUp(WithOneRuleBroken):
     def __init__(self):
         super().__init__()
         self._by_phone_number = self._by_email
@@ -112,55 +126,55 @@ class MixesEmailsAndPhoneNumbersUp(OverThat):
             self._by_email[contact.email.partition("@")[0]].add(contact.id)
 
 
-class KeepsMilliseconds(OverThat):
+class KeepsMilliseconds(WithOneRuleBroken):
     def _store(self, contact):
         at = contact.created_at
         super()._store(evolve(contact, created_at=at.replace(microsecond=at.microsecond // 1000 * 1000)))
 
 
-class CutsValuesShort(OverThat):
+class CutsValuesShort(WithOneRuleBroken):
     def _store(self, contact):
         super()._store(evolve(contact, email=contact.email and contact.email[:100]))
 
 
-class ForgetsAlteredContacts(OverThat):
-    def written(self, changes):
-        return evolve(changes, altered=())
+class ForgetsAlteredContacts(WithOneRuleBroken):
+    def written(self, writes):
+        return evolve(writes, altered=())
 
 
-class ForgetsNewDates(OverThat):
-    def written(self, changes):
-        kept = [evolve(c, created_at=self._contacts[c.id].created_at) for c in changes.altered]
-        return evolve(changes, altered=tuple(kept))
+class ForgetsNewDates(WithOneRuleBroken):
+    def written(self, writes):
+        kept = [evolve(c, created_at=self._contacts[c.id].created_at) for c in writes.altered]
+        return evolve(writes, altered=tuple(kept))
 
 
-class ForgetsEvidence(OverThat):
-    def written(self, changes):
-        return evolve(changes, evidence=())
+class ForgetsEvidence(WithOneRuleBroken):
+    def written(self, writes):
+        return evolve(writes, evidence=())
 
 
-class KeepsSupersededEvidence(OverThat):
-    def written(self, changes):
-        return evolve(changes, superseded=())
+class KeepsSupersededEvidence(WithOneRuleBroken):
+    def written(self, writes):
+        return evolve(writes, superseded=())
 
 
-class WritesNothing(OverThat):
-    def written(self, changes):
-        return Changes()
+class WritesNothing(WithOneRuleBroken):
+    def written(self, writes):
+        return WriteSet()
 
 
-class WritesOneContactOnly(OverThat):
-    def written(self, changes):
-        return evolve(changes, created=changes.created[:1])
+class WritesOneContactOnly(WithOneRuleBroken):
+    def written(self, writes):
+        return evolve(writes, created=writes.created[:1])
 
 
-class GivesIdsTwice(OverThat):
+class GivesIdsTwice(WithOneRuleBroken):
     async def transact(self, batch, decide):
         self._ids = count(1)
         return await super().transact(batch, decide)
 
 
-class GivesTooFewIds(OverThat):
+class GivesTooFewIds(WithOneRuleBroken):
     async def transact(self, batch, decide):
         def short(snapshot, now, ids):
             return decide(snapshot, now, iter([next(ids)]))
@@ -188,12 +202,12 @@ class DecidesOnWhatItReadBefore(InMemoryContactRepository):
 
 class WritesHalfAndThenTheRest(InMemoryContactRepository):
     async def transact(self, batch, decide):
-        decided = decide(self._snapshot(batch), self._clock(), self._ids)
-        for contact in (*decided.changes.created, *decided.changes.altered):
+        decision = decide(self._snapshot(batch), self._clock(), self._ids)
+        for contact in (*decision.writes.created, *decision.writes.altered):
             self._store(contact)
             await asyncio.sleep(0)
-        self._evidence.update({(e.email, e.phone_number): e for e in decided.changes.evidence})
-        return decided
+        self._evidence.update({(e.email, e.phone_number): e for e in decision.writes.evidence})
+        return decision
 
 
 class SwallowsErrors(InMemoryContactRepository):
@@ -201,13 +215,29 @@ class SwallowsErrors(InMemoryContactRepository):
         try:
             return await super().transact(batch, decide)
         except ZeroDivisionError:
-            return Reconciliation(Changes(), ())
+            return Decision(WriteSet(), ())
 
 
 class ReturnsSomethingElse(InMemoryContactRepository):
     async def transact(self, batch, decide):
-        decided = await super().transact(batch, decide)
-        return Reconciliation(Changes(), decided.identities)
+        decision = await super().transact(batch, decide)
+        return Decision(WriteSet(), decision.identities)
+
+
+class FindsOnlyThePrimary(InMemoryContactRepository):
+    async def find(self, contact_id):
+        found = await super().find(contact_id)
+        return found and found[:1]
+
+
+class FindsNoDeletedContacts(InMemoryContactRepository):
+    async def find(self, contact_id):
+        return None if contact_id in self._deleted else await super().find(contact_id)
+
+
+class FindsAnyContact(InMemoryContactRepository):
+    async def find(self, contact_id):
+        return await super().find(contact_id) or ()
 
 
 class CountsWhatIsOnThePage(InMemoryContactRepository):
@@ -216,49 +246,115 @@ class CountsWhatIsOnThePage(InMemoryContactRepository):
         return [evolve(page, total_contacts=len(page.contacts)) for page in found]
 
 
-class SkipsWhatIsOfTheSameDate(InMemoryContactRepository):
+class SkipsContactsOfTheSameDate(InMemoryContactRepository):
     async def pages(self, of, after=None, limit=100):
         return await super().pages(of, after and (after[0], 2**63), limit)
 
 
-BROKEN = [
-    LoadsOnlyTheMatchingContacts,
-    LoadsNoChains,
-    LoadsOneIdentity,
-    LoadsEverything,
-    LoadsAllEvidence,
-    LoadsNoEvidence,
-    LoadsYoungestFirst,
-    MixesEmailsAndPhoneNumbersUp,
-    KeepsMilliseconds,
-    CutsValuesShort,
-    ForgetsAlteredContacts,
-    ForgetsNewDates,
-    ForgetsEvidence,
-    KeepsSupersededEvidence,
-    WritesNothing,
-    WritesOneContactOnly,
-    GivesIdsTwice,
-    GivesTooFewIds,
-    TellsTheTimeBackwards,
-    TellsNoTimeZone,
-    DecidesOnWhatItReadBefore,
-    WritesHalfAndThenTheRest,
-    SwallowsErrors,
-    ReturnsSomethingElse,
-    CountsWhatIsOnThePage,
-    SkipsWhatIsOfTheSameDate,
-]
+class NeverEndsItsPages(InMemoryContactRepository):
+    async def pages(self, of, after=None, limit=100):
+        found = await super().pages(of, after, limit)
+        return [evolve(page, last=page.contacts[-1].seniority if page.contacts else None) for page in found]
 
 
-@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
-def test_a_repository_with_one_rule_broken_does_not_conform(broken):
-    assert first_failed_check(broken) is not None
+class ReturnsEvidenceOfOthers(InMemoryContactRepository):
+    async def evidence(self, contacts):
+        return list(self._evidence.values())
 
 
-def test_a_repository_that_keeps_all_rules_conforms():
-    assert first_failed_check(InMemoryContactRepository) is None
-    assert first_failed_check(OverThat) is None
+class ReturnsNoEvidence(InMemoryContactRepository):
+    async def evidence(self, contacts):
+        return []
+
+
+class ReturnsEventsOfAll(InMemoryContactRepository):
+    async def events(self, contacts, after=0, limit=None):
+        return await super().events([*self._contacts.values()], after, limit)
+
+
+class ReturnsEventsOfThePrimaryAlone(InMemoryContactRepository):
+    async def events(self, contacts, after=0, limit=None):
+        return await super().events(contacts[:1], after, limit)
+
+
+class RepeatsAnEvent(InMemoryContactRepository):
+    async def events(self, contacts, after=0, limit=None):
+        return await super().events(contacts, max(after - 1, 0), limit)
+
+
+class DeliversEventsTwice(InMemoryContactRepository):
+    async def changes(self, after=None, limit=1000):
+        events, cursor = await super().changes(after, limit)
+        return events, str(max(int(cursor) - 1, 0))
+
+
+class DropsEventsBeyondTheLimit(InMemoryContactRepository):
+    async def changes(self, after=None, limit=1000):
+        events, _ = await super().changes(after, limit)
+        return events, str(len(self._events))
+
+
+class StartsOverAtUnknownCursors(InMemoryContactRepository):
+    async def changes(self, after=None, limit=1000):
+        return await super().changes(after if after is None or after.isdecimal() else None, limit)
+
+
+BROKEN = {
+    ContactRepositoryConformance: [
+        LoadsOnlyTheMatchingContacts,
+        LoadsNoChains,
+        LoadsOneIdentity,
+        LoadsEverything,
+        LoadsAllEvidence,
+        LoadsNoEvidence,
+        LoadsYoungestFirst,
+        MixesEmailsAndPhoneNumbersUp,
+        KeepsMilliseconds,
+        CutsValuesShort,
+        ForgetsAlteredContacts,
+        ForgetsNewDates,
+        ForgetsEvidence,
+        KeepsSupersededEvidence,
+        WritesNothing,
+        WritesOneContactOnly,
+        GivesIdsTwice,
+        GivesTooFewIds,
+        TellsTheTimeBackwards,
+        TellsNoTimeZone,
+        DecidesOnWhatItReadBefore,
+        WritesHalfAndThenTheRest,
+        SwallowsErrors,
+        ReturnsSomethingElse,
+    ],
+    IdentityReaderConformance: [
+        FindsOnlyThePrimary,
+        FindsNoDeletedContacts,
+        FindsAnyContact,
+        CountsWhatIsOnThePage,
+        SkipsContactsOfTheSameDate,
+        NeverEndsItsPages,
+        ReturnsEvidenceOfOthers,
+        ReturnsNoEvidence,
+        ReturnsEventsOfAll,
+        ReturnsEventsOfThePrimaryAlone,
+        RepeatsAnEvent,
+    ],
+    ChangeFeedConformance: [DeliversEventsTwice, DropsEventsBeyondTheLimit, StartsOverAtUnknownCursors],
+}
+
+
+@pytest.mark.parametrize(
+    ("suite", "broken"),
+    [pytest.param(suite, one, id=one.__name__) for suite, broken in BROKEN.items() for one in broken],
+)
+def test_an_adapter_with_one_rule_broken_does_not_conform(suite, broken):
+    assert find_failing_test(suite, broken) is not None
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.__name__)
+def test_an_adapter_that_keeps_all_rules_conforms(suite):
+    assert find_failing_test(suite, InMemoryContactRepository) is None
+    assert find_failing_test(suite, WithOneRuleBroken) is None
 
 
 def contact(id, email, phone_number, linked_id=None, precedence=None, days=0):
@@ -274,14 +370,14 @@ def contact(id, email, phone_number, linked_id=None, precedence=None, days=0):
         (
             [contact(1, "a@x", "1"), contact(2, "b@x", "1", 1), contact(3, "c@x", "1", 2)],
             [],
-            ["contact 3 does not stand straight under contact 1, the oldest"],
+            ["contact 3 does not point straight at contact 1, the oldest"],
         ),
         (
             [contact(1, "a@x", "1", days=9), contact(2, "b@x", "1", 1)],
             [],
             [
-                "contact 2 does not stand straight under contact 2, the oldest",
-                "contact 1 does not stand straight under contact 2, the oldest",
+                "contact 2 does not point straight at contact 2, the oldest",
+                "contact 1 does not point straight at contact 2, the oldest",
             ],
         ),
         (
@@ -289,7 +385,7 @@ def contact(id, email, phone_number, linked_id=None, precedence=None, days=0):
             [],
             [
                 "the identity of contact 1 has 2 primary contacts",
-                "contact 2 does not stand straight under contact 1, the oldest",
+                "contact 2 does not point straight at contact 1, the oldest",
             ],
         ),
         (
@@ -305,7 +401,7 @@ def contact(id, email, phone_number, linked_id=None, precedence=None, days=0):
         (
             [contact(1, "a@x", "1")],
             [("a@x", "1")],
-            ["1 pairs are on record both as a contact and as evidence"],
+            ["1 pairs are recorded both as a contact and as evidence"],
         ),
     ],
 )
@@ -318,4 +414,4 @@ def test_an_acknowledged_pair_that_is_not_on_record_is_found():
     acknowledged = [ContactDetails("a@x", "1"), ContactDetails("b@x", "2"), ContactDetails("a@x")]
     assert violations(snapshot, acknowledged) == []
     acknowledged.append(ContactDetails("a@x", "2"))
-    assert violations(snapshot, acknowledged) == ["1 acknowledged pairs are not on record"]
+    assert violations(snapshot, acknowledged) == ["1 acknowledged pairs are not recorded"]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from identity_core import ContactDetails, InvalidDetails
-from identity_core.details import normalise_email, normalise_phone_number
+from identity_core.model.identifiers import normalise_email, normalise_phone_number
 
 
 def refused(**details):

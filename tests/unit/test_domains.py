@@ -3,7 +3,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from identity_adapters.container import details_maker
+from identity_adapters.container import make_details_maker
 from identity_adapters.domains import ascii_form, details_in_unicode, unicode_form
 from identity_core import InvalidDetails
 
@@ -102,6 +102,6 @@ def test_once_is_enough(local, domain):
 
 
 def test_it_goes_together_with_a_region():
-    details = details_maker("US")("anna@xn--mller-kva.example", "(650) 253-0000")
+    details = make_details_maker("US")("anna@xn--mller-kva.example", "(650) 253-0000")
     assert details.key == ("anna@müller.example", "+16502530000")
-    assert details_maker(None)("anna@xn--mller-kva.example", "1").key == ("anna@müller.example", "1")
+    assert make_details_maker(None)("anna@xn--mller-kva.example", "1").key == ("anna@müller.example", "1")

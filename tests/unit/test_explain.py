@@ -8,19 +8,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from identity_adapters.memory import InMemoryContactRepository
-from identity_core import Contact, ContactDetails, IdentifyContacts, LinkPrecedence, explain
-from identity_core.explain import Identifier, Kind, Reason, WeakestLink, identifiers_of
+from identity_adapters.offload import LARGE, offload
+from identity_core import (
+    Contact,
+    ContactDetails,
+    Identifier,
+    IdentifierKind,
+    IdentifyContacts,
+    LinkPrecedence,
+    LinkReason,
+    QueryIdentities,
+    WeakestLink,
+    explain,
+)
 from identity_core.testing import batches
 from identity_core.testing.strategies import EPOCH
-from identity_core.turns import LARGE
 
 
 def email(value):
-    return Identifier(Kind.EMAIL, value)
+    return Identifier(IdentifierKind.EMAIL, value)
 
 
 def phone_number(value):
-    return Identifier(Kind.PHONE_NUMBER, value)
+    return Identifier(IdentifierKind.PHONE_NUMBER, value)
 
 
 def recorded(details):
@@ -33,7 +43,7 @@ def recorded(details):
 def graph_of(contacts, evidence):
     graph = networkx.Graph()
     for contact in contacts:
-        held = identifiers_of(contact)
+        held = contact.identifiers
         graph.add_nodes_from(held)
         graph.add_edges_from([held] if len(held) == 2 else [])
     for piece in evidence:
@@ -54,11 +64,14 @@ def test_the_chain_is_evidence_and_shortest_and_the_weakest_link_parts(details, 
         ends = [link.one for link in found.chain] + [other]
         assert ends == [one] + [link.other for link in found.chain]
         assert all(graph.has_edge(link.one, link.other) for link in found.chain)
-        on_record = {(Reason.CONTACT, c.id): identifiers_of(c) for c in contacts}
+        from_trusted = {(LinkReason.CONTACT, c.id): c.identifiers for c in contacts}
         for piece in evidence:
-            on_record[Reason.EVIDENCE, piece.id] = [email(piece.email), phone_number(piece.phone_number)]
+            from_trusted[LinkReason.EVIDENCE, piece.id] = [
+                email(piece.email),
+                phone_number(piece.phone_number),
+            ]
         for link in found.chain:
-            assert {link.one, link.other} == set(on_record[link.reason, link.id])
+            assert {link.one, link.other} == set(from_trusted[link.reason, link.id])
 
         parting = {
             node
@@ -73,14 +86,14 @@ def test_the_chain_is_evidence_and_shortest_and_the_weakest_link_parts(details, 
             left = graph.subgraph(graph.nodes - {weakest.identifier})
             for end, contacts_held in ((one, weakest.contacts_before), (other, weakest.contacts_after)):
                 side = networkx.node_connected_component(left, end)
-                assert contacts_held == sum(bool(side & {*identifiers_of(c)}) for c in contacts)
+                assert contacts_held == sum(bool(side & {*c.identifiers}) for c in contacts)
 
 
 @given(batches(6, max_size=20))
 def test_of_different_identities_nothing_is_to_be_explained(details):
     identities, evidence = recorded(details)
     for contacts, others in pairwise(identities):
-        [one, *_], [other, *_] = identifiers_of(contacts[0]), identifiers_of(others[0])
+        [one, *_], [other, *_] = contacts[0].identifiers, others[0].identifiers
         assert explain(contacts, evidence, one, other) is None
 
 
@@ -93,41 +106,43 @@ def test_a_link_that_nothing_but_its_record_explains_is_inherited():
     ]
     found = explain(contacts, (), phone_number("1"), email("c@x"))
     assert [(link.reason, link.id) for link in found.chain] == [
-        (Reason.CONTACT, 1),
-        (Reason.INHERITED, 3),
-        (Reason.CONTACT, 3),
-        (Reason.CONTACT, 4),
+        (LinkReason.CONTACT, 1),
+        (LinkReason.INHERITED, 3),
+        (LinkReason.CONTACT, 3),
+        (LinkReason.CONTACT, 4),
     ]
     assert explain([contacts[1]], (), email("a@x"), email("a@x")) is None
 
 
 def test_the_use_case_explains_values_and_contacts_by_their_ids():
     async def body():
-        identify = IdentifyContacts(InMemoryContactRepository())
+        repository = InMemoryContactRepository()
+        identify, queries = IdentifyContacts(repository), QueryIdentities(repository, offload=offload)
         keys = [("a@x", "1"), ("b@x", "2"), ("b@x", "1"), ("c@x", "9"), (None, "2")]
         await identify.many([ContactDetails(*key) for key in keys])
-        found = await identify.explain(email("a@x"), phone_number("2"))
+        found = await queries.explain(email("a@x"), phone_number("2"))
         assert [(link.other.value, link.reason) for link in found.chain] == [
-            ("1", Reason.CONTACT),
-            ("b@x", Reason.EVIDENCE),
-            ("2", Reason.CONTACT),
+            ("1", LinkReason.CONTACT),
+            ("b@x", LinkReason.EVIDENCE),
+            ("2", LinkReason.CONTACT),
         ]
         assert found.weakest_link.identifier in (phone_number("1"), email("b@x"))
-        assert (await identify.explain(1, 2)).chain == found.chain[:2]
-        assert (await identify.explain(phone_number("2"), 1)).chain[-1].other == email("a@x")
-        assert await identify.explain(email("a@x"), email("c@x")) is None
-        assert await identify.explain(email("unknown@x"), email("a@x")) is None
-        assert await identify.explain(99, 1) is None
-        assert await identify.explain(1, 99) is None
+        assert (await queries.explain(1, 2)).chain == found.chain[:2]
+        assert (await queries.explain(phone_number("2"), 1)).chain[-1].other == email("a@x")
+        assert await queries.explain(email("a@x"), email("c@x")) is None
+        assert await queries.explain(email("unknown@x"), email("a@x")) is None
+        assert await queries.explain(99, 1) is None
+        assert await queries.explain(1, 99) is None
 
     asyncio.run(body())
 
 
 def test_a_large_identity_is_explained_as_well():
     async def body():
-        identify = IdentifyContacts(InMemoryContactRepository())
+        repository = InMemoryContactRepository()
+        identify, queries = IdentifyContacts(repository), QueryIdentities(repository, offload=offload)
         await identify.many([ContactDetails("a@x", str(number)) for number in range(LARGE)])
-        found = await identify.explain(phone_number("1"), phone_number(str(LARGE - 1)))
+        found = await queries.explain(phone_number("1"), phone_number(str(LARGE - 1)))
         assert len(found.chain) == 2
         assert found.weakest_link == WeakestLink(email("a@x"), LARGE, 1, 1)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from identity_adapters.http.details import parse_details
+from identity_adapters.http.body import parse_details
 from identity_adapters.http.parameters import collect
 from identity_adapters.http.problems import FieldError, InvalidFields
 from identity_adapters.regions import details_of_region

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from identity_adapters.cli.graph import to_dot, to_mermaid
-from identity_core.explain import Identifier, Kind, Link, Reason
+from identity_core import Identifier, IdentifierKind, Link, LinkReason
 from identity_core.testing.strategies import EPOCH
 
 TEXTS = st.text(min_size=1) | st.text('"\\[](){}<>&;#|`*_%-=:@ \n/nNab1', min_size=1)
-VALUES = st.builds(Identifier, st.sampled_from(Kind), TEXTS)
+VALUES = st.builds(Identifier, st.sampled_from(IdentifierKind), TEXTS)
 
 QUOTED = r'"((?:[^"\\]|\\["\\])*)"'
 """A quoted text of Graphviz's, with no escape in it but these two."""
@@ -20,7 +20,9 @@ QUOTED = r'"((?:[^"\\]|\\["\\])*)"'
 @st.composite
 def chains(draw):
     values = draw(st.lists(VALUES, unique=True, min_size=2, max_size=5))
-    return [Link(a, b, draw(st.sampled_from(Reason)), n, EPOCH) for n, (a, b) in enumerate(pairwise(values))]
+    return [
+        Link(a, b, draw(st.sampled_from(LinkReason)), n, EPOCH) for n, (a, b) in enumerate(pairwise(values))
+    ]
 
 
 def graph_of(chain):
@@ -60,9 +62,9 @@ def test_mermaid_reads_each_value_as_one_node(chain):
 def test_an_email_that_would_end_its_label_does_not():
     chain = [
         Link(
-            Identifier(Kind.EMAIL, 'a"]; x -- "\\@x'),
-            Identifier(Kind.PHONE_NUMBER, "1"),
-            Reason.CONTACT,
+            Identifier(IdentifierKind.EMAIL, 'a"]; x -- "\\@x'),
+            Identifier(IdentifierKind.PHONE_NUMBER, "1"),
+            LinkReason.CONTACT,
             7,
             EPOCH,
         )

@@ -6,8 +6,17 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 
 from identity_adapters.memory import InMemoryContactRepository
-from identity_core import Contact, ContactDetails, Event, EventKind, IdentifyContacts, LinkPrecedence, as_of
-from identity_core.history import Happening
+from identity_core import (
+    Contact,
+    ContactDetails,
+    Event,
+    EventKind,
+    IdentifyContacts,
+    LinkPrecedence,
+    QueryIdentities,
+    RecordedEvent,
+    as_of,
+)
 from identity_core.testing import batches, moments
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -27,7 +36,7 @@ class Clock:
 def parts(repository):
     """The contacts of each identity, by any of their ids."""
     snapshot = asyncio.run(
-        repository.load([ContactDetails.on_record(*c.key) for c in repository._contacts.values()])
+        repository.load([ContactDetails.from_trusted(*c.key) for c in repository._contacts.values()])
     )
     return {contact.id: {c.id for c in contacts} for contacts in snapshot.identities for contact in contacts}
 
@@ -36,34 +45,34 @@ def parts(repository):
 def test_an_identity_is_known_as_it_was_at_any_time(details):
     clock = Clock()
     repository = InMemoryContactRepository(clock)
-    identify = IdentifyContacts(repository)
-    recorded = {START: {}}
+    identify, queries = IdentifyContacts(repository), QueryIdentities(repository)
+    states = {START: {}}
     for one in details:
         asyncio.run(identify(one))
-        recorded[clock.now] = parts(repository)
+        states[clock.now] = parts(repository)
     for contact_id in repository._contacts:
-        for moment, then in recorded.items():
-            found = asyncio.run(identify.as_of(contact_id, moment))
+        for moment, then in states.items():
+            found = asyncio.run(queries.as_of(contact_id, moment))
             assert {contact.id for contact in found} == then.get(contact_id, set())
 
 
 @given(batches(5, max_size=20))
 def test_history_comes_to_what_is_there_now(details):
     repository = InMemoryContactRepository()
-    identify = IdentifyContacts(repository)
+    identify, queries = IdentifyContacts(repository), QueryIdentities(repository)
     asyncio.run(identify.many(details))
     for contact_id, together in parts(repository).items():
-        told = asyncio.run(identify.history(contact_id))
-        made = {happening.event.contact_id for happening, _ in told} - {None}
+        history = asyncio.run(queries.history(contact_id))
+        made = {recorded.event.contact_id for recorded, _ in history} - {None}
         assert made == together
-        for happening, about in told:
-            event = happening.event
+        for recorded, about in history:
+            event = recorded.event
             assert about is not None
             assert (event.contact_id is None) or about.key == repository._contacts[event.contact_id].key
-        assert told[0][0].event.kind == EventKind.CREATED
-        for number, one in enumerate(told):
-            after = told[number - 1][0].id if number else 0
-            assert asyncio.run(identify.history(contact_id, after, 1)) == [one]
+        assert history[0][0].event.kind == EventKind.CREATED
+        for number, one in enumerate(history):
+            after = history[number - 1][0].id if number else 0
+            assert asyncio.run(queries.history(contact_id, after, 1)) == [one]
 
 
 def test_what_was_there_before_events_were_recorded_is_shown_with_its_primary():
@@ -72,23 +81,14 @@ def test_what_was_there_before_events_were_recorded_is_shown_with_its_primary():
         Contact(2, "b@x", "1", 1, LinkPrecedence.SECONDARY, START),
         Contact(3, "b@x", "3", 1, LinkPrecedence.SECONDARY, START),
     ]
-    happenings = [Happening(1, Event(START, EventKind.LINKED, 1, 3))]
+    events = [RecordedEvent(1, Event(START, EventKind.LINKED, 1, 3))]
     before = START - timedelta(days=1)
-    assert [c.id for c in as_of(contacts, happenings, 2, before)] == [1, 2]
-    assert as_of(contacts, happenings, 3, before) == ()
-    assert [c.id for c in as_of(contacts, happenings, 3, START)] == [1, 2, 3]
+    assert [c.id for c in as_of(contacts, events, 2, before)] == [1, 2]
+    assert as_of(contacts, events, 3, before) == ()
+    assert [c.id for c in as_of(contacts, events, 3, START)] == [1, 2, 3]
 
 
 def test_a_contact_that_never_was_has_no_history():
-    identify = IdentifyContacts(InMemoryContactRepository())
-    assert asyncio.run(identify.history(1)) is None
-    assert asyncio.run(identify.as_of(1, START)) is None
-
-
-def test_the_use_case_tells_of_changes():
-    identify = IdentifyContacts(InMemoryContactRepository())
-    asyncio.run(identify.many([ContactDetails("a@x"), ContactDetails("b@x")]))
-    happenings, place = asyncio.run(identify.changes(limit=1))
-    assert [happening.event.primary_id for happening in happenings] == [1]
-    happenings, place = asyncio.run(identify.changes(place))
-    assert [happening.event.primary_id for happening in happenings] == [2]
+    queries = QueryIdentities(InMemoryContactRepository())
+    assert asyncio.run(queries.history(1)) is None
+    assert asyncio.run(queries.as_of(1, START)) is None

@@ -4,8 +4,8 @@ import threading
 import pytest
 
 from identity_adapters.memory import InMemoryContactRepository
-from identity_core import ContactDetails, IdentifyContacts, IdentityError, RepositoryUnavailable, settled
-from identity_core.turns import LARGE
+from identity_adapters.offload import LARGE, offload
+from identity_core import ContactDetails, IdentifyContacts, IdentityError, RepositoryUnavailable, find_known
 
 
 class Recording(InMemoryContactRepository):
@@ -26,7 +26,7 @@ class Recording(InMemoryContactRepository):
 
 def identified(repository, *keys):
     batch = [ContactDetails(*key) for key in keys]
-    return asyncio.run(IdentifyContacts(repository).many(batch))
+    return asyncio.run(IdentifyContacts(repository, offload=offload).many(batch))
 
 
 def test_known_details_are_answered_without_a_transaction():
@@ -58,11 +58,11 @@ def test_a_large_identity_is_looked_at_beside_the_event_loop(monkeypatch, number
 
     def watched(batch, snapshot):
         threads.append(threading.current_thread())
-        return settled(batch, snapshot)
+        return find_known(batch, snapshot)
 
     repository = InMemoryContactRepository()
     identified(repository, *[("a@x", str(n)) for n in range(number)])
-    monkeypatch.setattr("identity_core.identify.settled", watched)
+    monkeypatch.setattr("identity_core.identify.find_known", watched)
     [identity] = identified(repository, ("a@x", None))
     assert len(identity.phone_numbers) == number
     assert (threads == [threading.main_thread()]) == (number < LARGE)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from identity_adapters.http.access import RateLimit
+from identity_adapters.http.auth import RateLimit
 from identity_adapters.keys import ApiKey, Scope, key_of, new_key
 
 scopes = st.sets(st.sampled_from(Scope), min_size=1)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from identity_adapters.memory import InMemoryContactRepository
-from identity_core import ContactDetails, IdentifyContacts, Outcome, page
+from identity_core import ContactDetails, IdentifyContacts, Outcome, QueryIdentities, cut_page
 from identity_core.testing import batches, contact_details, moments
 
 TIMES = st.none() | moments()
@@ -25,15 +25,15 @@ def contacts_of(repository):
 @given(batches(5, TIMES), contact_details(5, TIMES))
 def test_what_is_foreseen_happens_if_nothing_comes_between(before, details):
     repository = known(before)
-    identify = IdentifyContacts(repository)
-    events, contacts = repository.events, contacts_of(repository)
-    foreseen = asyncio.run(identify.foresee(details))
-    assert (repository.events, contacts_of(repository)) == (events, contacts), "nothing is written"
+    identify, queries = IdentifyContacts(repository), QueryIdentities(repository)
+    events, contacts = [*repository._events], contacts_of(repository)
+    previewed = asyncio.run(queries.preview(details))
+    assert ([*repository._events], contacts_of(repository)) == (events, contacts), "nothing is written"
 
     [identified] = asyncio.run(identify.with_outcomes([details]))
-    assert foreseen.outcome == identified.outcome
+    assert previewed.outcome == identified.outcome
     new = contacts_of(repository).keys() - contacts.keys()
-    real, would_be = identified.identity, foreseen.identity
+    real, would_be = identified.identity, previewed.identity
     assert (would_be.emails, would_be.phone_numbers) == (real.emails, real.phone_numbers)
     ids = [would_be.primary_contact_id, *would_be.secondary_contact_ids]
     assert [next(iter(new)) if id == 0 else id for id in ids] == [
@@ -41,18 +41,18 @@ def test_what_is_foreseen_happens_if_nothing_comes_between(before, details):
         *real.secondary_contact_ids,
     ]
     assert ids.count(0) == len(new)
-    absorbed = [id for event in repository.events[len(events) :] for id in event.absorbed_ids]
-    assert list(foreseen.absorbed_ids) == absorbed
+    absorbed = [id for event in repository._events[len(events) :] for id in event.absorbed_ids]
+    assert list(previewed.absorbed_ids) == absorbed
     now = contacts_of(repository)
-    assert foreseen.moved == sum(now[id] != contact for id, contact in contacts.items())
+    assert previewed.moved == sum(now[id] != contact for id, contact in contacts.items())
 
 
 @given(batches(5, TIMES, max_size=20))
 def test_an_outcome_says_what_became_of_details(details):
     repository = InMemoryContactRepository()
-    identify = IdentifyContacts(repository)
+    identify, queries = IdentifyContacts(repository), QueryIdentities(repository)
     for one in details:
-        identities = len(asyncio.run(identify.look_up(one)))
+        identities = len(asyncio.run(queries.look_up(one)))
         contacts = len(contacts_of(repository))
         [identified] = asyncio.run(identify.with_outcomes([one]))
         is_new = len(contacts_of(repository)) > contacts
@@ -66,27 +66,27 @@ def test_an_outcome_says_what_became_of_details(details):
 @given(batches(5, TIMES), contact_details(5))
 def test_looking_up_tells_of_each_identity_touched_and_writes_nothing(before, details):
     repository = known(before)
-    events = repository.events
-    found = asyncio.run(IdentifyContacts(repository).look_up(details))
-    assert repository.events == events
+    events = [*repository._events]
+    found = asyncio.run(QueryIdentities(repository).look_up(details))
+    assert [*repository._events] == events
     values = {*details.key} - {None}
     for contacts in found:
         assert values & {value for contact in contacts for value in contact.key}
-        assert list(contacts) == sorted(contacts, key=lambda contact: contact.age)
-    touched = {c.linked_id or c.id for c in contacts_of(repository).values() if values & {*c.key}}
-    assert {contacts[0].id for contacts in found} == touched
+        assert list(contacts) == sorted(contacts, key=lambda contact: contact.seniority)
+    matched = {c.linked_id or c.id for c in contacts_of(repository).values() if values & {*c.key}}
+    assert {contacts[0].id for contacts in found} == matched
 
 
 @given(batches(6, TIMES, max_size=20), st.integers(1, 6))
 def test_pages_make_up_an_identity(before, limit):
     repository = known(before)
-    identify = IdentifyContacts(repository)
+    queries = QueryIdentities(repository)
     for contact_id in contacts_of(repository):
-        contacts = asyncio.run(identify.find(contact_id))
+        contacts = asyncio.run(queries.find(contact_id))
         assert contact_id in {contact.id for contact in contacts}
         shown, after = [], None
         while shown == [] or after is not None:
-            found = page(contacts, after, limit)
+            found = cut_page(contacts, after, limit)
             assert 0 < len(found.contacts) <= limit
             assert (found.primary_contact_id, found.total_contacts) == (contacts[0].id, len(contacts))
             assert found.total_emails == len({c.email for c in contacts if c.email})
@@ -97,10 +97,10 @@ def test_pages_make_up_an_identity(before, limit):
 
 
 def test_a_contact_that_never_was_has_no_identity():
-    assert asyncio.run(IdentifyContacts(InMemoryContactRepository()).find(1)) is None
+    assert asyncio.run(QueryIdentities(InMemoryContactRepository()).find(1)) is None
 
 
 def test_of_new_details_a_new_identity_is_foreseen():
-    foreseen = asyncio.run(IdentifyContacts(known([])).foresee(ContactDetails("a@x", "1")))
-    assert (foreseen.outcome, foreseen.identity.primary_contact_id) == (Outcome.CREATED, 0)
-    assert (foreseen.absorbed_ids, foreseen.moved) == ((), 0)
+    previewed = asyncio.run(QueryIdentities(known([])).preview(ContactDetails("a@x", "1")))
+    assert (previewed.outcome, previewed.identity.primary_contact_id) == (Outcome.CREATED, 0)
+    assert (previewed.absorbed_ids, previewed.moved) == ((), 0)

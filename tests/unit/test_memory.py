@@ -6,7 +6,12 @@ from hypothesis import settings
 
 from identity_adapters.memory import InMemoryContactRepository
 from identity_core import ContactDetails, EventKind, IdentifyContacts
-from identity_core.testing import ContactRepositoryConformance, IdentityMachine
+from identity_core.testing import (
+    ChangeFeedConformance,
+    ContactRepositoryConformance,
+    IdentityMachine,
+    IdentityReaderConformance,
+)
 
 
 @asynccontextmanager
@@ -17,6 +22,20 @@ async def empty_repository():
 class TestConformance(ContactRepositoryConformance):
     def empty_repository(self):
         return empty_repository()
+
+
+class TestReaderConformance(IdentityReaderConformance):
+    @asynccontextmanager
+    async def empty_reader(self):
+        repository = InMemoryContactRepository()
+        yield repository, repository
+
+
+class TestFeedConformance(ChangeFeedConformance):
+    @asynccontextmanager
+    async def empty_feed(self):
+        repository = InMemoryContactRepository()
+        yield repository, repository
 
 
 class Machine(IdentityMachine):
@@ -33,7 +52,7 @@ def test_events_tell_what_happened_in_order():
     identify = IdentifyContacts(repository)
     for key in [("a@x", "1"), ("a@x", "2"), ("b@x", "3"), ("b@x", "1"), ("a@x", "3"), ("a@x", "1")]:
         asyncio.run(identify(ContactDetails(*key)))
-    assert [(event.kind, event.primary_id) for event in repository.events] == [
+    assert [(event.kind, event.primary_id) for event in repository._events] == [
         (EventKind.CREATED, 1),
         (EventKind.LINKED, 1),
         (EventKind.CREATED, 3),

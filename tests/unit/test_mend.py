@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from identity_core import (
-    Changes,
     Contact,
     ContactDetails,
     Event,
     EventKind,
     LinkPrecedence,
     Snapshot,
-    mend,
+    WriteSet,
+    repair,
 )
 from identity_core.testing import violations
 
@@ -27,11 +27,11 @@ def contact(id, email, phone_number, linked_id=None, precedence=None, days=0):
 
 def mended(contacts, evidence=(), *touching):
     """What mending the identities that some details touch (by default all) changes."""
-    batch = [ContactDetails.on_record(*key) for key in touching or [c.key for c in contacts]]
-    decided = mend(batch, Snapshot.of(contacts, evidence), NOW, iter(()))
+    batch = [ContactDetails.from_trusted(*key) for key in touching or [c.key for c in contacts]]
+    decided = repair(batch, Snapshot.of(contacts, evidence), NOW, iter(()))
     assert decided.identities == ()
-    assert decided.changes.created == decided.changes.evidence == ()
-    return decided.changes
+    assert decided.writes.created == decided.writes.evidence == ()
+    return decided.writes
 
 
 def after(contacts, evidence, changes):
@@ -44,14 +44,14 @@ def after(contacts, evidence, changes):
 
 def test_what_is_right_is_left_alone():
     contacts = [contact(1, "a@x", "1"), contact(2, "b@x", "1", 1), contact(3, "c@x", "3")]
-    assert mended(contacts, [("b@x", "9")]) == Changes()
+    assert mended(contacts, [("b@x", "9")]) == WriteSet()
 
 
 def test_chains_and_circles_point_straight_at_the_oldest():
     contacts = [contact(1, "a@x", "1", 3), contact(2, "b@x", "2", 1), contact(3, "c@x", "3", 2)]
     changes = mended(contacts, (), ("b@x", None))
     assert [(c.id, c.linked_id) for c in changes.altered] == [(1, None), (3, 1)]
-    assert changes.events == (Event(NOW, EventKind.MENDED, 1),)
+    assert changes.events == (Event(NOW, EventKind.REPAIRED, 1),)
 
 
 def test_a_younger_primary_gives_way():
@@ -90,7 +90,7 @@ def test_of_contacts_that_hold_the_same_the_oldest_stays():
 
 def test_contacts_that_hold_nothing_are_no_repetition():
     contacts = [contact(1, "a@x", "1"), contact(2, None, None, 1), contact(3, None, None, 1)]
-    assert mended(contacts) == Changes()
+    assert mended(contacts) == WriteSet()
 
 
 def test_evidence_goes_where_a_contact_holds_the_pair():
@@ -107,7 +107,7 @@ def test_values_that_would_be_refused_are_mended_too():
 
 
 def test_details_of_nobody_are_nothing_to_mend():
-    assert mended([], (), ("a@x", "1")) == Changes()
+    assert mended([], (), ("a@x", "1")) == WriteSet()
 
 
 ids = st.integers(1, 8)
@@ -134,15 +134,15 @@ def records(draw):
 
 
 @given(records())
-def test_whatever_is_on_record_is_brought_to_the_invariants_at_once(on_record):
-    contacts, evidence = on_record
+def test_whatever_is_on_record_is_brought_to_the_invariants_at_once(from_trusted):
+    contacts, evidence = from_trusted
     touching = {c.key for c in contacts} | evidence
     changes = mended(contacts, evidence, *touching)
     now = after(contacts, evidence, changes)
     reached = [identity for identity in now.identities if any(any(c.key) for c in identity)]
     assert violations(Snapshot(tuple(reached), now.evidence)) == []
-    again = mend([ContactDetails.on_record(*key) for key in touching], now, NOW, count())
-    assert again.changes == Changes()
+    again = repair([ContactDetails.from_trusted(*key) for key in touching], now, NOW, count())
+    assert again.writes == WriteSet()
     # Nothing that identifies anybody is lost.
     assert {value for c in contacts for value in c.key} - {None} == {
         value for identity in now.identities for c in identity for value in c.key

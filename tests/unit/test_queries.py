@@ -8,21 +8,19 @@ import pytest
 
 from identity_adapters.memory import InMemoryContactRepository
 from identity_adapters.queries import BoundedQueries
-from identity_core import ContactDetails, Identifier, Kind, RepositoryOverloaded
+from identity_core import ContactDetails, Identifier, IdentifierKind, RepositoryOverloaded
 
 DETAILS = ContactDetails("a@x", "1")
 WHOLE = {
-    "foresee": lambda queries: queries.foresee(DETAILS),
+    "preview": lambda queries: queries.preview(DETAILS),
     "look_up": lambda queries: queries.look_up(DETAILS),
     "find": lambda queries: queries.find(1),
     "history": lambda queries: queries.history(1),
     "as_of": lambda queries: queries.as_of(1, datetime(2999, 1, 1, tzinfo=UTC)),
-    "explain": lambda queries: queries.explain(Identifier(Kind.EMAIL, "a@x"), 1),
+    "explain": lambda queries: queries.explain(Identifier(IdentifierKind.EMAIL, "a@x"), 1),
 }
 OTHERS = {
-    "identify": lambda queries: queries(DETAILS),
     "pages": lambda queries: queries.pages(1),
-    "changes": lambda queries: queries.changes(),
 }
 
 

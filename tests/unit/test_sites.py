@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from identity_adapters.http.sites import refuse_foreign_pages
+from identity_adapters.http.middleware.foreign_pages import refuse_foreign_pages
 
 SHOP = "https://shop.example"
 

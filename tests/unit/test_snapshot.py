@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from identity_core import Contact, Snapshot
-from identity_core.snapshot import joined
+from identity_core.model.snapshot import group_linked
 
 
 def contact(id, linked_id=None):
@@ -47,4 +47,4 @@ def test_identities_are_the_components_of_the_links(links, deleted, random):
     found = grouped(*contacts, links_of_deleted={node: links[node] for node in deleted})
     expected = [sorted(part - deleted) for part in parts if part - deleted]
     assert sorted(found) == sorted(expected)
-    assert sorted(map(sorted, joined(dict(enumerate(links))))) == sorted(map(sorted, parts))
+    assert sorted(map(sorted, group_linked(dict(enumerate(links))))) == sorted(map(sorted, parts))

@@ -1,7 +1,7 @@
 """The command line: ``identity``.
 
-Each command is imported when it is asked for, and imports inside of it what it needs: most of what
-the service is made of takes long to import.
+Each command is imported when it is run, and imports what it needs inside of its function, because
+most of the service takes long to import.
 """
 
 import sys
@@ -11,19 +11,19 @@ from typing import NoReturn
 import click
 
 COMMANDS = {
-    "config": "configuration:config_command",
-    "explain": "look:explain_command",
-    "export": "files:export_command",
-    "history": "look:history_command",
-    "import": "files:import_command",
-    "key": "configuration:key_group",
-    "lookup": "look:lookup_command",
-    "migrate": "serve:migrate_command",
+    "config": "config:config_command",
+    "explain": "explain:explain_command",
+    "export": "export:export_command",
+    "history": "history:history_command",
+    "import": "import_:import_command",
+    "key": "key:key_group",
+    "lookup": "lookup:lookup_command",
+    "migrate": "migrate:migrate_command",
     "postgres": "postgres:postgres_command",
     "serve": "serve:serve",
     "verify": "verify:verify_command",
 }
-"""Each command with its module and its name in there."""
+"""The module and the name in it of each command."""
 
 
 class _Commands(click.Group):
@@ -52,3 +52,8 @@ def fail(code: int, message: str) -> NoReturn:
     """End the command with an exit code, and say why on standard error."""
     click.echo(f"identity: {message}", err=True)
     sys.exit(code)
+
+
+def fail_without(error: ModuleNotFoundError) -> NoReturn:
+    """End the command, because a package of the extra ``files`` is missing."""
+    fail(2, f"{error.name} is not installed; it needs pip install 'identity-reconciliation[files]'")

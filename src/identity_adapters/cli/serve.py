@@ -1,4 +1,4 @@
-"""``identity serve`` and ``identity migrate``."""
+"""``identity serve``."""
 
 import os
 import signal
@@ -13,10 +13,10 @@ import click
 
 from identity_adapters.cli import fail
 
-FINISH_WITHIN = 30
+SHUTDOWN_TIMEOUT = 30
 """Seconds that requests in flight have to finish once the service is told to stop."""
 
-START_WITHIN = 60
+WORKER_START_TIMEOUT = 60
 """Seconds that a worker has to start on a busy machine before it is taken for stuck, and replaced."""
 
 
@@ -69,8 +69,8 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
             proxy_headers=False,  # nobody asks where a request came from
             server_header=False,
             timeout_keep_alive=cast(int, settings.keep_alive),
-            timeout_graceful_shutdown=FINISH_WITHIN,
-            timeout_worker_healthcheck=START_WITHIN,
+            timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
+            timeout_worker_healthcheck=WORKER_START_TIMEOUT,
         )
 
 
@@ -79,17 +79,6 @@ def _shared_folder() -> TemporaryDirectory[str]:
         return TemporaryDirectory(prefix="identity-metrics-")
     except OSError:
         fail(1, "several workers share their metrics in a temporary folder, and none can be made; see TMPDIR")
-
-
-@click.command("migrate")
-def migrate_command() -> None:
-    """Bring the database to this version's schema; serve does so by itself."""
-    from identity_adapters.cli.database import configured
-    from identity_adapters.postgres import migrate
-
-    with configured() as container:
-        migrate(container.database_url())
-        click.echo("The database is ready.", err=True)
 
 
 def _exit_cleanly_on(number: signal.Signals) -> None:

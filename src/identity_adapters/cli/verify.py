@@ -8,8 +8,8 @@ import click
 
 
 @click.command("verify")
-@click.option("--repair", "is_repair", is_flag=True, help="Bring the database to the invariants.")
-@click.option("--dry-run", is_flag=True, help="With --repair: only say what it would do.")
+@click.option("--repair", "is_repair", is_flag=True, help="Repair what is violated.")
+@click.option("--dry-run", is_flag=True, help="With --repair: only show what it would do.")
 @click.option("--json", "is_json", is_flag=True, help="Write JSON.")
 def verify_command(is_repair: bool, dry_run: bool, is_json: bool) -> None:
     """Check the database for every invariant, while the service runs.
@@ -20,28 +20,28 @@ def verify_command(is_repair: bool, dry_run: bool, is_json: bool) -> None:
 
     from identity_adapters.cli.database import configured
     from identity_adapters.container import run
-    from identity_adapters.postgres import check_schema, repair, verify
+    from identity_adapters.postgres import check_schema, repair_database, verify
 
     if dry_run and not is_repair:
         raise click.UsageError("--dry-run goes with --repair")
     with configured(failure=2) as container:
         url = container.database_url()
         check_schema(url)
-        mended = None
+        repaired = None
         if is_repair:
-            mended = run(container, repair(url, container.repository(), dry_run=dry_run))
+            repaired = run(container, repair_database(url, container.repository(), dry_run=dry_run))
         violations = verify(url)
     if is_json:
         report: dict[str, Any] = {"violations": [attrs.asdict(violation) for violation in violations]}
-        if mended is not None:
-            report["wouldMend" if dry_run else "mended"] = attrs.asdict(mended)
+        if repaired is not None:
+            report["wouldRepair" if dry_run else "repaired"] = attrs.asdict(repaired)
         click.echo(json.dumps(report, indent=2))
     else:
-        if mended is not None:
+        if repaired is not None:
             click.echo(
-                f"{'Would mend' if dry_run else 'Mended'} {mended.identities} identities: {mended.linked}"
-                f" contacts linked anew, {mended.deleted} deleted that held the same as another,"
-                f" {mended.evidence} pieces of evidence removed that a contact holds."
+                f"{'Would repair' if dry_run else 'Repaired'} {repaired.identities} identities:"
+                f" {repaired.linked} contacts linked anew, {repaired.deleted} deleted that held the same"
+                f" details as another, {repaired.evidence} pieces of evidence removed that a contact holds."
             )
         for violation in violations:
             examples = ", ".join(map(str, violation.examples))

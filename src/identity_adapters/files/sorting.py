@@ -94,7 +94,7 @@ def checked(
             continue
         try:
             seen_at = moment(created_at)
-            yield found if seen_at is None else ContactDetails.on_record(*found.key, seen_at)
+            yield found if seen_at is None else ContactDetails.from_trusted(*found.key, seen_at)
         except (ValueError, OverflowError):
             reject(Rejected(file, line, "created_at", "is neither ISO 8601 nor a number of seconds"))
 
@@ -147,7 +147,7 @@ class Sorted:
         )
         while rows := found.fetchmany(_BLOCK):
             for email, phone_number, number in rows:
-                yield ContactDetails.on_record(email, phone_number, _time(number))
+                yield ContactDetails.from_trusted(email, phone_number, _time(number))
 
     def __len__(self) -> int:
         [(different,)] = self._database.execute(

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from litestar import MediaType, get
 from litestar.handlers import HTTPRouteHandler
 
-from identity_adapters.http.access import SCOPE
+from identity_adapters.http.auth import SCOPE
 from identity_adapters.http.problems import PROBLEM_JSON, Problem
 from identity_adapters.keys import Scope
 from identity_core import Outcome

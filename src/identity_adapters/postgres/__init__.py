@@ -1,19 +1,30 @@
-"""Contacts in PostgreSQL."""
+"""The adapters of all three ports over PostgreSQL, and what a database needs beside them."""
 
+from identity_adapters.postgres.census import Census, take_census
+from identity_adapters.postgres.database import Database
 from identity_adapters.postgres.engine import create_engine
+from identity_adapters.postgres.feed import PostgresChangeFeed
+from identity_adapters.postgres.reader import PostgresIdentityReader
 from identity_adapters.postgres.repository import PostgresContactRepository
+from identity_adapters.postgres.rows import EmailForms
 from identity_adapters.postgres.schema import SchemaOutdated, SchemaUnusable, check_schema, migrate
-from identity_adapters.postgres.verification import Mended, Violation, repair, verify
+from identity_adapters.postgres.verify import RepairReport, Violation, repair_database, verify
 
 __all__ = [
-    "Mended",
+    "Census",
+    "Database",
+    "EmailForms",
+    "PostgresChangeFeed",
     "PostgresContactRepository",
+    "PostgresIdentityReader",
+    "RepairReport",
     "SchemaOutdated",
     "SchemaUnusable",
     "Violation",
     "check_schema",
     "create_engine",
     "migrate",
-    "repair",
+    "repair_database",
+    "take_census",
     "verify",
 ]

@@ -1,4 +1,4 @@
-"""All that is on record, in one consistent snapshot, and no more of it in memory than a few rows."""
+"""The export of everything that is recorded: one transaction snapshot, a few rows in memory at a time."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import URL, Connection, text
 
 from identity_adapters.postgres.statements import CREATED_AT, EMAIL, PHONE_NUMBER
-from identity_adapters.postgres.verification import LINKS, snapshot, violations
+from identity_adapters.postgres.verify import LINKS, snapshot, violations
 from identity_core import Contact, Identity, LinkPrecedence
 
 _LIVE = f"""
@@ -33,7 +33,7 @@ _EVIDENCE = text(f"""
 """)
 
 
-class Recorded(NamedTuple):
+class Record(NamedTuple):
     """A contact; or, without an id, a pair that no contact holds (evidence)."""
 
     contact_id: int | None
@@ -43,15 +43,15 @@ class Recorded(NamedTuple):
     primary_contact_id: int
 
 
-class NotStraight(Exception):
-    """Contacts are not linked straight to a live primary, so identities cannot be told one by one."""
+class NeedsRepair(Exception):
+    """Some contacts do not point straight at a live primary, so identities cannot be read one by one."""
 
 
-def identities(url: URL) -> Iterator[Identity]:
-    """Every identity, by the id of its primary.
+def read_identities(url: URL) -> Iterator[Identity]:
+    """Read every identity, in the order of the ids of their primaries.
 
     Raises:
-        NotStraight: it has to be mended first.
+        NeedsRepair: the database has to be repaired first.
         sqlalchemy.exc.SQLAlchemyError: it cannot be read.
     """
     with snapshot(url) as connection:
@@ -65,25 +65,24 @@ def identities(url: URL) -> Iterator[Identity]:
             )
 
 
-def recorded(url: URL) -> Iterator[Recorded]:
-    """Every contact by its id, then every piece of evidence.
+def read_records(url: URL) -> Iterator[Record]:
+    """Read every contact in the order of ids, then every piece of evidence.
 
-    Imported in the order of their times they come to the same identities.
+    Imported in the order of their times, they make the same identities.
 
     Raises:
-        NotStraight: it has to be mended first.
+        NeedsRepair: the database has to be repaired first.
         sqlalchemy.exc.SQLAlchemyError: it cannot be read.
     """
     with snapshot(url) as connection:
         _check(connection)
         for query in (_CONTACTS, _EVIDENCE):
             for row in connection.execute(query):
-                yield Recorded(*row)
+                yield Record(*row)
 
 
 def _check(connection: Connection) -> None:
     if any(next(violations(connection, kind), None) for kind in LINKS):
-        raise NotStraight(
-            "contacts are not linked straight to a live primary contact;"
-            " 'identity verify --repair' mends that"
+        raise NeedsRepair(
+            "some contacts do not point straight at a live primary contact; run 'identity verify --repair'"
         )

@@ -28,7 +28,7 @@ given AS MATERIALIZED (
 
 # The live contacts that have an email or a phone number of those given; some come twice.
 # Indexes: idx_contacts_compared_email_nfc, idx_contacts_compared_phone_number.
-_TOUCHED = f"""
+_MATCHED = f"""
     SELECT found.id, found.linked_id
     FROM (SELECT DISTINCT email FROM given) AS given
     CROSS JOIN LATERAL (
@@ -50,7 +50,7 @@ _TOUCHED = f"""
 # Indexes: contacts_pkey, idx_contacts_linked_id.
 _HUB = """
 hub (id) AS (
-    SELECT coalesce(linked_id, id) FROM touched
+    SELECT coalesce(linked_id, id) FROM matched
     UNION
     SELECT near.id
     FROM hub CROSS JOIN LATERAL (
@@ -73,11 +73,11 @@ FROM hub CROSS JOIN LATERAL (
 ) AS c
 """
 
-# The contacts of every identity that the :details touch, and those pairs of them that are on
-# record as evidence: rows without an id. At most so many rows as :most says come; NULL stands
+# The contacts of every identity that the :details match, and those pairs of them that are recorded
+# as evidence: rows without an id. At most so many rows as :limit says come; NULL stands
 # for all. Indexes: all of the above, and the unique one of the evidence.
 LOAD = f"""
-WITH RECURSIVE {_GIVEN}, touched AS ({_TOUCHED}), {_HUB}
+WITH RECURSIVE {_GIVEN}, matched AS ({_MATCHED}), {_HUB}
 {_MEMBERS}
 UNION ALL
 SELECT NULL, found.email, found.phone_number, NULL, NULL, NULL, NULL
@@ -85,13 +85,13 @@ FROM given CROSS JOIN LATERAL (
     SELECT evidence.email, evidence.phone_number FROM contact_evidence evidence
     WHERE evidence.email = given.email AND evidence.phone_number = given.phone_number OFFSET 0
 ) AS found
-LIMIT CAST(%(most)s AS bigint)
+LIMIT CAST(%(limit)s AS bigint)
 """
 
-# How many contacts the identities have that the :details touch, but for the one with the most.
+# How many contacts the identities have that the :details match, but for the one with the most.
 # Indexes: as above.
 OTHERS = f"""
-WITH RECURSIVE {_GIVEN}, touched AS ({_TOUCHED}), {_HUB}
+WITH RECURSIVE {_GIVEN}, matched AS ({_MATCHED}), {_HUB}
 SELECT coalesce(sum(linked.number) - max(linked.number), 0)
 FROM hub CROSS JOIN LATERAL (SELECT count(*) AS number FROM contacts c WHERE c.linked_id = hub.id) AS linked
 """
@@ -99,11 +99,11 @@ FROM hub CROSS JOIN LATERAL (SELECT count(*) AS number FROM contacts c WHERE c.l
 # The contacts of the identity that the contact :id belongs to, be it deleted.
 _CONTACT = "SELECT c.id, c.linked_id FROM contacts c WHERE c.id = %(id)s"
 FIND = f"""
-WITH RECURSIVE touched AS ({_CONTACT}), {_HUB}
+WITH RECURSIVE matched AS ({_CONTACT}), {_HUB}
 {_MEMBERS}
 """
 
-# The hubs of the identities that the :details touch, or of the one of the contact :id, and what each of
+# The hubs of the identities that the :details match, or of the one of the contact :id, and what each of
 # them is linked to itself. Indexes: as above.
 _HUBS = f"""
 {_HUB}
@@ -111,11 +111,11 @@ SELECT hub.id, c.linked_id
 FROM hub LEFT JOIN LATERAL (SELECT c.linked_id FROM contacts c WHERE c.id = hub.id OFFSET 0) AS c ON true
 WHERE hub.id IS NOT NULL
 """
-HUBS = f"WITH RECURSIVE {_GIVEN}, touched AS ({_TOUCHED}), {_HUBS}"
-HUBS_OF_CONTACT = f"WITH RECURSIVE touched AS ({_CONTACT}), {_HUBS}"
+HUBS = f"WITH RECURSIVE {_GIVEN}, matched AS ({_MATCHED}), {_HUBS}"
+HUBS_OF_CONTACT = f"WITH RECURSIVE matched AS ({_CONTACT}), {_HUBS}"
 
 # Of each of the :identities, given as lists of hubs, the oldest first: the primary, how much there is of
-# it, and a row for each of at most :most contacts after the one of :created_at and :id, the oldest first,
+# it, and a row for each of at most :limit contacts after the one of :created_at and :id, the oldest first,
 # or else one row without a contact. Those whose contacts were all deleted are left out.
 # Indexes: contacts_pkey, idx_contacts_linked_id.
 PAGES = f"""
@@ -138,7 +138,7 @@ CROSS JOIN LATERAL (
     LEFT JOIN (
         SELECT * FROM member
         WHERE (created_at, id) > (CAST(%(created_at)s AS timestamptz), CAST(%(id)s AS bigint))
-        ORDER BY created_at, id LIMIT %(most)s
+        ORDER BY created_at, id LIMIT %(limit)s
     ) AS c ON true
 ) AS page
 ORDER BY since, primary_id, created_at, id
@@ -157,43 +157,43 @@ CROSS JOIN LATERAL (
 ORDER BY found.id
 """
 
-_HAPPENING = """
+_EVENT = """
     event.id, event.happened_at AT TIME ZONE 'UTC', event.kind, event.primary_id, event.contact_id,
     event.evidence_id, event.absorbed_ids
 """
 
-# The events after :after whose primary is one of :ids, at most :most.
+# The events after :after whose primary is one of :ids, at most :limit.
 # Index: idx_contact_events_primary_id.
-HAPPENINGS = f"""
-SELECT {_HAPPENING}
+EVENTS = f"""
+SELECT {_EVENT}
 FROM json_array_elements_text(%(ids)s) AS given (id)
 CROSS JOIN LATERAL (
     SELECT * FROM contact_events event WHERE event.primary_id = CAST(given.id AS bigint) OFFSET 0
 ) AS event
 WHERE event.id > %(after)s
 ORDER BY event.id
-LIMIT CAST(%(most)s AS bigint)
+LIMIT CAST(%(limit)s AS bigint)
 """
 
 # The snapshot of now: which transactions are over.
 NOW = "SELECT CAST(pg_current_snapshot() AS text)"
 
-# The events after :after of transactions that were over by :until, at most :most.
+# The events after :after of transactions that were over by :until, at most :limit.
 # Index: contact_events_pkey.
 CHANGES = f"""
-SELECT {_HAPPENING}
+SELECT {_EVENT}
 FROM contact_events event
 WHERE event.id > %(after)s
     AND (event.transaction_id IS NULL
         OR pg_visible_in_snapshot(event.transaction_id, CAST(%(until)s AS pg_snapshot)))
 ORDER BY event.id
-LIMIT %(most)s
+LIMIT %(limit)s
 """
 
 # The same, but without those of transactions that were over by :since.
 # Index: idx_contact_events_transaction_id.
 CHANGES_SINCE = f"""
-SELECT {_HAPPENING}
+SELECT {_EVENT}
 FROM (
     SELECT * FROM contact_events event
     WHERE event.transaction_id >= pg_snapshot_xmin(CAST(%(since)s AS pg_snapshot)) OFFSET 0
@@ -202,18 +202,18 @@ WHERE event.id > %(after)s
     AND NOT pg_visible_in_snapshot(event.transaction_id, CAST(%(since)s AS pg_snapshot))
     AND pg_visible_in_snapshot(event.transaction_id, CAST(%(until)s AS pg_snapshot))
 ORDER BY event.id
-LIMIT %(most)s
+LIMIT %(limit)s
 """
 
-# Takes an advisory lock for each of :keys, in their order, and shares the one over :everything.
+# Takes an advisory lock for each of :keys, in their order, and shares the one over :global_lock.
 LOCK_IDENTIFIERS = """
-SELECT pg_advisory_xact_lock_shared(%(everything)s)
+SELECT pg_advisory_xact_lock_shared(%(global_lock)s)
 UNION ALL
 SELECT pg_advisory_xact_lock(CAST(key AS bigint)) FROM json_array_elements_text(%(keys)s) AS key
 """
 
-# Takes the one over :everything, which waits for all others and keeps them waiting.
-LOCK_EVERYTHING = "SELECT pg_advisory_xact_lock(%(everything)s)"
+# Takes the one over :global_lock, which waits for all others and keeps them waiting.
+LOCK_GLOBALLY = "SELECT pg_advisory_xact_lock(%(global_lock)s)"
 
 _SUPPLY = """
 supply AS MATERIALIZED (
@@ -228,7 +228,7 @@ _NOW_AND_IDS = """
 # The time, and :count new ids.
 SUPPLY = f"WITH {_SUPPLY} SELECT {_NOW_AND_IDS}"
 
-# Locks the primaries of the identities that the :details touch, and those of :others, in the
+# Locks the primaries of the identities that the :details match, and those of :others, in the
 # order of their ids. Then, with all of them held: their ids, the time, and :count new ids.
 # The aggregate is evaluated, and with it the other columns, when the last lock is held.
 # Indexes: as in the first, and contacts_pkey.
@@ -236,8 +236,8 @@ LOCK_PRIMARIES = f"""
 WITH {_GIVEN}, {_SUPPLY}
 SELECT coalesce(array_agg(locked.id), '{{}}'), {_NOW_AND_IDS}
 FROM (
-    SELECT coalesce(touched.linked_id, touched.id) AS id
-    FROM ({_TOUCHED}) AS touched
+    SELECT coalesce(matched.linked_id, matched.id) AS id
+    FROM ({_MATCHED}) AS matched
     UNION
     SELECT CAST(other AS bigint) FROM json_array_elements_text(%(others)s) AS other
     ORDER BY id
@@ -285,7 +285,7 @@ COPY_EVENTS = """
 COPY contact_events (happened_at, kind, primary_id, contact_id, evidence_id, absorbed_ids) FROM STDIN
 """
 
-# Changes what is on record. It joins, so its plan has to fit the size that the tables have by then.
+# WriteSet what is on record. It joins, so its plan has to fit the size that the tables have by then.
 # Indexes: contacts_pkey, and the unique one of the evidence.
 UPDATE = """
 WITH altered AS (
@@ -308,7 +308,7 @@ USING json_to_recordset(%(superseded)s) AS held (email text, phone_number text)
 WHERE evidence.email = held.email AND evidence.phone_number = held.phone_number
 """
 
-# Contacts, identities, merges, and the sizes of the :most largest identities of several contacts.
+# Contacts, identities, merges, and the sizes of the :limit largest identities of several contacts.
 # It reads whole tables.
 CENSUS = """
 SELECT
@@ -318,7 +318,7 @@ SELECT
     (SELECT coalesce(array_agg(size), '{}') FROM (
         SELECT 1 + count(*) AS size FROM contacts
         WHERE linked_id IS NOT NULL AND deleted_at IS NULL
-        GROUP BY linked_id ORDER BY size DESC LIMIT %(most)s
+        GROUP BY linked_id ORDER BY size DESC LIMIT %(limit)s
     ) AS identity)
 """
 READ_TABLES = """

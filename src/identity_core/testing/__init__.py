@@ -1,8 +1,8 @@
-"""For tests of your own: Hypothesis strategies, a model, and what every repository must do.
+"""For your own tests: Hypothesis strategies, a model, and a conformance suite for each port.
 
 Needs the extra ``testing``.
 
-A repository of yours is right if it passes the conformance suite. In a test module:
+A repository of yours is correct if it passes the conformance suite. In a test module:
 
 >>> from contextlib import asynccontextmanager
 >>> from identity_core.testing import ContactRepositoryConformance
@@ -13,15 +13,21 @@ A repository of yours is right if it passes the conformance suite. In a test mod
 ...         yield InMemoryContactRepository()
 """
 
-from identity_core.testing.conformance import ContactRepositoryConformance
+from identity_core.testing.conformance import (
+    ChangeFeedConformance,
+    ContactRepositoryConformance,
+    IdentityReaderConformance,
+)
 from identity_core.testing.invariants import violations
 from identity_core.testing.machine import IdentityMachine
 from identity_core.testing.model import components
 from identity_core.testing.strategies import batches, contact_details, emails, moments, phone_numbers
 
 __all__ = [
+    "ChangeFeedConformance",
     "ContactRepositoryConformance",
     "IdentityMachine",
+    "IdentityReaderConformance",
     "batches",
     "components",
     "contact_details",

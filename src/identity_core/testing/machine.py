@@ -19,7 +19,7 @@ T = TypeVar("T")
 class IdentityMachine(RuleBasedStateMachine):
     """Identifies customers in every way there is, on a repository that starts empty.
 
-    Subclass it, say what `empty_repository` is, and hand ``TestCase`` of the subclass to
+    Subclass it, define `empty_repository`, and hand ``TestCase`` of the subclass to
     pytest. Details come one by one, in batches, at once, again, and with times of their own.
     """
 
@@ -42,39 +42,39 @@ class IdentityMachine(RuleBasedStateMachine):
         return self.run(self.repository.load(self.acknowledged))
 
     @rule(details=contact_details())
-    def one(self, details: ContactDetails) -> None:
+    def identify_one(self, details: ContactDetails) -> None:
         identity = self.run(self.identify(details))
         self.acknowledged.append(details)
         assert {*identity.emails, *identity.phone_numbers} in components(self.acknowledged)
         assert {*details.key} - {None} <= {*identity.emails, *identity.phone_numbers}
 
     @rule(batch=batches())
-    def batch(self, batch: list[ContactDetails]) -> None:
+    def identify_batch(self, batch: list[ContactDetails]) -> None:
         self.run(self.identify.many(batch))
         self.acknowledged += batch
 
     @rule(batch=batches(seen_at=moments() | st.none()))
-    def from_elsewhere(self, batch: list[ContactDetails]) -> None:
+    def identify_dated_batch(self, batch: list[ContactDetails]) -> None:
         self.run(self.identify.many(batch))
         self.acknowledged += batch
 
     @rule(together=st.lists(contact_details(pool=3), max_size=6))
-    def at_once(self, together: list[ContactDetails]) -> None:
-        async def all_at_once() -> None:
+    def identify_concurrently(self, together: list[ContactDetails]) -> None:
+        async def identify_all() -> None:
             await asyncio.gather(*map(self.identify, together))
 
-        self.run(all_at_once())
+        self.run(identify_all())
         self.acknowledged += together
 
     @precondition(lambda self: self.acknowledged)
     @rule()
-    def all_again(self) -> None:
+    def repeat_everything(self) -> None:
         before = self.snapshot()
         self.run(self.identify.many(self.acknowledged))
         assert self.snapshot() == before
 
     @invariant()
-    def is_right(self) -> None:
+    def matches_the_model(self) -> None:
         snapshot = self.snapshot()
         assert violations(snapshot, self.acknowledged) == []
         parts = {

@@ -1,4 +1,7 @@
-"""What the whole is about, in ten lines: the connected components of the details."""
+"""The definition of an identity, in ten lines: a connected component of the values over the edges.
+
+The nodes are the emails and phone numbers ever seen, the edges are the pairs that count: all of them.
+"""
 
 from collections.abc import Iterable
 
@@ -6,7 +9,7 @@ from identity_core import ContactDetails
 
 
 def components(details: Iterable[ContactDetails]) -> set[frozenset[str]]:
-    """The partition of all emails and phone numbers that these details make.
+    """The partition of all emails and phone numbers into identities.
 
     >>> a, b, c = "a@example.org", "b@example.org", "c@example.org"
     >>> parts = components([ContactDetails(a, "1"), ContactDetails(b, "1"), ContactDetails(c, "2")])
@@ -16,6 +19,6 @@ def components(details: Iterable[ContactDetails]) -> set[frozenset[str]]:
     parts: set[frozenset[str]] = set()
     for one in details:
         values = frozenset(value for value in one.key if value is not None)
-        touched = {part for part in parts if part & values}
-        parts = (parts - touched) | {values.union(*touched)}
+        matched = {part for part in parts if part & values}
+        parts = (parts - matched) | {values.union(*matched)}
     return parts

@@ -1,0 +1,30 @@
+"""What HTTP and the command line share: how values are read and answered."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from identity_core import ContactDetails, Identifier, IdentifierKind
+
+MAX_ID = 2**63 - 1
+
+Time = Annotated[datetime, Meta(tz=True)]
+
+MakeDetails: TypeAlias = Callable[[Any, Any], ContactDetails]
+"""Makes details of an email and a phone number as they were given; raises `InvalidDetails`."""
+
+
+class IdentifierValue(msgspec.Struct, omit_defaults=True, rename="camel"):
+    """An email or a phone number."""
+
+    email: str | None = None
+    phone_number: str | None = None
+
+    @classmethod
+    def of(cls, identifier: Identifier) -> "IdentifierValue":
+        if identifier.kind is IdentifierKind.EMAIL:
+            return cls(email=identifier.value)
+        return cls(phone_number=identifier.value)

@@ -1,0 +1,72 @@
+"""Events, of one identity and of all."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from identity_adapters.api import IdentifierValue, Time
+from identity_core import ContactDetails, EventKind, RecordedEvent
+
+
+class EventRecord(msgspec.Struct, rename="camel"):
+    """An event, in ids: what happened to which identity, caused by which contact or evidence."""
+
+    id: int
+    happened_at: Time
+    kind: EventKind
+    primary_contact_id: int
+    contact_id: int | None
+    evidence_id: int | None
+    absorbed_primary_contact_ids: tuple[int, ...]
+
+
+class HistoryRecord(EventRecord):
+    """An event of an identity, with the details that caused it."""
+
+    details: IdentifierValue | None
+
+
+class HistoryAnswer(msgspec.Struct):
+    """The events of an identity, in order. `next` is the `after` of the next page; null on the last page."""
+
+    events: list[HistoryRecord]
+    next: int | None
+
+
+class ChangesAnswer(msgspec.Struct):
+    """Events of all identities. `next` is the cursor to poll with: the next `after`."""
+
+    events: list[EventRecord]
+    next: str
+
+
+def to_history_answer(
+    events: Sequence[tuple[RecordedEvent, ContactDetails | None]], limit: int
+) -> HistoryAnswer:
+    """The answer that the first events are, at most so many."""
+    records = [
+        HistoryRecord(
+            **_to_fields(recorded), details=None if details is None else IdentifierValue(*details.key)
+        )
+        for recorded, details in events[:limit]
+    ]
+    return HistoryAnswer(records, records[-1].id if len(events) > limit else None)
+
+
+def to_changes_answer(events: Sequence[RecordedEvent], cursor: str) -> ChangesAnswer:
+    """The answer that events of the feed are, with the cursor after them."""
+    return ChangesAnswer([EventRecord(**_to_fields(recorded)) for recorded in events], cursor)
+
+
+def _to_fields(recorded: RecordedEvent) -> dict[str, Any]:
+    event = recorded.event
+    return {
+        "id": recorded.id,
+        "happened_at": event.happened_at,
+        "kind": event.kind,
+        "primary_contact_id": event.primary_id,
+        "contact_id": event.contact_id,
+        "evidence_id": event.evidence_id,
+        "absorbed_primary_contact_ids": event.absorbed_ids,
+    }

@@ -1,0 +1,55 @@
+"""Explanations."""
+
+import msgspec
+
+from identity_adapters.api import IdentifierValue, Time
+from identity_core import Explanation, Link, LinkReason, WeakestLink
+
+
+class ChainLink(msgspec.Struct, rename="camel"):
+    """A step from one identifier to the next: by a contact, by evidence, or by an inherited link."""
+
+    one: IdentifierValue
+    other: IdentifierValue
+    reason: LinkReason
+    id: int
+    seen_at: Time
+
+
+class WeakestLinkRecord(msgspec.Struct, rename="camel"):
+    """The value whose removal separates the two identifiers."""
+
+    identifier: IdentifierValue
+    pairs: int
+    contacts_before: int
+    contacts_after: int
+
+
+class ExplainAnswer(msgspec.Struct, rename="camel"):
+    """What `POST /explain` answers."""
+
+    is_connected: bool
+    chain: list[ChainLink]
+    weakest_link: WeakestLinkRecord | None
+
+
+def to_explain_answer(explanation: Explanation | None) -> ExplainAnswer:
+    """The answer that an explanation is."""
+    if explanation is None:
+        return ExplainAnswer(False, [], None)
+    weakest = explanation.weakest_link
+    return ExplainAnswer(
+        True,
+        [_to_chain_link(link) for link in explanation.chain],
+        None if weakest is None else _to_weakest_link_record(weakest),
+    )
+
+
+def _to_chain_link(link: Link) -> ChainLink:
+    one, other = IdentifierValue.of(link.one), IdentifierValue.of(link.other)
+    return ChainLink(one, other, link.reason, link.id, link.seen_at)
+
+
+def _to_weakest_link_record(link: WeakestLink) -> WeakestLinkRecord:
+    identifier = IdentifierValue.of(link.identifier)
+    return WeakestLinkRecord(identifier, link.edges, link.contacts_before, link.contacts_after)

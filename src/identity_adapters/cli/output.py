@@ -1,0 +1,56 @@
+"""How queries are run, and how their answers are written."""
+
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from identity_adapters.cli import fail
+
+if TYPE_CHECKING:
+    import msgspec
+
+    from identity_adapters.api import MakeDetails
+    from identity_core import QueryIdentities
+
+T = TypeVar("T")
+
+as_json = click.option("--json", "is_json", is_flag=True, help="Write JSON, as HTTP answers it.")
+
+
+def run_query(query: "Callable[[QueryIdentities, MakeDetails], Coroutine[Any, Any, T]]") -> T:
+    """The result of a query on the configured database."""
+    from identity_adapters.cli.database import configured
+    from identity_adapters.container import run
+    from identity_adapters.postgres import check_schema
+    from identity_core import InvalidDetails
+
+    try:
+        with configured() as container:
+            check_schema(container.database_url())
+            return run(container, query(container.query_identities(), container.make_details()))
+    except InvalidDetails as error:
+        fail(1, str(error))
+
+
+def write_answer(
+    answer: "msgspec.Struct", is_json: bool, headings: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> None:
+    """Write an answer: as a table to a terminal, else as JSON."""
+    import msgspec
+
+    if is_json or not sys.stdout.isatty():
+        click.echo(msgspec.json.encode(answer))
+        return
+    table = [list(headings), *([_to_cell(value) for value in row] for row in rows)]
+    widths = [max(len(row[number]) for row in table) for number in range(len(headings))]
+    for row in table:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _to_cell(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return "" if value is None else str(value)

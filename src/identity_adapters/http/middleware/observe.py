@@ -1,0 +1,107 @@
+"""What every request has, whatever becomes of it: an id, an outcome, a duration, and headers for browsers."""
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import Any, TypeAlias
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+REQUEST_ID = "request_id"
+OUTCOME = "outcome"
+KEY = "key"
+"""The names in the state of a request under which its id, its outcome, and the name of its key stand."""
+
+Observe: TypeAlias = Callable[[str, str, float], None]
+"""Takes an operation, its outcome, and seconds."""
+
+_USABLE_ID = re.compile(rb"[\w.:/=-]{1,128}", re.ASCII)
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+# For answers that do not say how they may be cached: they may hold personal values. They are JSON and
+# text, which a browser does not run; what bounds a page would cost each answer a hundredth of its time.
+_PRIVATE = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+
+_PROCESS = os.urandom(8).hex().encode()
+_numbers = count(1)
+
+
+def observe_requests(
+    app: ASGIApp, observe: Observe, *, log: Callable[..., Any] | None, is_shutting_down: Callable[[], bool]
+) -> ASGIApp:
+    """The application, which tells of each request, and answers its id; `HEAD` is answered as `GET` is.
+
+    The id is that of the header `X-Request-ID`, else the trace id of a W3C `traceparent`, else a new one.
+
+    Args:
+        app: the application.
+        observe: told of every request.
+        log: takes a line for every request; None for none.
+        is_shutting_down: whether clients are to leave: then each connection is closed after an answer.
+    """
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await app(scope, receive, send)
+            return
+        if scope["method"] == "HEAD":  # the server leaves the body out, going by its own scope
+            scope = {**scope, "method": "GET"}
+        started = time.perf_counter()
+        state = scope.setdefault("state", {})
+        request_id = state[REQUEST_ID] = _request_id(scope["headers"])
+        status = 500
+
+        def send_with_id(message: Message) -> Any:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = [*message["headers"], (b"x-request-id", request_id)]
+                for name, _ in headers:
+                    if name == b"cache-control":
+                        break
+                else:
+                    headers += _PRIVATE
+                if is_shutting_down():
+                    headers.append((b"connection", b"close"))
+                message["headers"] = headers
+            return send(message)
+
+        try:
+            await app(scope, receive, send_with_id)
+        finally:
+            handler = scope.get("route_handler")
+            operation = getattr(handler, "operation_id", None) or "other"
+            outcome = state.get(OUTCOME) or _outcome(status)
+            seconds = time.perf_counter() - started
+            observe(operation, outcome, seconds)
+            if log is not None:
+                log(
+                    "request",
+                    operation=operation,
+                    outcome=outcome,
+                    status=status,
+                    milliseconds=round(1000 * seconds, 3),
+                    request_id=request_id.decode(),
+                    key=state.get(KEY),
+                )
+
+    return application
+
+
+def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    trace_id = None
+    for name, value in headers:
+        if name == b"x-request-id" and _USABLE_ID.fullmatch(value):
+            return value
+        if name == b"traceparent" and (traceparent := _TRACEPARENT.fullmatch(value)):
+            trace_id = traceparent.group(1)
+    return trace_id or b"%s%016x" % (_PROCESS, next(_numbers))
+
+
+def _outcome(status: int) -> str:
+    if status < 400:
+        return "answered"
+    return "rejected" if status < 500 else "failed"

@@ -1,0 +1,29 @@
+"""The advisory locks on identifiers, and the global lock that stands for all of them."""
+
+import hashlib
+from collections.abc import Iterable
+
+from identity_core import ContactDetails, Identifier
+
+MAX_IDENTIFIER_LOCKS = 256
+"""How many identifiers a transaction locks one by one; with more it takes the global lock."""
+
+GLOBAL_LOCK = 0x6964_656E_7469_7479
+"""The key of the global lock."""
+
+
+def identifiers_of(batch: Iterable[ContactDetails]) -> set[Identifier]:
+    """The identifiers of a batch, each once."""
+    return {identifier for details in batch for identifier in details.identifiers}
+
+
+def lock_keys(identifiers: Iterable[Identifier]) -> list[int]:
+    """The keys of the locks on identifiers, ascending: 64 bits, spread by a hash."""
+    return sorted(
+        {
+            int.from_bytes(
+                hashlib.blake2b(value.encode(), digest_size=8, person=kind.encode()).digest(), signed=True
+            )
+            for kind, value in identifiers
+        }
+    )

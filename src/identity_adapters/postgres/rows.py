@@ -1,0 +1,149 @@
+"""Rows as values of the core, and the two forms in which an email may be stored."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from typing import Any, TypeAlias
+
+from attrs import frozen
+
+from identity_adapters.offload import offload
+from identity_adapters.postgres import statements
+from identity_adapters.postgres.database import Connection, Database, execute
+from identity_adapters.postgres.failures import TOO_MUCH
+from identity_core import (
+    Contact,
+    ContactDetails,
+    Event,
+    EventKind,
+    LinkPrecedence,
+    Page,
+    RecordedEvent,
+    Snapshot,
+)
+
+MAX_CONTACTS = 25_000
+MAX_CONTACTS_IN_BULK = 100_000
+"""How many contacts several details, or thousands of them, match at most beside those of one identity.
+
+Where they match more, fewer of them are decided at a time. One large identity is no reason to:
+it would be read again for each of its details instead of once for all of them.
+"""
+
+_LINK_PRECEDENCES = {precedence.value: precedence for precedence in LinkPrecedence}
+
+ReadEmail: TypeAlias = Callable[[str], str]
+"""Turns a stored email into the form that details have."""
+
+
+@frozen
+class EmailForms:
+    """The two forms of an email with an international domain.
+
+    Attributes:
+        to_ascii: of an email that is not all ASCII, the other form in which another program may
+            have stored it, or None. Contacts with it are found, too.
+        to_unicode: of such a form, the email as details have it.
+    """
+
+    to_ascii: Callable[[str], str | None] = lambda _: None
+    to_unicode: Callable[[str], str] = str
+
+    def to_json(self, batch: Iterable[ContactDetails]) -> str:
+        """A row for each of the details, in each form that may be stored."""
+        keys = {details.key for details in batch}
+        keys |= {(form, number) for email, number in keys for form in self.ascii_forms([email])}
+        return json.dumps([{"email": email, "phone_number": phone_number} for email, phone_number in keys])
+
+    def ascii_forms(self, emails: Iterable[str | None]) -> set[str]:
+        """The other forms of emails, those that have one."""
+        forms = (self.to_ascii(email) for email in emails if email is not None and not email.isascii())
+        return {form for form in forms if form is not None}
+
+    def reader(self, batch: Iterable[ContactDetails | Contact] = ()) -> ReadEmail:
+        """Reads stored emails; an email of the batch is in the form of details already."""
+        given = {details.email for details in batch}
+        return lambda email: self.to_unicode(email) if "xn--" in email and email not in given else email
+
+
+def _contact_limit(batch: Sequence[ContactDetails]) -> int | None:
+    """How many contacts a batch may match; None for any number."""
+    if len(batch) <= 1:
+        return None
+    return MAX_CONTACTS if len(batch) <= 1_000 else MAX_CONTACTS_IN_BULK
+
+
+async def load_snapshot(
+    connection: Connection, batch: Sequence[ContactDetails], emails: EmailForms
+) -> Snapshot:
+    """Read everything known of a batch, in one statement.
+
+    Raises:
+        RepositoryBusy: the batch matches too many contacts.
+    """
+    details, limit, read_email = emails.to_json(batch), _contact_limit(batch), emails.reader(batch)
+    rows = await execute(connection, statements.LOAD, {"details": details, "limit": limit})
+    if limit is not None and len(rows) >= limit:
+        [(others,)] = await execute(connection, statements.OTHERS, {"details": details})
+        if others >= limit:
+            raise TOO_MUCH.to_error()
+        rows = await execute(connection, statements.LOAD, {"details": details, "limit": None})
+    return await offload(len(rows), to_snapshot, read_email, rows)
+
+
+async def read_snapshot(database: Database, batch: Sequence[ContactDetails], emails: EmailForms) -> Snapshot:
+    """`load_snapshot` on a connection of its own, without locks."""
+
+    async def attempt() -> Snapshot:
+        async with database.connection() as connection:
+            return await load_snapshot(connection, batch, emails)
+
+    return await database.retry(attempt)
+
+
+def to_snapshot(read_email: ReadEmail, rows: Iterable[tuple[Any, ...]]) -> Snapshot:
+    """The snapshot that rows of `statements.LOAD` or `statements.FIND` are."""
+    contacts: list[Contact] = []
+    evidence: list[tuple[str, str]] = []
+    links_of_deleted: dict[int, int | None] = {}
+    for id, email, phone_number, linked_id, link_precedence, created_at, is_deleted in rows:
+        if email is not None:
+            email = read_email(email)
+        if id is None:
+            evidence.append((email, phone_number))
+        elif is_deleted:
+            links_of_deleted[id] = linked_id
+        else:
+            precedence = _LINK_PRECEDENCES.get(link_precedence)
+            contacts.append(Contact(id, email, phone_number, linked_id, precedence, created_at))
+    return Snapshot.of(contacts, evidence, links_of_deleted)
+
+
+def to_pages(rows: Iterable[tuple[Any, ...]], limit: int, read_email: ReadEmail) -> list[Page]:
+    """The pages that rows of `statements.PAGES` are."""
+    pages: list[Page] = []
+    for (primary_id, total, emails, numbers), of_identity in groupby(rows, key=lambda row: row[1:5]):
+        contacts = [
+            Contact(
+                id,
+                email and read_email(email),
+                phone_number,
+                linked_id,
+                _LINK_PRECEDENCES.get(precedence),
+                created_at,
+            )
+            for *_, id, email, phone_number, linked_id, precedence, created_at in of_identity
+            if id is not None
+        ]
+        last = contacts[limit - 1].seniority if len(contacts) > limit else None
+        pages.append(Page(primary_id, total, emails, numbers, tuple(contacts[:limit]), last))
+    return pages
+
+
+def to_recorded_event(row: tuple[Any, ...]) -> RecordedEvent:
+    """The event that a row of `contact_events` is."""
+    id, happened_at, kind, primary_id, contact_id, evidence_id, absorbed_ids = row
+    return RecordedEvent(
+        id,
+        Event(happened_at, EventKind(kind), primary_id, contact_id, evidence_id, tuple(absorbed_ids)),
+    )

@@ -1,0 +1,103 @@
+"""Write sets as rows."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from attrs import evolve
+
+from identity_adapters.offload import offload
+from identity_adapters.postgres import statements
+from identity_adapters.postgres.database import Connection, execute
+from identity_core import Contact, WriteSet
+
+COPY_FROM = 500
+"""The number of new contacts above which they are copied instead of inserted."""
+
+
+async def write(connection: Connection, writes: WriteSet, now: datetime) -> None:
+    """Write everything that a decision asks for, in two statements or fewer but for very many rows."""
+    if len(writes.created) > COPY_FROM:
+        await _copy(connection, writes, now)
+        writes = evolve(writes, created=(), events=())
+    if writes.created or writes.evidence or writes.events:
+        new = {
+            "created": [
+                {**_link(contact), "email": contact.email, "phone_number": contact.phone_number}
+                for contact in writes.created
+            ],
+            "evidence": [
+                {
+                    "id": evidence.id,
+                    "email": evidence.email,
+                    "phone_number": evidence.phone_number,
+                    "seen_at": _naive(evidence.seen_at),
+                }
+                for evidence in writes.evidence
+            ],
+            "events": [
+                {
+                    "happened_at": _naive(event.happened_at),
+                    "kind": event.kind,
+                    "primary_id": event.primary_id,
+                    "contact_id": event.contact_id,
+                    "evidence_id": event.evidence_id,
+                    "absorbed_ids": event.absorbed_ids,
+                }
+                for event in writes.events
+            ],
+        }
+        await execute(connection, statements.INSERT, _as_rows(now, new))
+    if writes.altered or writes.deleted or writes.superseded:
+        altered = await offload(len(writes.altered), lambda: [*map(_link, writes.altered)])
+        changed = {
+            "altered": altered,
+            "deleted": [_link(contact) for contact in writes.deleted],
+            "superseded": [{"email": email, "phone_number": number} for email, number in writes.superseded],
+        }
+        await execute(connection, statements.UPDATE, _as_rows(now, changed))
+
+
+async def _copy(connection: Connection, writes: WriteSet, now: datetime) -> None:
+    """Write new contacts, and all events."""
+    written_at = _naive(now)
+    contacts = "".join(
+        f"{c.id}\t{_copied(c.email)}\t{_copied(c.phone_number)}\t{_copied(c.linked_id)}"
+        f"\t{_copied(c.link_precedence)}\t{_naive(c.created_at)}\t{written_at}\n"
+        for c in writes.created
+    )
+    events = "".join(
+        f"{_naive(e.happened_at)}\t{e.kind}\t{e.primary_id}\t{_copied(e.contact_id)}"
+        f"\t{_copied(e.evidence_id)}\t{{{','.join(map(str, e.absorbed_ids))}}}\n"
+        for e in writes.events
+    )
+    cursor = connection.cursor()
+    for statement, rows in ((statements.COPY_CONTACTS, contacts), (statements.COPY_EVENTS, events)):
+        async with cursor.copy(statement) as copy:
+            await copy.write(rows)
+
+
+def _copied(value: object) -> object:
+    """A value as the text format of COPY has it; what else would have to be escaped is refused before."""
+    if value is None:
+        return "\\N"
+    return value.replace("\\", "\\\\") if isinstance(value, str) else value
+
+
+def _as_rows(now: datetime, by_name: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    return {"now": _naive(now)} | {name: json.dumps(rows) for name, rows in by_name.items()}
+
+
+def _link(contact: Contact) -> dict[str, Any]:
+    return {
+        "id": contact.id,
+        "linked_id": contact.linked_id,
+        "link_precedence": contact.link_precedence,
+        "created_at": _naive(contact.created_at),
+    }
+
+
+def _naive(moment: datetime) -> str:
+    """As the columns of the table hold it: in UTC, without saying so."""
+    return moment.astimezone(UTC).isoformat()[: -len("+00:00")]

@@ -1,0 +1,139 @@
+"""The use case of an import: identify many details, in the order in which they come.
+
+It decides by `reconcile` like everything else, thousands of details in each transaction. A
+transaction reads the identities that it matches whole. To keep the work for one of the details
+from growing with an identity that very many of them share, a transaction decides on more details
+the more it has to read, up to a limit, because other clients wait for it.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from functools import partial
+
+from attrs import frozen
+
+from identity_core.errors import RepositoryBusy
+from identity_core.model.details import ContactDetails
+from identity_core.model.events import EventKind
+from identity_core.ports import ContactRepository
+from identity_core.rules.reconcile import find_unknown, reconcile
+
+BATCH_SIZE = 4_000
+"""How many details one transaction decides on; other clients wait for it that long."""
+
+CONTACTS_PER_DETAILS = 5
+"""How many contacts may be read for each of the details before a transaction decides on more of them."""
+
+GROWTH = 5
+"""By which factor a transaction may grow at most."""
+
+
+@frozen
+class ImportReport:
+    """How many details were imported so far.
+
+    Attributes:
+        read: all of them.
+        created: those that became a new identity.
+        linked: those that became another contact of an identity.
+        merged: those that made one identity of two or more.
+        corroborated: those that confirmed an identity by a new pair or an earlier date.
+        known: those that added nothing new.
+    """
+
+    read: int = 0
+    created: int = 0
+    linked: int = 0
+    merged: int = 0
+    corroborated: int = 0
+    known: int = 0
+
+
+async def import_contacts(
+    repository: ContactRepository,
+    details: AsyncIterable[ContactDetails],
+    *,
+    batch_size: int = BATCH_SIZE,
+    on_progress: Callable[[ImportReport], None] | None = None,
+) -> ImportReport:
+    """Identify details in the order in which they come.
+
+    It is safe beside live traffic. An interrupted import keeps what it has written, and finds it
+    known when everything is imported again. Import whole histories in the order of their times:
+    then nothing but the history determines which contacts there are.
+
+    Args:
+        repository: where the contacts are kept.
+        details: in order.
+        batch_size: how many details one transaction decides on; up to five times as many where
+            they belong to large identities.
+        on_progress: called with the report so far after each transaction.
+
+    Raises:
+        RepositoryUnavailable: it cannot be done for now.
+
+    >>> import asyncio
+    >>> from identity_core import ContactDetails, import_contacts
+    >>> from identity_adapters.memory import InMemoryContactRepository
+    >>> async def orders():
+    ...     yield ContactDetails("doc@hillvalley.edu", "555-0123")
+    ...     yield ContactDetails("emmett@brown.com", "555-0123")
+    >>> asyncio.run(import_contacts(InMemoryContactRepository(), orders()))
+    ImportReport(read=2, created=1, linked=1, merged=0, corroborated=0, known=0)
+    """
+    report = ImportReport()
+    is_known = False
+    limit = batch_size
+    rest = aiter(details)
+    while batch := await _take(rest, limit):
+        kinds, contacts = await _identify(repository, batch, reads_first=is_known)
+        limit = max(batch_size, min(contacts // CONTACTS_PER_DETAILS, GROWTH * batch_size))
+        # Reading what was imported before is quick and takes no lock.
+        is_known = 2 * kinds.total() < len(batch)
+        report = _add(report, len(batch), kinds)
+        if on_progress is not None:
+            on_progress(report)
+    return report
+
+
+def _add(report: ImportReport, details: int, kinds: Counter[EventKind]) -> ImportReport:
+    return ImportReport(
+        read=report.read + details,
+        created=report.created + kinds[EventKind.CREATED],
+        linked=report.linked + kinds[EventKind.LINKED],
+        merged=report.merged + kinds[EventKind.MERGED],
+        corroborated=report.corroborated + kinds[EventKind.CORROBORATED],
+        known=report.known + details - kinds.total(),
+    )
+
+
+async def _identify(
+    repository: ContactRepository, batch: Sequence[ContactDetails], *, reads_first: bool
+) -> tuple[Counter[EventKind], int]:
+    """How many events of each kind a batch caused, and how many contacts the matched identities have."""
+    contacts = 0
+    try:
+        if reads_first:
+            snapshot = await repository.load(batch)
+            contacts = snapshot.size
+            batch = find_unknown(batch, snapshot)
+            if not batch:
+                return Counter(), contacts
+        decision = await repository.transact(batch, partial(reconcile, batch))
+    except RepositoryBusy:
+        if len(batch) == 1:
+            raise
+        middle = len(batch) // 2
+        first, one = await _identify(repository, batch[:middle], reads_first=reads_first)
+        second, other = await _identify(repository, batch[middle:], reads_first=reads_first)
+        return first + second, one + other
+    sizes = {one.primary_contact_id: 1 + len(one.secondary_contact_ids) for one in decision.identities}
+    return Counter(event.kind for event in decision.writes.events), max(contacts, sum(sizes.values()))
+
+
+async def _take(details: AsyncIterator[ContactDetails], limit: int) -> list[ContactDetails]:
+    """The next of the details; none at the end."""
+    batch: list[ContactDetails] = []
+    while len(batch) < limit and (one := await anext(details, None)) is not None:
+        batch.append(one)
+    return batch

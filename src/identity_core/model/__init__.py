@@ -1,0 +1,1 @@
+"""The values: frozen, normalised, without effects."""

@@ -1,0 +1,103 @@
+"""Decisions: what a rule wants written, and what becomes of details."""
+
+from enum import StrEnum
+
+from attrs import frozen
+
+from identity_core.model.contact import Contact
+from identity_core.model.events import Event, EventKind
+from identity_core.model.evidence import Evidence
+from identity_core.model.identity import Identity
+
+
+class Outcome(StrEnum):
+    """What became of details, for the client that sent them."""
+
+    KNOWN = "known"
+    """They were known, or confirmed what was known."""
+    CREATED = "created"
+    LINKED = "linked"
+    MERGED = "merged"
+
+    @classmethod
+    def of(cls, kind: EventKind) -> "Outcome":
+        """The outcome of details that caused an event of this kind.
+
+        >>> Outcome.of(EventKind.CORROBORATED)
+        <Outcome.KNOWN: 'known'>
+        """
+        return _OUTCOMES.get(kind, cls.KNOWN)
+
+
+_OUTCOMES = {
+    EventKind.CREATED: Outcome.CREATED,
+    EventKind.LINKED: Outcome.LINKED,
+    EventKind.MERGED: Outcome.MERGED,
+}
+
+
+@frozen
+class WriteSet:
+    """Everything that a decision writes, all at once or not at all.
+
+    Attributes:
+        created: new contacts.
+        altered: recorded contacts with their new link, link precedence or date.
+        deleted: contacts whose details another contact holds. Each is linked to the primary, so
+            that its id still leads to the identity.
+        evidence: new evidence.
+        superseded: pairs whose evidence is removed, because a contact now holds them.
+        events: what happened, in order.
+    """
+
+    created: tuple[Contact, ...] = ()
+    altered: tuple[Contact, ...] = ()
+    deleted: tuple[Contact, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    superseded: tuple[tuple[str, str], ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+@frozen
+class Decision:
+    """What a rule decides about a batch of details.
+
+    Attributes:
+        writes: what has to be written.
+        identities: the identity that each of the details ends in.
+        outcomes: what became of each of the details.
+    """
+
+    writes: WriteSet
+    identities: tuple[Identity, ...]
+    outcomes: tuple[Outcome, ...] = ()
+
+
+@frozen
+class Identified:
+    """What `IdentifyContacts` answers for some details.
+
+    Attributes:
+        identity: the identity that they belong to.
+        outcome: what became of them.
+    """
+
+    identity: Identity
+    outcome: Outcome
+
+
+@frozen
+class Preview:
+    """What identifying some details would do; nothing is written.
+
+    Attributes:
+        outcome: what would become of them.
+        identity: the identity that they would belong to; 0 is the id of a contact that would be new.
+        absorbed_ids: the primary contacts that would become secondary.
+        moved: how many recorded contacts would get another link or date.
+    """
+
+    outcome: Outcome
+    identity: Identity
+    absorbed_ids: tuple[int, ...]
+    moved: int

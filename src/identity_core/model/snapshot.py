@@ -1,0 +1,89 @@
+"""A snapshot: what a repository knows about some details at one moment."""
+
+from collections.abc import Collection, Iterable, Mapping
+from operator import attrgetter
+
+from attrs import frozen
+
+from identity_core.model.contact import Contact
+
+
+@frozen
+class Snapshot:
+    """The live contacts of every identity that the details asked about touch.
+
+    Attributes:
+        identities: the contacts of each identity, oldest first.
+        evidence: those of the pairs of email and phone number asked about that are on
+            record as evidence.
+    """
+
+    identities: tuple[tuple[Contact, ...], ...] = ()
+    evidence: frozenset[tuple[str, str]] = frozenset()
+
+    @property
+    def size(self) -> int:
+        """How many contacts it holds."""
+        return sum(map(len, self.identities))
+
+    @classmethod
+    def of(
+        cls,
+        contacts: Iterable[Contact],
+        evidence: Collection[tuple[str, str]] = (),
+        links_of_deleted: Mapping[int, int | None] | None = None,
+    ) -> "Snapshot":
+        """Group contacts, in any order, into a snapshot.
+
+        Contacts belong to one identity if links join them, in any number of steps and in
+        either direction: a database that others wrote may hold secondaries of secondaries, a
+        primary that was deleted, or links in a circle.
+
+        Args:
+            contacts: live contacts.
+            evidence: pairs on record as evidence.
+            links_of_deleted: by id, the `linked_id` of each deleted contact that lies between live ones.
+        """
+        oldest_first = sorted(contacts, key=attrgetter("created_at", "id"))
+        links = {contact.id: contact.linked_id for contact in oldest_first}
+        links.update(links_of_deleted or {})
+        roots: dict[int, int] = {}
+        identities: dict[int, list[Contact]] = {}
+        for contact in oldest_first:
+            root = contact.id if contact.linked_id is None else contact.linked_id
+            if links.get(root) is not None:
+                root = _root(root, links, roots)
+            identities.setdefault(root, []).append(contact)
+        return cls(tuple(map(tuple, identities.values())), frozenset(evidence))
+
+
+def group_linked(links: Mapping[int, int | None]) -> list[list[int]]:
+    """Group the ids of contacts that links join, in any number of steps and in either direction.
+
+    Args:
+        links: the `linked_id` of each contact, by id.
+    """
+    roots: dict[int, int] = {}
+    groups: dict[int, list[int]] = {}
+    for contact_id in links:
+        groups.setdefault(_root(contact_id, links, roots), []).append(contact_id)
+    return [*groups.values()]
+
+
+def _root(contact_id: int, links: Mapping[int, int | None], roots: dict[int, int]) -> int:
+    """The id that every contact of one identity leads to; `roots` keeps what was found."""
+    path: dict[int, None] = {}
+    at = contact_id
+    while at not in roots:
+        path[at] = None
+        above = links.get(at)
+        if above is None:
+            roots[at] = at
+        elif above in path:  # a circle: wherever it is entered, its smallest id stands for it
+            circle = list(path)[list(path).index(above) :]
+            roots[at] = min(circle)
+        else:
+            at = above
+    for passed in path:
+        roots[passed] = roots[at]
+    return roots[at]

@@ -1,0 +1,162 @@
+"""The ports: what the use cases need of whoever keeps the contacts.
+
+- `ContactRepository` is what changes: load, decide, write.
+- `IdentityReader` is what only looks.
+- `ChangeFeed` tells other systems what changed.
+
+`identity_core.testing` has a conformance suite for each of them.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import ParamSpec, Protocol, TypeVar
+
+from identity_core.model.contact import Contact
+from identity_core.model.decision import Decision
+from identity_core.model.details import ContactDetails
+from identity_core.model.events import RecordedEvent
+from identity_core.model.evidence import Evidence
+from identity_core.model.page import Page
+from identity_core.model.snapshot import Snapshot
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Decide = Callable[[Snapshot, datetime, Iterator[int]], Decision]
+"""A pure function of a snapshot, the time and a supply of new ids, as `reconcile` is."""
+
+
+class SnapshotLoader(Protocol):
+    """Reads what is known of details."""
+
+    async def load(self, batch: Sequence[ContactDetails]) -> Snapshot:
+        """Read everything known of some details: one consistent snapshot, without locks.
+
+        Returns:
+            every identity that has a live contact with one of the emails or phone numbers,
+            whole; and which of the pairs are recorded as evidence.
+
+        Raises:
+            RepositoryUnavailable: it cannot be read for now.
+            RepositoryBusy: these details cannot; fewer of them may.
+        """
+        ...
+
+
+class ContactRepository(SnapshotLoader, Protocol):
+    """Keeps contacts, evidence and events."""
+
+    async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Decision:
+        """Decide on some details while nobody else can change what they match, and persist it.
+
+        `decide` gets what `load` would return, the time, and new ids, ascending, at least one for
+        each of the details. All three are read after nobody else can change, extend or join the
+        matched identities. It may be called several times; the result of its last call is
+        persisted durably, all of it or nothing, and returned. An error that it raises is passed
+        on, and nothing is persisted.
+
+        Raises:
+            RepositoryUnavailable: it cannot be done for now; nothing is known to be persisted.
+            RepositoryBusy: these details cannot; fewer of them may.
+        """
+        ...
+
+
+class IdentityReader(SnapshotLoader, Protocol):
+    """Reads identities, their evidence and their events."""
+
+    async def find(self, contact_id: int) -> tuple[Contact, ...] | None:
+        """The live contacts of the identity that a contact belongs to, oldest first.
+
+        The contact may be any that ever existed, a deleted one included. None if no contact
+        ever had this id.
+
+        Raises:
+            RepositoryUnavailable: it cannot be read for now.
+        """
+        ...
+
+    async def pages(
+        self, of: ContactDetails | int, after: tuple[datetime, int] | None = None, limit: int = 100
+    ) -> list[Page]:
+        """A page of each identity that details match, or of the one that a contact belongs to.
+
+        However large the identities are, only the pages are held in memory.
+
+        Args:
+            of: details, or the id of any contact that ever existed.
+            after: `Contact.seniority` of the last contact of the page before; None for the first page.
+            limit: how many contacts a page has at most.
+
+        Returns:
+            the pages, that of the identity with the oldest primary first; none for a contact
+            that never existed, or whose identity was deleted whole.
+
+        Raises:
+            RepositoryUnavailable: they cannot be read for now.
+        """
+        ...
+
+    async def evidence(self, contacts: Sequence[Contact]) -> list[Evidence]:
+        """The evidence whose email one of some contacts holds, in the order of ids.
+
+        Raises:
+            RepositoryUnavailable: it cannot be read for now.
+        """
+        ...
+
+    async def events(
+        self, contacts: Sequence[Contact], after: int = 0, limit: int | None = None
+    ) -> list[RecordedEvent]:
+        """The events of an identity, in the order of ids.
+
+        Args:
+            contacts: all contacts of the identity.
+            after: only events with larger ids.
+            limit: how many at most; None for all.
+
+        Raises:
+            RepositoryUnavailable: they cannot be read for now.
+        """
+        ...
+
+
+class ChangeFeed(Protocol):
+    """The events of all identities, for other systems."""
+
+    async def changes(self, after: str | None = None, limit: int = 1000) -> tuple[list[RecordedEvent], str]:
+        """The events after a cursor, and the cursor after them.
+
+        Polling with the returned cursor delivers every event exactly once, and none before those
+        that it builds upon.
+
+        Args:
+            after: a cursor that was returned before; None for the beginning.
+            limit: how many events at most.
+
+        Raises:
+            InvalidCursor: no such cursor was ever returned.
+            RepositoryUnavailable: they cannot be read for now.
+        """
+        ...
+
+
+class Offload(Protocol):
+    """Runs a pure function where it does not keep the event loop from other work."""
+
+    async def __call__(self, size: int, function: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
+        """The result of the function.
+
+        Args:
+            size: about how many contacts the function reads, which tells how long it takes.
+            function: free of effects; it may run in another thread.
+            values: its arguments.
+            named: likewise.
+        """
+        ...
+
+
+async def run_inline(size: int, function: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
+    """The `Offload` that runs the function at once, whatever its size."""
+    del size
+    return function(*values, **named)

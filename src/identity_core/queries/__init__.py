@@ -1,0 +1,1 @@
+"""The queries: pure functions from what is known to what is asked."""

@@ -1,0 +1,227 @@
+"""The rules: which identity details belong to, and what is written.
+
+Theory of operation
+===================
+
+An identity is a connected component. Its nodes are the emails and phone numbers ever seen. Its
+edges are the pairs seen together that count (today every pair counts), and the links of whoever
+wrote the database before. Contacts are how this is stored: each known value is in at least one
+live contact, and all contacts that hold it are in one identity.
+
+The *primary* of an identity is its oldest contact, the one with the smallest
+``(created_at, id)``. All others are *secondary* and point straight at the primary.
+
+Details *match* an identity if one of its live contacts has their email or their phone number.
+
+==================================== ==================================================
+the details match                    what happens
+==================================== ==================================================
+no identity                          They become a contact, the primary of a new
+                                     identity: *created*.
+one, which knows both values         Nothing. But if they are a pair never seen together,
+                                     the pair is recorded as evidence: *corroborated*.
+one, and the email or the phone      They become a secondary contact, exactly as given:
+number is new                        *linked*.
+two or more                          The identities merge: *merged*. The oldest primary
+                                     stays primary (see `identity_core.rules.merge`).
+                                     Then, if the email or the phone number is still new,
+                                     the details become a secondary contact; else, if
+                                     they are a pair never seen together, the pair is
+                                     recorded as evidence.
+==================================== ==================================================
+
+Why evidence
+    Each distinct pair of email and phone number ever seen is recorded exactly once, as a live
+    contact or as evidence. So the record always holds all edges, and one of them can be taken
+    away as if it had never come.
+
+Time
+    Details without `seen_at` use the current time. Their contact is never dated before the
+    primary of the identity it joins: clocks step back, and a late contact must not become
+    primary by accident.
+
+    Details with a time older than the primary of the identity they end in always leave a mark,
+    even if both values are known: the contact with exactly these details gets the earlier
+    date, or, if there is none, the details become a contact. Either way that contact is now the
+    oldest, so it is the primary. Hence the primary of an identity and its date are those of the
+    earliest details ever seen of it, in whatever order they came.
+
+Imperfect records
+    Another program may have written the database: one email in two identities, a secondary of a
+    secondary, a younger contact as primary, a deleted primary. A read answers such an identity
+    as it should be. A write rewrites it as it should be, whole.
+
+Reconciliation is idempotent: details that were reconciled change nothing when they come again.
+The order does not matter either: any order and any batches of the same details give the same
+partition of emails and phone numbers into identities. Which contacts and which pieces of
+evidence hold the values may differ.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from attrs import evolve
+
+from identity_core.model.contact import Contact
+from identity_core.model.decision import Decision, Outcome, WriteSet
+from identity_core.model.details import ContactDetails
+from identity_core.model.events import Event, EventKind
+from identity_core.model.evidence import Evidence
+from identity_core.model.identity import Identity
+from identity_core.model.snapshot import Snapshot
+from identity_core.rules.merge import merge
+from identity_core.rules.working_set import Component, WorkingSet
+
+
+def reconcile(
+    batch: Sequence[ContactDetails], snapshot: Snapshot, now: datetime, ids: Iterator[int]
+) -> Decision:
+    """Decide on a batch of details, in order, as if they came one after the other.
+
+    Args:
+        batch: any number of details.
+        snapshot: what is known of them, read while nobody else can change it.
+        now: the time in UTC, read after nobody else could change the snapshot.
+        ids: new ids, ascending; at most one is drawn for each of the details.
+
+    Returns:
+        what to write, and the identity of each of the details after the whole batch.
+    """
+    working_set = WorkingSet(batch, snapshot)
+    reconciliation = _Reconciliation(working_set, now, ids)
+    decided = [reconciliation.apply(details) for details in batch]
+    return Decision(
+        reconciliation.write_set(),
+        tuple(working_set.consolidate(component) for component, _ in decided),
+        tuple(outcome for _, outcome in decided),
+    )
+
+
+def find_known(batch: Sequence[ContactDetails], snapshot: Snapshot) -> list[Identity | None]:
+    """For each of the details its identity, or None if reconciling would write something."""
+    working_set = WorkingSet(batch, snapshot)
+    matches = [working_set.find_matches(details) for details in batch]
+    return [
+        working_set.consolidate(matched[0]) if working_set.is_known(details, matched) else None
+        for details, matched in zip(batch, matches, strict=True)
+    ]
+
+
+def find_unknown(batch: Sequence[ContactDetails], snapshot: Snapshot) -> list[ContactDetails]:
+    """Those of the details for which reconciling would write something."""
+    working_set = WorkingSet(batch, snapshot)
+    return [
+        details for details in batch if not working_set.is_known(details, working_set.find_matches(details))
+    ]
+
+
+class _Reconciliation:
+    """Applies details to a working set, one after the other, and collects what has to be written."""
+
+    def __init__(self, working_set: WorkingSet, now: datetime, ids: Iterator[int]) -> None:
+        self._working_set = working_set
+        self._now = now
+        self._ids = ids
+        self._changed: dict[Component, None] = {}
+        self._created: set[int] = set()
+        self._redated: set[int] = set()
+        self._evidence: dict[tuple[str, str], Evidence] = {}
+        self._superseded: list[tuple[str, str]] = []
+        self._events: list[Event] = []
+
+    def apply(self, details: ContactDetails) -> tuple[Component, Outcome]:
+        """Apply the rules to the next details: the component they end in, and what became of them."""
+        working_set = self._working_set
+        matches = working_set.find_matches(details)
+        if working_set.is_known(details, matches):
+            return matches[0], Outcome.KNOWN
+
+        primaries = [component.primary.id for component in matches]
+        contact: Contact | None = None
+        evidence: Evidence | None = None
+        if not matches:
+            kind = EventKind.CREATED
+            contact, component = self._create(details)
+        else:
+            kind = EventKind.CORROBORATED
+            component = merge(matches)
+            holder, earlier = working_set.holders.get(details.key), component.earlier_date(details)
+            if holder is not None and earlier is not None:
+                contact = self._date_back(holder, component, earlier)
+            elif earlier is not None or not working_set.knows_all(details):
+                contact = self._link(details, component)
+                kind = EventKind.LINKED
+            elif details.pair is not None and not working_set.is_recorded(details.pair):
+                evidence = self._record(details.pair, details.seen_at or self._now)
+            if len(matches) > 1:
+                kind = EventKind.MERGED
+        self._changed[component] = None
+        self._events.append(
+            Event(
+                happened_at=self._now,
+                kind=kind,
+                primary_id=component.primary.id,
+                contact_id=contact.id if contact is not None else None,
+                evidence_id=evidence.id if evidence is not None else None,
+                absorbed_ids=tuple(id for id in primaries if id != component.primary.id),
+            )
+        )
+        return component, Outcome.of(kind)
+
+    def _create(self, details: ContactDetails) -> tuple[Contact, Component]:
+        contact = self._new_contact(details, details.seen_at or self._now)
+        component = Component([contact])
+        self._working_set.add(contact, component)
+        return contact, component
+
+    def _link(self, details: ContactDetails, component: Component) -> Contact:
+        created_at = details.seen_at or max(self._now, component.primary.created_at)
+        contact = self._new_contact(details, created_at)
+        insort(component.contacts, contact, key=lambda c: c.seniority)
+        self._working_set.add(contact, component)
+        return contact
+
+    def _new_contact(self, details: ContactDetails, created_at: datetime) -> Contact:
+        contact = Contact(next(self._ids), details.email, details.phone_number, None, None, created_at)
+        self._created.add(contact.id)
+        if details.pair in self._working_set.evidence:
+            self._working_set.evidence.remove(details.pair)
+            if self._evidence.pop(details.pair, None) is None:
+                self._superseded.append(details.pair)
+        return contact
+
+    def _date_back(self, holder: Contact, component: Component, seen_at: datetime) -> Contact:
+        contact = evolve(holder, created_at=seen_at)
+        del component.contacts[bisect_left(component.contacts, holder.seniority, key=lambda c: c.seniority)]
+        component.contacts.insert(0, contact)
+        self._working_set.holders[holder.key] = contact
+        self._redated.add(contact.id)
+        return contact
+
+    def _record(self, pair: tuple[str, str], seen_at: datetime) -> Evidence:
+        evidence = Evidence(next(self._ids), *pair, seen_at)
+        self._working_set.evidence.add(pair)
+        self._evidence[pair] = evidence
+        return evidence
+
+    def write_set(self) -> WriteSet:
+        """Everything that has to be written so far."""
+        created: list[Contact] = []
+        altered: list[Contact] = []
+        for component in self._changed:
+            if component.merged_into is not None:
+                continue
+            for contact in component.contacts:
+                linked = contact.linked_to(component.primary)
+                if contact.id in self._created:
+                    created.append(linked)
+                elif linked is not contact or contact.id in self._redated:
+                    altered.append(linked)
+        return WriteSet(
+            created=tuple(sorted(created, key=lambda c: c.id)),
+            altered=tuple(sorted(altered, key=lambda c: c.id)),
+            evidence=tuple(self._evidence.values()),
+            superseded=tuple(self._superseded),
+            events=tuple(self._events),
+        )

@@ -1,0 +1,7 @@
+"""What every adapter of the ports must do, as tests that pytest collects."""
+
+from identity_core.testing.conformance.feed import ChangeFeedConformance
+from identity_core.testing.conformance.reader import IdentityReaderConformance
+from identity_core.testing.conformance.repository import ContactRepositoryConformance
+
+__all__ = ["ChangeFeedConformance", "ContactRepositoryConformance", "IdentityReaderConformance"]
