@@ -174,10 +174,10 @@ def check(url, details):
     assert found == components(details)
     assert primaries == len(found)
     with connect(url) as connection:
-        from_trusted = connection.execute(
+        stored = connection.execute(
             "SELECT email, phone_number FROM contacts"
             " UNION ALL SELECT email, phone_number FROM contact_evidence"
         ).fetchall()
-    pairs = Counter(pair for pair in from_trusted if None not in pair)
+    pairs = Counter(pair for pair in stored if None not in pair)
     assert set(pairs) == {pair for pair in details if None not in pair}
     assert set(pairs.values()) <= {1}

@@ -12,7 +12,14 @@ import pytest
 from sqlalchemy import text
 
 from identity_adapters.embedded import embedded_database
-from identity_adapters.postgres import PostgresContactRepository, create_engine, migrate
+from identity_adapters.postgres import (
+    Database,
+    PostgresChangeFeed,
+    PostgresContactRepository,
+    PostgresIdentityReader,
+    create_engine,
+    migrate,
+)
 
 PATIENCE = 120.0
 """Seconds that whatever has to happen may take on a slow machine. Nothing waits for them to pass."""
@@ -126,12 +133,20 @@ def patient_engine(url, **options):
     return create_engine(url, **patience | options)
 
 
+class AllPorts(PostgresContactRepository, PostgresIdentityReader, PostgresChangeFeed):
+    """The adapters of all three ports in one, on an engine."""
+
+    def __init__(self, engine, emails):
+        self.engine, self.database = engine, Database(engine)
+        super().__init__(self.database, emails)
+
+
 @asynccontextmanager
-async def repository_on(url, *, ascii_form=lambda _: None, unicode_form=str, **options):
-    """A repository on a database as it is."""
+async def repository_on(url, *, emails=None, **options):
+    """A repository, a reader and a feed in one, on a database as it is."""
     engine = patient_engine(url, **options)
     try:
-        yield PostgresContactRepository(engine, ascii_form=ascii_form, unicode_form=unicode_form)
+        yield AllPorts(engine, emails)
     finally:
         await engine.dispose()
 
@@ -140,7 +155,7 @@ async def repository_on(url, *, ascii_form=lambda _: None, unicode_form=str, **o
 async def emptied_repository_on(url):
     """A repository on a database whose rows are all removed."""
     async with repository_on(url) as repository:
-        async with repository._engine.begin() as connection:
+        async with repository.engine.begin() as connection:
             await connection.execute(
                 text("TRUNCATE contacts, contact_evidence, contact_events RESTART IDENTITY")
             )

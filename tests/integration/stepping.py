@@ -3,13 +3,13 @@
 import asyncio
 from contextlib import asynccontextmanager
 
-from identity_adapters.postgres import PostgresContactRepository, statements
+from identity_adapters.postgres import Database, PostgresContactRepository, statements
 
 SECTIONS = ["lock identifiers", "lock primaries", "load", "write", "commit"]
 
 
-class Transaction(PostgresContactRepository):
-    """One transaction of its own process, as it were: it stops before each section until it is let go."""
+class Transaction(Database):
+    """One transaction, as if of its own process: it stops before each section until it is told to go on."""
 
     def __init__(self, engine, batch, decide):
         super().__init__(engine)
@@ -17,11 +17,11 @@ class Transaction(PostgresContactRepository):
         self._is_free = False
         self.stands_before = None
         self.backend = None
-        self.task = asyncio.create_task(self.transact(batch, decide))
+        self.task = asyncio.create_task(PostgresContactRepository(self).transact(batch, decide))
 
     @asynccontextmanager
-    async def _connection(self):
-        async with super()._connection() as connection:
+    async def connection(self):
+        async with super().connection() as connection:
             self._real = connection
             self._has_written = False
             self.backend = connection.info.backend_pid
@@ -36,7 +36,7 @@ class Transaction(PostgresContactRepository):
             await self._stop_before("commit")
 
     async def execute(self, statement, values, **options):
-        if statement in (statements.LOCK_IDENTIFIERS, statements.LOCK_EVERYTHING):
+        if statement in (statements.LOCK_IDENTIFIERS, statements.LOCK_GLOBALLY):
             await self._stop_before("lock identifiers")
         elif statement is statements.LOCK_PRIMARIES:
             await self._stop_before("lock primaries")

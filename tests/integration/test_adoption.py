@@ -9,10 +9,17 @@ from hypothesis import strategies as st
 
 from identity_adapters.container import make_details_maker
 from identity_adapters.domains import ascii_form, unicode_form
-from identity_adapters.postgres import SchemaUnusable, migrate, repair, verify
-from identity_core import ContactDetails, Identifier, IdentifierKind, IdentifyContacts, Identity
+from identity_adapters.postgres import EmailForms, SchemaUnusable, migrate, repair_database, verify
+from identity_core import (
+    ContactDetails,
+    Identifier,
+    IdentifierKind,
+    IdentifyContacts,
+    Identity,
+    QueryIdentities,
+)
 from identity_core.testing import violations
-from identity_core.testing.conformance import paged
+from identity_core.testing.conformance.reader import read_pages
 from tests.integration.conftest import repository_on
 
 EXISTING = """
@@ -141,7 +148,7 @@ def test_one_email_in_two_normal_forms_is_repaired(existing, empty_url):
 
     async def body():
         async with repository_on(empty_url) as repository:
-            return await repair(empty_url, repository)
+            return await repair_database(empty_url, repository)
 
     assert asyncio.run(body()).linked == 1
     assert verify(empty_url) == []
@@ -154,11 +161,11 @@ def in_either_form(url, *keys):
     """Identifies details one after the other, as the service does; the identities."""
 
     async def body():
-        async with repository_on(url, ascii_form=ascii_form, unicode_form=unicode_form) as repository:
+        async with repository_on(url, emails=EmailForms(ascii_form, unicode_form)) as repository:
             identify, make_details = IdentifyContacts(repository), make_details_maker(None)
             identities = [await identify(make_details(*key)) for key in keys]
             ends = [Identifier(IdentifierKind.EMAIL, UNICODE), Identifier(IdentifierKind.PHONE_NUMBER, "1")]
-            explained = await identify.explain(*ends)
+            explained = await QueryIdentities(repository).explain(*ends)
             return identities, explained and [link.reason for link in explained.chain]
 
     return asyncio.run(body())
@@ -199,8 +206,8 @@ def test_repair_takes_rows_with_a_domain_in_ascii_as_they_are(existing, empty_ur
     migrate(empty_url)
 
     async def body():
-        async with repository_on(empty_url, ascii_form=ascii_form, unicode_form=unicode_form) as repository:
-            await repair(empty_url, repository)
+        async with repository_on(empty_url, emails=EmailForms(ascii_form, unicode_form)) as repository:
+            await repair_database(empty_url, repository)
 
     asyncio.run(body())
     assert verify(empty_url) == []
@@ -344,10 +351,10 @@ def test_pages_of_rows_of_others_make_up_what_they_are_read_as(url, sql):
             async with repository_on(url) as repository:
                 for id in range(1, len(rows) + 1):
                     found = await repository.find(id)
-                    assert await paged(repository, id, limit) == ([found] if found else [])
+                    assert await read_pages(repository, id, limit) == ([found] if found else [])
                 for details in (ContactDetails("a@x", "1"), ContactDetails("b@x", "2")):
                     loaded = await repository.load([details])
-                    assert await paged(repository, details, limit) == list(loaded.identities)
+                    assert await read_pages(repository, details, limit) == list(loaded.identities)
 
         asyncio.run(body())
 

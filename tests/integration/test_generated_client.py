@@ -66,9 +66,9 @@ def test_every_operation_answers_a_generated_client(generated):
     assert models.Outcome(headers["Identity-Outcome"]) is models.Outcome.CREATED
     contact_id = answer.contact.primary_contact_id
 
-    preview_of, _ = ask("preview", body=body(email="marty@x", phone_number="1"))
-    assert preview_of.outcome is models.Outcome.LINKED
-    assert preview_of.contact.secondary_contact_ids == [None]
+    preview, _ = ask("preview", body=body(email="marty@x", phone_number="1"))
+    assert preview.outcome is models.Outcome.LINKED
+    assert preview.contact.secondary_contact_ids == [None]
     assert ask("preview", body=body(email="new@x"))[0].contact.primary_contact_id is None
     ask("identify", body=body(email="marty@x", phone_number="1"))
 

@@ -390,7 +390,7 @@ def test_an_answer_says_what_became_of_the_details(running):
     assert outcome_of(running, {"email": "other-outcome@x", "phoneNumber": "7002"})[0] == "merged"
 
 
-def preview_of(running, body):
+def preview(running, body):
     status, headers, answer = running.request("POST", "/preview", json.dumps(body))
     assert status == 200, answer
     assert "identity-outcome" not in headers
@@ -402,7 +402,7 @@ def test_a_preview_says_what_would_happen_and_nothing_does(running):
     second = running.identify("other-dry@x", "7102")["primaryContactId"]
     third = running.identify("third-dry@x", "7102")["secondaryContactIds"][0]
     for _ in range(2):
-        assert preview_of(running, {"email": "dry@x", "phoneNumber": "7102"}) == {
+        assert preview(running, {"email": "dry@x", "phoneNumber": "7102"}) == {
             "outcome": "merged",
             "contact": {
                 "primaryContactId": first,
@@ -413,9 +413,9 @@ def test_a_preview_says_what_would_happen_and_nothing_does(running):
             "absorbedPrimaryContactIds": [second],
             "movedContacts": 2,
         }
-    answer = preview_of(running, {"email": "dry@x", "phoneNumber": "7103"})
+    answer = preview(running, {"email": "dry@x", "phoneNumber": "7103"})
     assert answer["contact"]["secondaryContactIds"] == [None]
-    answer = preview_of(running, {"email": "new-dry@x"})
+    answer = preview(running, {"email": "new-dry@x"})
     assert (answer["outcome"], answer["contact"]["primaryContactId"]) == ("created", None)
     assert outcome_of(running, {"email": "new-dry@x"})[0] == "created"
 

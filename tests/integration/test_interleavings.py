@@ -13,7 +13,7 @@ import pytest
 from identity_adapters.postgres import repository, statements
 from identity_core import ContactDetails, IdentifyContacts, reconcile
 from identity_core.testing import components, violations
-from identity_core.testing.conformance import partition
+from identity_core.testing.conformance.contacts import partition
 from tests.integration.conftest import connect, patient_engine, repository_on
 from tests.integration.stepping import SECTIONS, run_in_order
 
@@ -103,7 +103,7 @@ def test_every_order_of_two_transactions_comes_out_right(url, scenario):
 
 
 def without_identifier_locks(monkeypatch):
-    nothing = "SELECT %(everything)s, json_array_elements(%(keys)s)"
+    nothing = "SELECT %(global_lock)s, json_array_elements(%(keys)s)"
     monkeypatch.setattr(statements, "LOCK_IDENTIFIERS", nothing)
 
 

@@ -21,7 +21,14 @@ from hypothesis import strategies as st
 from identity_adapters.files.sorting import moment
 from identity_adapters.postgres import migrate
 from identity_adapters.postgres.cursor import Cursor
-from identity_core import ContactDetails, Identifier, IdentifierKind, IdentifyContacts, InvalidCursor
+from identity_core import (
+    ContactDetails,
+    Identifier,
+    IdentifierKind,
+    IdentifyContacts,
+    InvalidCursor,
+    QueryIdentities,
+)
 from tests.integration.clients import Load, adversarial, components, partition
 from tests.integration.conftest import PATIENCE, connect, eventually, new_database, plain, repository_on
 from tests.integration.processes import COMMAND, environment, run, service
@@ -116,7 +123,7 @@ def test_the_command_tells_history(command, tmp_path, url):
     then = command("history", 2, "--as-of", "2999-01-01T00:00:00")
     assert json.loads(then)["totalContacts"] == 3
     shown = on_a_terminal(tmp_path, ["history", "2"], DB_CONNECTION_STRING=plain(url)).splitlines()
-    assert shown[0].split() == ["when", "what", "primary", "email", "phone", "number", "absorbed"]
+    assert shown[0].split() == ["time", "event", "primary", "email", "phone", "number", "absorbed"]
     assert shown[3].split()[2:] == ["merged", "1", "b@x", "1", "2"]
 
 
@@ -376,9 +383,11 @@ def test_the_largest_identities_of_real_orders_are_explained(orders, url):
             largest = sorted(networkx.connected_components(graph), key=len)[-3:]
             for part in largest:
                 ends = networkx.periphery(graph.subgraph(part))[:2]
-                found = await identify.explain(*ends)
+                found = await QueryIdentities(repository).explain(*ends)
                 assert len(found.chain) == networkx.shortest_path_length(graph, *ends)
-                [contacts] = await identify.look_up(ContactDetails.from_trusted(*by_kind(ends[0])))
+                [contacts] = await QueryIdentities(repository).look_up(
+                    ContactDetails.from_trusted(*by_kind(ends[0]))
+                )
                 assert {held for contact in contacts for held in contact.identifiers} == part
 
     asyncio.run(body())

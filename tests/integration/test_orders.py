@@ -123,12 +123,12 @@ def check(tmp_path, orders):
             wrong = {name: connection.execute(query).fetchone()[0] for name, query in INVARIANTS.items()}
             assert wrong == dict.fromkeys(INVARIANTS, 0)
             pairs = {order for order in orders if None not in order}
-            from_trusted = connection.execute(
+            stored = connection.execute(
                 "SELECT email, phone_number FROM contacts"
                 " WHERE email IS NOT NULL AND phone_number IS NOT NULL"
                 " UNION ALL SELECT email, phone_number FROM contact_evidence"
             ).fetchall()
-            assert sorted(from_trusted) == sorted(pairs)
+            assert sorted(stored) == sorted(pairs)
             primaries = connection.execute("SELECT id FROM contacts WHERE linked_id IS NULL").fetchall()
             assert {id for (id,) in primaries} == {contact["primaryContactId"] for contact in contacts}
 

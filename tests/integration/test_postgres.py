@@ -1,11 +1,24 @@
 import asyncio
+from contextlib import asynccontextmanager
 
 import pytest
 from hypothesis import settings
 
 from identity_adapters.batching import IdentifyInBatches
-from identity_core import Contact, ContactDetails, IdentifyContacts, RepositoryBusy, import_contacts
-from identity_core.testing import ContactRepositoryConformance, IdentityMachine
+from identity_core import (
+    Contact,
+    ContactDetails,
+    IdentifyContacts,
+    QueryIdentities,
+    RepositoryBusy,
+    import_contacts,
+)
+from identity_core.testing import (
+    ChangeFeedConformance,
+    ContactRepositoryConformance,
+    IdentityMachine,
+    IdentityReaderConformance,
+)
 from tests.integration.conftest import emptied_repository_on, repository_on
 
 
@@ -18,8 +31,30 @@ class TestConformance(ContactRepositoryConformance):
         return emptied_repository_on(self.url)
 
 
+class TestReaderConformance(IdentityReaderConformance):
+    @pytest.fixture(autouse=True)
+    def _database(self, url):
+        self.url = url
+
+    @asynccontextmanager
+    async def empty_reader(self):
+        async with emptied_repository_on(self.url) as repository:
+            yield repository, repository
+
+
+class TestFeedConformance(ChangeFeedConformance):
+    @pytest.fixture(autouse=True)
+    def _database(self, url):
+        self.url = url
+
+    @asynccontextmanager
+    async def empty_feed(self):
+        async with emptied_repository_on(self.url) as repository:
+            yield repository, repository
+
+
 def test_what_several_touch_is_bounded_beside_one_large_identity(url, monkeypatch):
-    monkeypatch.setattr("identity_adapters.postgres.repository.MAX_CONTACTS", 5)
+    monkeypatch.setattr("identity_adapters.postgres.rows.MAX_CONTACTS", 5)
 
     async def body():
         async with repository_on(url) as repository:
@@ -29,9 +64,9 @@ def test_what_several_touch_is_bounded_beside_one_large_identity(url, monkeypatc
                 await identify(ContactDetails("also@x", str(100 + number)))
             with_one = [ContactDetails("large@x", "8"), ContactDetails("b@x", "1000"), ContactDetails("c@x")]
             batch = [*with_one, ContactDetails("also@x", "108")]
-            with pytest.raises(RepositoryBusy, match="too much is known of these details"):
+            with pytest.raises(RepositoryBusy, match="these details match too many contacts"):
                 await repository.load(batch)
-            with pytest.raises(RepositoryBusy, match="too much is known of these details"):
+            with pytest.raises(RepositoryBusy, match="these details match too many contacts"):
                 await identify.decide(batch)
             assert [*map(len, (await repository.load(with_one)).identities)] == [8]
             assert len((await identify.decide(with_one))[0].identity.phone_numbers) == 9
@@ -51,12 +86,12 @@ def made(monkeypatch):
         values_of_contacts.append(values)
         return Contact(*values)
 
-    monkeypatch.setattr("identity_adapters.postgres.repository.Contact", counted)
+    monkeypatch.setattr("identity_adapters.postgres.rows.Contact", counted)
     return values_of_contacts
 
 
 def test_many_requests_for_one_large_identity_read_it_a_few_times(url, monkeypatch, made):
-    monkeypatch.setattr("identity_adapters.postgres.repository.MAX_CONTACTS", 50)
+    monkeypatch.setattr("identity_adapters.postgres.rows.MAX_CONTACTS", 50)
 
     async def body():
         async with repository_on(url) as repository:
@@ -72,8 +107,8 @@ def test_many_requests_for_one_large_identity_read_it_a_few_times(url, monkeypat
 
 def test_what_an_import_reads_for_a_row_does_not_grow_with_an_identity(url, monkeypatch, made, size):
     rows = size(4_000, 100_000)
-    monkeypatch.setattr("identity_adapters.postgres.repository.MAX_CONTACTS", rows // 4)
-    monkeypatch.setattr("identity_adapters.postgres.repository.MAX_CONTACTS_IN_BULK", rows // 4)
+    monkeypatch.setattr("identity_adapters.postgres.rows.MAX_CONTACTS", rows // 4)
+    monkeypatch.setattr("identity_adapters.postgres.rows.MAX_CONTACTS_IN_BULK", rows // 4)
 
     async def details():
         for number in range(rows):
@@ -81,7 +116,7 @@ def test_what_an_import_reads_for_a_row_does_not_grow_with_an_identity(url, monk
 
     async def body():
         async with repository_on(url) as repository:
-            report = await import_contacts(repository, details(), at_once=rows // 25)
+            report = await import_contacts(repository, details(), batch_size=rows // 25)
             assert (report.created, report.linked) == (1, rows - 1)
             assert len(made) <= 6 * rows
 
@@ -110,7 +145,7 @@ def test_of_a_large_identity_no_more_is_read_than_a_page(url, made):
             await identify.many([ContactDetails("large@x", str(n)) for n in range(2000)])
             for of in (1234, ContactDetails("large@x"), ContactDetails("large@x", "1999")):
                 made.clear()
-                [page] = await identify.pages(of, limit=10)
+                [page] = await QueryIdentities(repository).pages(of, limit=10)
                 assert (page.total_contacts, page.total_emails, page.total_phone_numbers) == (2000, 1, 2000)
                 assert [contact.id for contact in page.contacts] == list(range(1, 11))
                 assert len(made) <= 11

@@ -139,12 +139,12 @@ def test_others_may_write_while_the_indexes_are_built(empty_url, sql):
 def test_rows_are_found_by_index_whatever_the_planner_knows(url, sql, statement, email):
     values = {
         "details": json.dumps([{"email": email, "phone_number": "2"}]), "others": "[3]",
-        "count": 1, "most": 9,
+        "count": 1, "limit": 9,
         "altered": '[{"id": 1}]', "deleted": '[{"id": 1}]', "superseded": "[{}]", "now": datetime.now(UTC),
     }  # fmt: skip
 
     async def plan():
-        async with repository_on(url) as repository, repository._connection() as connection:
+        async with repository_on(url) as repository, repository.database.connection() as connection:
             rows = await connection.execute(f"EXPLAIN {statement}", values)
             return "\n".join(step for (step,) in await rows.fetchall())
 

@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 from sqlalchemy import make_url
 
-from identity_adapters.postgres.repository import GLOBAL_LOCK, _identifiers, _lock_keys
+from identity_adapters.postgres.locks import GLOBAL_LOCK, identifiers_of, lock_keys
 from identity_core import ContactDetails, IdentifyContacts, RepositoryUnavailable, reconcile
 from identity_core.testing import violations
 from tests.integration.conftest import PATIENCE, connect, eventually, repository_on
@@ -19,7 +19,7 @@ WAITING = (
 
 
 def _keys(batch):
-    return _lock_keys(_identifiers(batch))
+    return lock_keys(identifiers_of(batch))
 
 
 def identify(url, *keys, **options):
@@ -229,7 +229,7 @@ def test_who_waits_too_long_is_told(url, sql, options, reason):
 def test_who_finds_no_free_connection_is_told(url):
     async def body():
         async with repository_on(url, pool_size=1, pool_timeout=0.1) as repository:
-            async with repository._engine.connect():
+            async with repository.engine.connect():
                 with pytest.raises(RepositoryUnavailable, match="all connections to the database are in use"):
                     await repository.load([ContactDetails("a@x")])
             await repository.load([ContactDetails("a@x")])
@@ -245,7 +245,7 @@ def test_who_finds_no_free_connection_is_told(url):
     ],
 )
 def test_a_database_that_is_away_is_told_of(address, reason, monkeypatch):
-    monkeypatch.setattr("identity_adapters.postgres.repository.RETRY_FOR", 0.2)
+    monkeypatch.setattr("identity_adapters.postgres.database.RETRY_PERIOD", 0.2)
     with pytest.raises(RepositoryUnavailable, match=reason):
         identify(make_url(address), ("a@x", "1"))
 

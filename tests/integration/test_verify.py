@@ -9,7 +9,7 @@ from itertools import count
 
 import pytest
 
-from identity_adapters.postgres import migrate, repair, verify
+from identity_adapters.postgres import migrate, repair_database, verify
 from identity_core import ContactDetails, IdentifyContacts, RepositoryUnavailable
 from identity_core.testing import violations
 from tests.integration.conftest import connect, plain, repository_on
@@ -75,10 +75,10 @@ def command(tmp_path, empty_url):
     return run_it
 
 
-def mend_all(url, **options):
+def repair_all(url, **options):
     async def body():
         async with repository_on(url) as repository:
-            return await repair(url, repository, **options)
+            return await repair_database(url, repository, **options)
 
     return asyncio.run(body())
 
@@ -97,15 +97,15 @@ def test_each_kind_of_violation_is_found_and_mended(sql, url, kind):
         sql("INSERT INTO contact_evidence VALUES (900, 'a@x', '2', now())")
     assert found(url)[kind] == (len(ids), ids)
     values = sql("SELECT DISTINCT email FROM contacts WHERE deleted_at IS NULL ORDER BY 1")
-    would = mend_all(url, dry_run=True)
+    would = repair_all(url, dry_run=True)
     assert would.identities > 0
     assert found(url)[kind] == (len(ids), ids), "a dry run writes nothing"
-    mended = mend_all(url)
+    repaired = repair_all(url)
     assert verify(url) == []
-    assert 0 < mended.identities <= would.identities
-    assert sql("SELECT count(*) FROM contact_events WHERE kind = 'mended'") == [(mended.identities,)]
+    assert 0 < repaired.identities <= would.identities
+    assert sql("SELECT count(*) FROM contact_events WHERE kind = 'repaired'") == [(repaired.identities,)]
     assert sql("SELECT DISTINCT email FROM contacts WHERE deleted_at IS NULL ORDER BY 1") == values
-    assert mend_all(url).identities == 0
+    assert repair_all(url).identities == 0
 
 
 def test_links_to_contacts_that_are_not_there_are_found_and_mended(sql, empty_url):
@@ -113,7 +113,7 @@ def test_links_to_contacts_that_are_not_there_are_found_and_mended(sql, empty_ur
     write(sql, [(1, "a@x", "1", 99, "secondary", 9), (2, "b@x", "2", 99, "secondary", 8)])
     migrate(empty_url)
     assert found(empty_url)["linked to a missing contact"] == (2, [1, 2])
-    assert mend_all(empty_url).identities == 1
+    assert repair_all(empty_url).identities == 1
     assert verify(empty_url) == []
     assert sql("SELECT linked_id FROM contacts ORDER BY id") == [(None,), (1,)]
 
@@ -125,7 +125,7 @@ def test_dates_that_python_has_none_for_are_compared_as_they_are_answered(sql, u
     assert verify(url) == [], "for the repository both are of the year 1, and the first has the smaller id"
     sql("UPDATE contacts SET created_at = 'infinity' WHERE id = 1")
     assert found(url) == {"older than its primary": (2, [2, 3])}
-    assert mend_all(url).identities == 1
+    assert repair_all(url).identities == 1
     assert verify(url) == []
 
 
@@ -138,12 +138,15 @@ def test_the_command_counts_shows_ids_and_no_personal_value(sql, url, command):
         "        1  email in several identities (for example 1)\nSome invariants are violated.\n",
     )
     violation = {"kind": "email in several identities", "count": 1, "examples": [1]}
-    mended = {"identities": 1, "linked": 7, "deleted": 0, "evidence": 0}
-    assert command("--json", "--repair", "--dry-run") == (1, {"violations": [violation], "wouldMend": mended})
-    assert command("--json", "--repair") == (0, {"violations": [], "mended": mended})
+    repaired = {"identities": 1, "linked": 7, "deleted": 0, "evidence": 0}
+    assert command("--json", "--repair", "--dry-run") == (
+        1,
+        {"violations": [violation], "wouldRepair": repaired},
+    )
+    assert command("--json", "--repair") == (0, {"violations": [], "repaired": repaired})
     code, said = command("--repair")
     assert code == 0
-    assert said.startswith("Mended 0 identities: 0 contacts linked anew, 0 deleted")
+    assert said.startswith("Repaired 0 identities: 0 contacts linked anew, 0 deleted")
 
 
 def test_what_cannot_be_checked_is_code_2(tmp_path, empty_url, command):
@@ -197,8 +200,8 @@ def test_a_large_and_thoroughly_bad_database_is_mended_beside_live_traffic(sql, 
     batch = [ContactDetails(f"{n // 3}@x", str(n // 5 + 1000)) for n in range(1, number + 1)]
     assert len(verify(url)) >= 4
     with traffic(url, lambda n: [ContactDetails(f"{n * 7 % 1000}@x", str(9_000_000 + n))], clients=2):
-        mend_all(url)
-    mend_all(url)  # for what was written badly by nobody, but read before it was mended
+        repair_all(url)
+    repair_all(url)  # for what was written badly by nobody, but read before it was repaired
     assert verify(url) == []
 
     async def check():
@@ -223,13 +226,13 @@ def test_interrupted_it_goes_on_where_it_was(sql, url):
                 return await transact(batch, decide)
 
             repository.transact = fails_in_the_end
-            await repair(url, repository)
+            await repair_database(url, repository)
 
     with pytest.raises(RepositoryUnavailable):
         asyncio.run(body())
-    mended_before = sql("SELECT count(*) FROM contact_events")[0][0]
-    assert mended_before > 0
-    mend_all(url)
+    repaired_before = sql("SELECT count(*) FROM contact_events")[0][0]
+    assert repaired_before > 0
+    repair_all(url)
     assert verify(url) == []
 
 

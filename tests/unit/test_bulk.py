@@ -49,7 +49,7 @@ def test_the_size_of_batches_makes_no_difference(details, batch_size):
         (c.key, c.linked_id) for i in load(large, details).identities for c in i
     ]
     assert report.read == len(details)
-    assert len(small.events) == report.created + report.linked + report.merged + report.corroborated
+    assert len(small._events) == report.created + report.linked + report.merged + report.corroborated
 
 
 @given(HISTORIES, st.integers(1, 31))

@@ -22,7 +22,7 @@ SUITES = [ContactRepositoryConformance, IdentityReaderConformance, ChangeFeedCon
 
 
 def conformance_tests(suite):
-    """The names of the tests of a suite. Properties come last: they take longest, most of all if they fail."""
+    """The names of the tests of a suite; properties come last, since they take longest."""
     names = (name for name in dir(suite) if name.startswith("test_"))
     return sorted(names, key=lambda name: is_hypothesis_test(getattr(suite, name)))
 
