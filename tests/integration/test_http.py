@@ -348,7 +348,7 @@ def test_what_generators_need_is_named_and_has_a_type(running):
         "$ref": "#/components/schemas/IdentifierOrContact"
     }
     for name, kind in {
-        "Outcome": Outcome, "EventKind": EventKind, "Reason": LinkReason, "LinkPrecedence": LinkPrecedence
+        "Outcome": Outcome, "EventKind": EventKind, "LinkReason": LinkReason, "LinkPrecedence": LinkPrecedence
     }.items():  # fmt: skip
         assert schemas[name]["type"] == "string"
         assert set(schemas[name]["enum"]) == set(kind)

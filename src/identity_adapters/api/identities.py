@@ -3,7 +3,6 @@
 from datetime import datetime
 
 import msgspec
-from attrs import frozen
 
 from identity_adapters.api import MAX_ID, Time
 from identity_adapters.times import from_microseconds, to_microseconds
@@ -58,7 +57,6 @@ def _to_contact_record(contact: Contact, primary_contact_id: int) -> ContactReco
     return ContactRecord(contact.id, contact.email, contact.phone_number, precedence, contact.created_at)
 
 
-@frozen
 class PageCursor:
     """Where a page of an identity ends.
 
@@ -70,7 +68,8 @@ class PageCursor:
     ('1970-01-01T00:00:01+00:00', '1000000.7')
     """
 
-    seniority: tuple[datetime, int]
+    def __init__(self, seniority: tuple[datetime, int]) -> None:
+        self.seniority = seniority
 
     def __str__(self) -> str:
         created_at, contact_id = self.seniority

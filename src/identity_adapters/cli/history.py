@@ -54,6 +54,4 @@ def history_command(contact_id: int, as_of: datetime | None, is_json: bool) -> N
         )
         for event in answer.events
     ]
-    write_answer(
-        answer, is_json, ("time", "event", "primary", "email", "phone number", "absorbed"), events
-    )
+    write_answer(answer, is_json, ("time", "event", "primary", "email", "phone number", "absorbed"), events)

@@ -37,7 +37,7 @@ def parse_parameters(request: Request[Any, Any, Any], kind: type[Parameters]) ->
 
     Args:
         request: has each of them in its path or its query.
-        kind: declares them: a field of a type of one's own takes the text, and raises ValueError.
+        kind: declares them; a type of our own has a method `parse` that takes the text and raises ValueError.
 
     Raises:
         InvalidFields: names every parameter that cannot be used.
@@ -50,7 +50,9 @@ def parse_parameters(request: Request[Any, Any, Any], kind: type[Parameters]) ->
 
 def _convert(text: str, parameter: msgspec.structs.FieldInfo) -> Any:
     try:
-        return msgspec.convert(text, parameter.type, strict=False, dec_hook=lambda kind, value: kind(value))
+        return msgspec.convert(
+            text, parameter.type, strict=False, dec_hook=lambda kind, text: kind.parse(text)
+        )
     except msgspec.ValidationError:
         reason = _reason(schema_of(parameter.type))
         raise InvalidFields(FieldError(parameter.encode_name, reason)) from None

@@ -8,7 +8,7 @@ from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
 
-_FOLDER = Path(__file__).parent / "assets"
+_FOLDER = Path(__file__).parents[1] / "assets"
 _TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript"}
 _ASSETS = frozenset(
     [
