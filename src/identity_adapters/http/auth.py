@@ -10,8 +10,8 @@ from attrs import field, frozen
 from litestar import Request
 from litestar.types import Scope
 
-from identity_adapters.http.middleware.observe import KEY
 from identity_adapters.http.problems import RequestRejected
+from identity_adapters.http.state import KEY
 from identity_adapters.keys import ApiKey, key_of
 
 SCOPE = "scope"

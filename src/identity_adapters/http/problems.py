@@ -13,7 +13,7 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
-from identity_adapters.http.middleware.observe import OUTCOME, REQUEST_ID
+from identity_adapters.http.state import OUTCOME, REQUEST_ID
 from identity_core import RepositoryOverloaded, RepositoryUnavailable
 
 PROBLEM_JSON = "application/problem+json"

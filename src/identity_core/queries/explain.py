@@ -29,10 +29,9 @@ from itertools import pairwise
 
 from attrs import frozen
 
-from identity_core import IdentifierKind
 from identity_core.model.contact import Contact
 from identity_core.model.evidence import Evidence
-from identity_core.model.identifiers import Identifier
+from identity_core.model.identifiers import Identifier, to_identifiers
 
 
 class LinkReason(StrEnum):
@@ -140,10 +139,7 @@ def _build_graph(holding: _Holding, evidence: Collection[Evidence]) -> _Graph:
         if len(held) == 2:
             _join(graph, held[0], held[1], contact)
     for piece in evidence:
-        email, number = (
-            Identifier(IdentifierKind.EMAIL, piece.email),
-            Identifier(IdentifierKind.PHONE_NUMBER, piece.phone_number),
-        )
+        email, number = to_identifiers(piece.email, piece.phone_number)
         if email in graph and number in graph:
             _join(graph, email, number, piece)
     _join_inherited(graph, holding)

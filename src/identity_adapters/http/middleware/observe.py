@@ -10,10 +10,7 @@ from typing import Any, TypeAlias
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-REQUEST_ID = "request_id"
-OUTCOME = "outcome"
-KEY = "key"
-"""The names in the state of a request under which its id, its outcome, and the name of its key stand."""
+from identity_adapters.http.state import KEY, OUTCOME, REQUEST_ID
 
 Observe: TypeAlias = Callable[[str, str, float], None]
 """Takes an operation, its outcome, and seconds."""

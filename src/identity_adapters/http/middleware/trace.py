@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 
-from identity_adapters.http.middleware.observe import OUTCOME, REQUEST_ID
+from identity_adapters.http.state import OUTCOME, REQUEST_ID
 
 
 def trace_requests(app: ASGIApp) -> ASGIApp:

@@ -1,0 +1,5 @@
+"""The keys of the state of a request: its id, its outcome, and the name of its API key."""
+
+REQUEST_ID = "request_id"
+OUTCOME = "outcome"
+KEY = "key"
