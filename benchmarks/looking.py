@@ -5,6 +5,7 @@ import json
 import statistics
 import subprocess
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
@@ -52,7 +53,7 @@ def looking(server: URL) -> dict[str, dict[str, float]]:
     return measured
 
 
-def _took(port: int, method: str, path: str, body: dict[str, object] | None) -> float:
+def _took(port: int, method: str, path: str, body: Mapping[str, object] | None) -> float:
     """Milliseconds until a request is answered, or rejected."""
     client = http.client.HTTPConnection("127.0.0.1", port)
     started = time.perf_counter()

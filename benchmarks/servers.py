@@ -58,7 +58,8 @@ def loaded_database(server: URL, name: str, contacts: int, size: int = 1) -> URL
 def free_port() -> int:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
+        port: int = taken.getsockname()[1]
+        return port
 
 
 @contextmanager
