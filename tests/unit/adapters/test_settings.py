@@ -5,7 +5,7 @@ import pytest
 from identity_adapters.keys import Scope, new_key
 from identity_adapters.settings import InvalidSetting, Settings, reference, shown
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "settings.md"
 
 
 def load(tmp_path, file="", **environment):

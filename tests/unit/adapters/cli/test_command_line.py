@@ -13,7 +13,7 @@ from identity_adapters.cli import COMMANDS, main
 from identity_adapters.cli.explain import _parse_identifier
 from identity_core import ContactDetails, Identifier, IdentifierKind, InvalidDetails
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "command-line.md"
+PAGE = Path(__file__).parents[4] / "docs" / "reference" / "command-line.md"
 EXPECTED = "ONE must be an email, a phone number or contact:ID"
 
 
