@@ -1,4 +1,4 @@
-"""A contact: one email and one phone number on record, and the identity they belong to."""
+"""A contact: a recorded email and phone number, and the identity they belong to."""
 
 from datetime import datetime
 from enum import StrEnum

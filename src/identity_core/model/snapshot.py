@@ -10,12 +10,11 @@ from identity_core.model.contact import Contact
 
 @frozen
 class Snapshot:
-    """The live contacts of every identity that the details asked about touch.
+    """The live contacts of every identity that some details match.
 
     Attributes:
         identities: the contacts of each identity, oldest first.
-        evidence: those of the pairs of email and phone number asked about that are on
-            record as evidence.
+        evidence: those of their pairs of email and phone number that are recorded as evidence.
     """
 
     identities: tuple[tuple[Contact, ...], ...] = ()

@@ -23,7 +23,7 @@ def contacts_of(repository):
 
 
 @given(batches(5, TIMES), contact_details(5, TIMES))
-def test_what_is_foreseen_happens_if_nothing_comes_between(before, details):
+def test_a_preview_comes_true_if_nothing_happens_before(before, details):
     repository = known(before)
     identify, queries = IdentifyContacts(repository), QueryIdentities(repository)
     events, contacts = [*repository._events], contacts_of(repository)
@@ -64,7 +64,7 @@ def test_an_outcome_says_what_became_of_details(details):
 
 
 @given(batches(5, TIMES), contact_details(5))
-def test_looking_up_tells_of_each_identity_touched_and_writes_nothing(before, details):
+def test_looking_up_returns_each_matched_identity_and_writes_nothing(before, details):
     repository = known(before)
     events = [*repository._events]
     found = asyncio.run(QueryIdentities(repository).look_up(details))
@@ -100,7 +100,7 @@ def test_a_contact_that_never_was_has_no_identity():
     assert asyncio.run(QueryIdentities(InMemoryContactRepository()).find(1)) is None
 
 
-def test_of_new_details_a_new_identity_is_foreseen():
+def test_the_preview_of_new_details_is_a_new_identity():
     previewed = asyncio.run(QueryIdentities(known([])).preview(ContactDetails("a@x", "1")))
     assert (previewed.outcome, previewed.identity.primary_contact_id) == (Outcome.CREATED, 0)
     assert (previewed.absorbed_ids, previewed.moved) == ((), 0)

@@ -58,7 +58,7 @@ def only_event(decided):
     return event.kind, event.primary_id, event.contact_id, event.evidence_id, event.absorbed_ids
 
 
-def test_details_that_touch_no_identity_become_a_primary_contact():
+def test_details_that_match_no_identity_become_a_primary_contact():
     decided = decide(("a@x", "1"))
     assert decided.writes.created == (Contact(50, "a@x", "1", None, PRIMARY, NOW),)
     assert decided.identities == (Identity(50, ("a@x",), ("1",), ()),)
@@ -96,7 +96,7 @@ def test_a_pair_never_seen_together_is_recorded_as_evidence_once():
     assert decide(("b@x", "2"), known=known, evidence=[("b@x", "2")]).writes == WriteSet()
 
 
-def test_details_that_touch_two_identities_merge_them_under_the_oldest_primary():
+def test_details_that_match_two_identities_merge_them_under_the_oldest_primary():
     known = [contact(1, "a@x", "1"), contact(2, "b@x", "2"), contact(3, "c@x", "2", linked_id=2)]
     decided = decide(("a@x", "2"), known=known)
     assert decided.writes.altered == (
@@ -266,7 +266,7 @@ def test_imperfect_links_are_answered_as_they_should_be_without_being_written():
         assert decided.identities == (Identity(1, ("a@x", "b@x", "c@x", "d@x"), ("1",), (2, 3, 4)),)
 
 
-def test_imperfect_links_are_mended_by_the_next_write():
+def test_imperfect_links_are_repaired_by_the_next_write():
     chain = [contact(1, "a@x", "1"), contact(2, "b@x", "1", linked_id=1), contact(3, "c@x", "1", linked_id=2)]
     assert decide(("c@x", "9"), known=chain).writes.altered == (contact(3, "c@x", "1", linked_id=1),)
 
@@ -279,7 +279,7 @@ def test_a_younger_primary_gives_way_to_the_oldest_contact():
     assert decided.writes.created[0].linked_id == 1
 
 
-def test_a_link_precedence_that_belies_the_link_is_mended():
+def test_a_link_precedence_that_contradicts_the_link_is_repaired():
     wrong = [
         Contact(1, "a@x", "1", None, SECONDARY, day(9)),
         Contact(2, "b@x", "1", 1, PRIMARY, day(8)),

@@ -25,54 +25,54 @@ def contact(id, email, phone_number, linked_id=None, precedence=None, days=0):
     return Contact(id, email, phone_number, linked_id, given, NOW - timedelta(days=days or 100 - id))
 
 
-def mended(contacts, evidence=(), *touching):
-    """What mending the identities that some details touch (by default all) changes."""
-    batch = [ContactDetails.from_trusted(*key) for key in touching or [c.key for c in contacts]]
+def repair_all(contacts, evidence=(), *matching):
+    """What repairing the identities that some details match (by default all) writes."""
+    batch = [ContactDetails.from_trusted(*key) for key in matching or [c.key for c in contacts]]
     decided = repair(batch, Snapshot.of(contacts, evidence), NOW, iter(()))
     assert decided.identities == ()
     assert decided.writes.created == decided.writes.evidence == ()
     return decided.writes
 
 
-def after(contacts, evidence, changes):
-    """The snapshot after changes were written."""
-    now = {c.id: c for c in contacts} | {c.id: c for c in changes.altered}
-    gone = {contact.id for contact in changes.deleted}
+def after(contacts, evidence, writes):
+    """The snapshot after writes were written."""
+    now = {c.id: c for c in contacts} | {c.id: c for c in writes.altered}
+    gone = {contact.id for contact in writes.deleted}
     live = [contact for contact in now.values() if contact.id not in gone]
-    return Snapshot.of(live, set(evidence) - set(changes.superseded))
+    return Snapshot.of(live, set(evidence) - set(writes.superseded))
 
 
 def test_what_is_right_is_left_alone():
     contacts = [contact(1, "a@x", "1"), contact(2, "b@x", "1", 1), contact(3, "c@x", "3")]
-    assert mended(contacts, [("b@x", "9")]) == WriteSet()
+    assert repair_all(contacts, [("b@x", "9")]) == WriteSet()
 
 
 def test_chains_and_circles_point_straight_at_the_oldest():
     contacts = [contact(1, "a@x", "1", 3), contact(2, "b@x", "2", 1), contact(3, "c@x", "3", 2)]
-    changes = mended(contacts, (), ("b@x", None))
-    assert [(c.id, c.linked_id) for c in changes.altered] == [(1, None), (3, 1)]
-    assert changes.events == (Event(NOW, EventKind.REPAIRED, 1),)
+    writes = repair_all(contacts, (), ("b@x", None))
+    assert [(c.id, c.linked_id) for c in writes.altered] == [(1, None), (3, 1)]
+    assert writes.events == (Event(NOW, EventKind.REPAIRED, 1),)
 
 
 def test_a_younger_primary_gives_way():
     contacts = [contact(1, "a@x", "1", 2), contact(2, "b@x", "1")]
-    changes = mended(contacts)
-    assert violations(after(contacts, (), changes)) == []
-    assert [(event.primary_id, event.absorbed_ids) for event in changes.events] == [(1, (2,))]
+    writes = repair_all(contacts)
+    assert violations(after(contacts, (), writes)) == []
+    assert [(event.primary_id, event.absorbed_ids) for event in writes.events] == [(1, (2,))]
 
 
 def test_identities_that_hold_one_identifier_become_one():
     contacts = [contact(1, "a@x", "1"), contact(2, "a@x", "2"), contact(3, None, "2"), contact(4, "d@x", "4")]
-    changes = mended(contacts)
-    assert [(c.id, c.linked_id) for c in changes.altered] == [(2, 1), (3, 1)]
-    assert [(event.primary_id, event.absorbed_ids) for event in changes.events] == [(1, (2, 3))]
+    writes = repair_all(contacts)
+    assert [(c.id, c.linked_id) for c in writes.altered] == [(2, 1), (3, 1)]
+    assert [(event.primary_id, event.absorbed_ids) for event in writes.events] == [(1, (2, 3))]
 
 
 def test_identities_that_evidence_joins_become_one():
     contacts = [contact(1, "a@x", "1"), contact(2, "b@x", "2")]
-    changes = mended(contacts, [("a@x", "2")], ("a@x", "2"))
-    assert [(c.id, c.linked_id) for c in changes.altered] == [(2, 1)]
-    assert changes.superseded == ()
+    writes = repair_all(contacts, [("a@x", "2")], ("a@x", "2"))
+    assert [(c.id, c.linked_id) for c in writes.altered] == [(2, 1)]
+    assert writes.superseded == ()
 
 
 def test_of_contacts_that_hold_the_same_the_oldest_stays():
@@ -82,32 +82,32 @@ def test_of_contacts_that_hold_the_same_the_oldest_stays():
         contact(3, "a@x", None, 1),
         contact(4, "a@x", None, 1),
     ]
-    changes = mended(contacts)
-    assert sorted((c.id, c.linked_id) for c in changes.deleted) == [(1, 3), (4, 3)]
-    assert violations(after(contacts, (), changes)) == []
-    assert [(event.primary_id, event.absorbed_ids) for event in changes.events] == [(3, (2, 1))]
+    writes = repair_all(contacts)
+    assert sorted((c.id, c.linked_id) for c in writes.deleted) == [(1, 3), (4, 3)]
+    assert violations(after(contacts, (), writes)) == []
+    assert [(event.primary_id, event.absorbed_ids) for event in writes.events] == [(3, (2, 1))]
 
 
 def test_contacts_that_hold_nothing_are_no_repetition():
     contacts = [contact(1, "a@x", "1"), contact(2, None, None, 1), contact(3, None, None, 1)]
-    assert mended(contacts) == WriteSet()
+    assert repair_all(contacts) == WriteSet()
 
 
 def test_evidence_goes_where_a_contact_holds_the_pair():
     contacts = [contact(1, "a@x", "1"), contact(2, "b@x", "1", 1)]
     evidence = [("a@x", "1"), ("b@x", "9")]
-    changes = mended(contacts, evidence, ("a@x", "1"), ("b@x", "9"))
-    assert changes.superseded == (("a@x", "1"),)
-    assert (changes.altered, changes.deleted) == ((), ())
+    writes = repair_all(contacts, evidence, ("a@x", "1"), ("b@x", "9"))
+    assert writes.superseded == (("a@x", "1"),)
+    assert (writes.altered, writes.deleted) == ((), ())
 
 
-def test_values_that_would_be_refused_are_mended_too():
+def test_values_that_would_be_rejected_are_repaired_too():
     contacts = [contact(1, "no email", "ext. 5"), contact(2, "no email", "ext. 6")]
-    assert [c.linked_id for c in mended(contacts).altered] == [1]
+    assert [c.linked_id for c in repair_all(contacts).altered] == [1]
 
 
-def test_details_of_nobody_are_nothing_to_mend():
-    assert mended([], (), ("a@x", "1")) == WriteSet()
+def test_details_of_nobody_are_nothing_to_repair():
+    assert repair_all([], (), ("a@x", "1")) == WriteSet()
 
 
 ids = st.integers(1, 8)
@@ -136,12 +136,12 @@ def records(draw):
 @given(records())
 def test_whatever_is_on_record_is_brought_to_the_invariants_at_once(from_trusted):
     contacts, evidence = from_trusted
-    touching = {c.key for c in contacts} | evidence
-    changes = mended(contacts, evidence, *touching)
-    now = after(contacts, evidence, changes)
+    matching = {c.key for c in contacts} | evidence
+    writes = repair_all(contacts, evidence, *matching)
+    now = after(contacts, evidence, writes)
     reached = [identity for identity in now.identities if any(any(c.key) for c in identity)]
     assert violations(Snapshot(tuple(reached), now.evidence)) == []
-    again = repair([ContactDetails.from_trusted(*key) for key in touching], now, NOW, count())
+    again = repair([ContactDetails.from_trusted(*key) for key in matching], now, NOW, count())
     assert again.writes == WriteSet()
     # Nothing that identifies anybody is lost.
     assert {value for c in contacts for value in c.key} - {None} == {
