@@ -20,11 +20,11 @@ class Contact:
     """A live (not deleted) contact.
 
     Attributes:
-        id: given once and never again; a later contact has a larger one.
-        email: or None; a contact has an email, a phone number or both.
-        phone_number: or None.
-        linked_id: the id of the identity's primary contact; None for the primary itself.
-        link_precedence: None where a database that others wrote says something unknown.
+        id: unique, and never reused; a later contact has a larger id.
+        email: normalised; None if the contact has only a phone number.
+        phone_number: normalised; None if the contact has only an email.
+        linked_id: the id of the primary contact of the identity; None for the primary itself.
+        link_precedence: None if another program wrote a value that is unknown here.
         created_at: when these details were first seen, in UTC.
     """
 
@@ -51,7 +51,7 @@ class Contact:
         return to_identifiers(self.email, self.phone_number)
 
     def linked_to(self, primary: "Contact") -> "Contact":
-        """The contact as it stands in the identity of a primary; itself if it already does."""
+        """The contact, linked to a primary; itself if it is linked like this already."""
         if self.id == primary.id:
             linked_id, link_precedence = None, LinkPrecedence.PRIMARY
         else:

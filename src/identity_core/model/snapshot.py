@@ -40,7 +40,7 @@ class Snapshot:
 
         Args:
             contacts: live contacts.
-            evidence: pairs on record as evidence.
+            evidence: pairs that are recorded as evidence.
             links_of_deleted: by id, the `linked_id` of each deleted contact that lies between live ones.
         """
         oldest_first = sorted(contacts, key=attrgetter("created_at", "id"))
