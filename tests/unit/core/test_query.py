@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from identity_adapters.memory import InMemoryContactRepository
 from identity_core import ContactDetails, IdentifyContacts, Outcome, QueryIdentities, cut_page
 from identity_core.testing import batches, contact_details, moments
+from identity_core.testing.strategies import EPOCH
 
 TIMES = st.none() | moments()
 
@@ -104,3 +105,37 @@ def test_the_preview_of_new_details_is_a_new_identity():
     previewed = asyncio.run(QueryIdentities(known([])).preview(ContactDetails("a@x", "1")))
     assert (previewed.outcome, previewed.identity.primary_contact_id) == (Outcome.CREATED, 0)
     assert (previewed.absorbed_ids, previewed.moved) == ((), 0)
+
+
+def test_a_query_pages_an_identity_by_any_of_its_details_or_ids():
+    repository = known([ContactDetails("a@x", str(number)) for number in range(101)])
+    queries = QueryIdentities(repository)
+    contacts = asyncio.run(queries.find(1))
+    for of in (1, 50, ContactDetails("a@x"), ContactDetails(phone_number="7")):
+        assert asyncio.run(queries.pages(of)) == [cut_page(contacts, None, 100)]
+        after = contacts[9].seniority
+        assert asyncio.run(queries.pages(of, after, 5)) == [cut_page(contacts, after, 5)]
+        assert [one.id for one in asyncio.run(queries.pages(of, after, 5))[0].contacts] == [*range(11, 16)]
+    assert len(cut_page(contacts).contacts) == 100
+
+
+def test_the_work_on_an_identity_is_offloaded_by_its_size():
+    sizes = []
+
+    async def offload(size, function, *values):
+        sizes.append(size)
+        return function(*values)
+
+    repository = known([ContactDetails("a@x", str(number)) for number in range(7)])
+
+    async def body():
+        queries = QueryIdentities(repository, offload=offload)
+        await queries.preview(ContactDetails("a@x"))
+        await queries.history(1)
+        await queries.as_of(1, EPOCH)
+        await queries.explain(1, 2)
+        identify = IdentifyContacts(repository, offload=offload)
+        await identify(ContactDetails("a@x"))
+
+    asyncio.run(body())
+    assert sizes == [7] * 5

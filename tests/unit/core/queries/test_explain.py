@@ -1,6 +1,7 @@
 """Why two identifiers are one customer, compared with another library."""
 
 import asyncio
+from datetime import timedelta
 from itertools import pairwise
 
 import networkx
@@ -12,6 +13,7 @@ from identity_adapters.offload import LARGE, offload
 from identity_core import (
     Contact,
     ContactDetails,
+    Evidence,
     Identifier,
     IdentifierKind,
     IdentifyContacts,
@@ -153,3 +155,42 @@ def test_one_value_explains_itself():
     [contacts], evidence = recorded([ContactDetails("a@x", "1")])
     found = explain(contacts, evidence, email("a@x"), email("a@x"))
     assert (found.chain, found.weakest_link) == ((), None)
+
+
+def explain_pairs(pairs, one, other):
+    """The explanation, where each pair is a contact of its own, a day younger than the one before."""
+    contacts = [
+        Contact(id, *pair, None if id == 1 else 1, None, EPOCH + timedelta(days=id))
+        for id, pair in enumerate(pairs, start=1)
+    ]
+    return explain(contacts, (), one, other)
+
+
+def test_two_paths_that_share_no_value_have_no_weakest_link():
+    ring = [("a@x", "1"), ("b@x", "1"), ("b@x", "2"), ("a@x", "2")]
+    found = explain_pairs(ring, email("a@x"), email("b@x"))
+    assert found.weakest_link is None
+    assert [(link.id, link.seen_at) for link in found.chain] == [
+        (1, EPOCH + timedelta(days=1)),
+        (2, EPOCH + timedelta(days=2)),
+    ]
+
+
+def test_a_detour_around_a_value_leaves_the_others_as_weakest_links():
+    path = [("a@x", "1"), ("b@x", "1"), ("b@x", "2"), ("c@x", "2")]
+    detour = [("d@x", "1"), ("d@x", "2")]
+    found = explain_pairs([*path, *detour], email("a@x"), email("c@x"))
+    assert [link.other.value for link in found.chain] == ["1", "b@x", "2", "c@x"]
+    assert found.weakest_link == WeakestLink(phone_number("1"), 3, 1, 5)
+    longer = explain_pairs([*path, ("c@x", "3"), ("e@x", "3")], email("a@x"), email("e@x"))
+    assert longer.weakest_link == WeakestLink(phone_number("1"), 2, 1, 5)
+
+
+def test_a_link_by_evidence_has_its_date():
+    contacts = [
+        Contact(1, "a@x", None, None, LinkPrecedence.PRIMARY, EPOCH),
+        Contact(2, None, "1", 1, LinkPrecedence.SECONDARY, EPOCH),
+    ]
+    later = EPOCH + timedelta(days=3)
+    [link] = explain(contacts, [Evidence(9, "a@x", "1", later)], email("a@x"), phone_number("1")).chain
+    assert (link.reason, link.id, link.seen_at) == (LinkReason.EVIDENCE, 9, later)
