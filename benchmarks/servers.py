@@ -12,10 +12,10 @@ from pathlib import Path
 import psycopg
 from sqlalchemy import URL
 
-from identity_adapters.keys import Scope, new_key
+from identity_adapters.keys import Scope, generate_key
 from identity_adapters.postgres import migrate
 
-KEY, _CONFIGURED = new_key("benchmark", [*Scope])
+KEY, _CONFIGURED = generate_key("benchmark", [*Scope])
 """The API key of whoever measures: the service checks one for each request."""
 
 LOAD = """

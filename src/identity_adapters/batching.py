@@ -58,7 +58,7 @@ class Batcher(Generic[Item, Result]):
     ) -> None:
         self._run = run
         self._max_size = max_size
-        self._max_at_once = max_concurrency
+        self._max_concurrency = max_concurrency
         self._max_waiting = max_waiting
         self._on_batch = on_batch
         self._waiting: deque[_Call[Item, Result]] = deque()
@@ -83,7 +83,7 @@ class Batcher(Generic[Item, Result]):
         loop = asyncio.get_running_loop()
         result: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((item, result))
-        if len(self._running) < self._max_at_once:
+        if len(self._running) < self._max_concurrency:
             task = loop.create_task(self._work())
             self._running.add(task)
         return await result

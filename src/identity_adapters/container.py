@@ -14,7 +14,7 @@ from dependency_injector import containers, providers
 
 from identity_adapters.api import MakeDetails
 from identity_adapters.batching import IdentifyInBatches
-from identity_adapters.domains import ascii_form, details_in_unicode, unicode_form
+from identity_adapters.domains import normalize_domains, to_ascii, to_unicode
 from identity_adapters.offload import offload
 from identity_adapters.postgres import (
     Database,
@@ -26,7 +26,7 @@ from identity_adapters.postgres import (
     migrate,
     take_census,
 )
-from identity_adapters.processes import end_with_parent
+from identity_adapters.processes import signal_on_parent_exit
 from identity_adapters.queries import BoundedQueries
 from identity_adapters.settings import Settings
 from identity_adapters.shutdown import GracefulShutdown
@@ -76,25 +76,25 @@ def run(container: "Container", work: Coroutine[Any, Any, T]) -> T:
 def make_details_maker(region: str | None) -> MakeDetails:
     """What makes details of an email and a phone number as they were sent."""
     if region is None:
-        return details_in_unicode()
-    from identity_adapters.regions import details_of_region  # its package is optional
+        return normalize_domains()
+    from identity_adapters.regions import normalize_phone_numbers  # its package is optional
 
-    return details_in_unicode(details_of_region(region))
+    return normalize_domains(normalize_phone_numbers(region))
 
 
 def _lifespan(container: "Container") -> "Lifespan":
-    from identity_adapters.metrics import forget_the_dead
+    from identity_adapters.metrics import remove_dead_processes
 
     @asynccontextmanager
     async def serving(_: "Litestar") -> AsyncIterator[None]:
         if (parent := multiprocessing.parent_process()) is not None and parent.pid is not None:
-            end_with_parent(parent.pid, signal.SIGTERM)
+            signal_on_parent_exit(parent.pid, signal.SIGTERM)
         settings = container.settings()
-        forget_the_dead()
+        remove_dead_processes()
         with open_database(container) as url:
             if settings.migrate_at_start:
                 migrate(url)
-            container.shutdown().on(signal.SIGTERM, after=settings.drain)
+            container.shutdown().delay(signal.SIGTERM, seconds=settings.drain)
             watching = asyncio.create_task(_watch(container))
             # What start-up made stays. Looking through it again and again would take long, and
             # so would looking for cycles as often as is the default: requests make few.
@@ -145,11 +145,11 @@ def _wrap_app(
     """The application within its middleware."""
     import structlog
 
-    from identity_adapters.http.middleware.foreign_pages import refuse_foreign_pages
+    from identity_adapters.http.middleware.foreign_pages import reject_foreign_pages
     from identity_adapters.http.middleware.observe import observe_requests
 
     accepts_any_host = settings.api_keys or not settings.is_local
-    app = refuse_foreign_pages(
+    app = reject_foreign_pages(
         app,
         allowed_origins=settings.allowed_origins,
         allowed_hosts=settings.allowed_hosts or (None if accepts_any_host else ()),
@@ -196,7 +196,7 @@ class Container(containers.DeclarativeContainer):
     )
     database = providers.Singleton(_database, engine)
     query_database = providers.Singleton(_database, query_engine)
-    _emails = providers.Object(EmailForms(ascii_form, unicode_form))
+    _emails = providers.Object(EmailForms(to_ascii, to_unicode))
     repository = providers.Singleton(PostgresContactRepository, database, _emails)
     reader = providers.Singleton(PostgresIdentityReader, query_database, _emails)
     feed = providers.Singleton(PostgresChangeFeed, database)

@@ -14,12 +14,12 @@ from attrs import evolve
 from identity_core import ContactDetails
 
 
-def details_in_unicode(
+def normalize_domains(
     make_details: Callable[[Any, Any], ContactDetails] = ContactDetails,
 ) -> Callable[[Any, Any], ContactDetails]:
     """A maker of details whose emails have their domain in Unicode, whichever form it came in.
 
-    >>> make_details = details_in_unicode()
+    >>> make_details = normalize_domains()
     >>> make_details("Anna@XN--MLLER-KVA.example", None) == make_details("anna@Müller。example", None)
     True
     """
@@ -29,15 +29,15 @@ def details_in_unicode(
         if details.email is None or (details.email.isascii() and "xn--" not in details.email):
             return details
         # As it came: lower-casing a whole text ends words with another sigma than UTS 46 does.
-        return evolve(details, email=unicode_form(email.strip()))
+        return evolve(details, email=to_unicode(email.strip()))
 
     return make
 
 
-def unicode_form(email: str) -> str:
+def to_unicode(email: str) -> str:
     """An email with its domain in Unicode; itself, where there is no such form.
 
-    >>> unicode_form("anna@xn--mller-kva.example")
+    >>> to_unicode("anna@xn--mller-kva.example")
     'anna@müller.example'
     """
     local, _, domain = email.rpartition("@")
@@ -49,10 +49,10 @@ def unicode_form(email: str) -> str:
     return f"{local}@{in_unicode.lower()}" if in_unicode.isprintable() else email
 
 
-def ascii_form(email: str) -> str | None:
+def to_ascii(email: str) -> str | None:
     """An email with its domain in ASCII, where that is another form than it has; else None.
 
-    >>> ascii_form("anna@müller.example")
+    >>> to_ascii("anna@müller.example")
     'anna@xn--mller-kva.example'
     """
     local, _, domain = email.rpartition("@")

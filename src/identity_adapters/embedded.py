@@ -26,7 +26,7 @@ from typing import IO
 import psycopg
 from sqlalchemy import URL
 
-from identity_adapters.processes import end_with_parent
+from identity_adapters.processes import signal_on_parent_exit
 
 _logger = logging.getLogger(__name__)
 
@@ -183,7 +183,7 @@ def _start(folder: Path, socket_folder: Path, programs: Path) -> subprocess.Pope
             stdout=log,
             stderr=log,
             start_new_session=True,  # Ctrl-C is for the service, which ends the server when it is done
-            preexec_fn=partial(end_with_parent, os.getpid(), signal.SIGINT),
+            preexec_fn=partial(signal_on_parent_exit, os.getpid(), signal.SIGINT),
         )
 
 

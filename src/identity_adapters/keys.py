@@ -64,13 +64,13 @@ class ApiKey:
         return f"{self.name}:{'+'.join(sorted(self.scopes))}:{self.hash.hex()}"
 
 
-def new_key(name: str, scopes: Collection[Scope]) -> tuple[str, ApiKey]:
+def generate_key(name: str, scopes: Collection[Scope]) -> tuple[str, ApiKey]:
     """A key that nobody has had, as it is sent, and what is to be configured of it."""
     secret = "identity_" + secrets.token_urlsafe(32)
     return secret, ApiKey(name, frozenset(scopes), hashlib.sha256(secret.encode()).digest())
 
 
-def key_of(secret: bytes, keys: Collection[ApiKey]) -> ApiKey | None:
+def find_key(secret: bytes, keys: Collection[ApiKey]) -> ApiKey | None:
     """Which of the keys was sent; it takes as long whichever it is."""
     sent = hashlib.sha256(secret).digest()
     found = None

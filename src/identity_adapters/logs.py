@@ -15,7 +15,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from identity_adapters.settings import LogFormat, LogLevel
 
-OWN = ("identity_core", "identity_adapters", "uvicorn")
+OWN_LOGGERS = ("identity_core", "identity_adapters", "uvicorn")
 """The loggers whose messages are written as they are."""
 
 
@@ -26,8 +26,8 @@ def configure_logs(format: LogFormat = LogFormat.AUTO, level: LogLevel = LogLeve
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _constant_part,
-        _without_words,
+        _keep_constant_part,
+        _replace_exception,
     ]
     structlog.configure(
         processors=[
@@ -53,23 +53,23 @@ def configure_logs(format: LogFormat = LogFormat.AUTO, level: LogLevel = LogLeve
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.captureWarnings(True)
-    for name, is_heard in (("uvicorn", True), ("uvicorn.error", True), ("uvicorn.access", False)):
+    for name, propagates in (("uvicorn", True), ("uvicorn.error", True), ("uvicorn.access", False)):
         logger = logging.getLogger(name)
         logger.handlers.clear()
-        logger.propagate = is_heard  # a request line may hold personal values
+        logger.propagate = propagates  # a request line may hold personal values
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
-def _constant_part(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+def _keep_constant_part(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     record: logging.LogRecord | None = event.get("_record")
-    if record is not None and not record.name.startswith(OWN):
+    if record is not None and not record.name.startswith(OWN_LOGGERS):
         event["event"] = str(record.msg).partition("\n")[0]
         if record.name in ("asyncio", "py.warnings"):  # they put their messages together themselves
             event["event"] = event["event"].partition(":")[0]
     return event
 
 
-def _without_words(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+def _replace_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     error = event.pop("exc_info", None)
     if error is True:
         error = sys.exc_info()

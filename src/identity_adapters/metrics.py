@@ -67,13 +67,13 @@ class Metrics:
         self._retries = Counter(
             "identity_retries", "Attempts on the database that were made again.", ["cause"], registry=registry
         )
-        self._waiting = _gauge(
+        self._waiting = _create_live_gauge(
             "identity_waiting_requests", "Requests that wait for a batch to take them.", registry
         )
-        self._connections = _gauge(
+        self._connections = _create_live_gauge(
             "identity_pool_connections", "Connections to the database in use.", registry
         )
-        self._most_connections = _gauge(
+        self._max_connections = _create_live_gauge(
             "identity_pool_connections_max", "Connections to the database there may be.", registry
         )
 
@@ -93,9 +93,9 @@ class Metrics:
         """Once a second, for good: see how many wait, and how many connections are and may be in use."""
         while True:
             self._waiting.set(waiting())
-            in_use, most = pool()
+            in_use, limit = pool()
             self._connections.set(in_use)
-            self._most_connections.set(most)
+            self._max_connections.set(limit)
             await asyncio.sleep(1)
 
     async def exposition(self, count_all: CountAll) -> bytes:
@@ -130,17 +130,19 @@ class Metrics:
     @cached_property
     def _totals(self) -> list[Gauge]:
         return [
-            _counted(f"identity_{what}", f"{what.capitalize()} on record.", self._registry)
+            _create_census_gauge(f"identity_{what}", f"{what.capitalize()} on record.", self._registry)
             for what in ("contacts", "identities", "merges")
         ]
 
     @cached_property
     def _largest(self) -> Gauge:
         documentation = "Contacts of the largest identities, by rank."
-        return _counted("identity_largest_identity_contacts", documentation, self._registry, "rank")
+        return _create_census_gauge(
+            "identity_largest_identity_contacts", documentation, self._registry, "rank"
+        )
 
 
-def forget_the_dead() -> None:
+def remove_dead_processes() -> None:
     """Take away the gauges of processes that have ended, however they did."""
     if (folder := os.environ.get(FOLDER)) is not None:
         for path in Path(folder).glob("gauge_live*.db"):
@@ -149,11 +151,11 @@ def forget_the_dead() -> None:
                 mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
-def _gauge(name: str, documentation: str, registry: CollectorRegistry) -> Gauge:
+def _create_live_gauge(name: str, documentation: str, registry: CollectorRegistry) -> Gauge:
     """A gauge that is the sum over all processes that run."""
     return Gauge(name, documentation, multiprocess_mode="livesum", registry=registry)
 
 
-def _counted(name: str, documentation: str, registry: CollectorRegistry, *labels: str) -> Gauge:
+def _create_census_gauge(name: str, documentation: str, registry: CollectorRegistry, *labels: str) -> Gauge:
     """A gauge that is the same for all processes; what was counted last stands."""
     return Gauge(name, documentation, labels, multiprocess_mode="mostrecent", registry=registry)

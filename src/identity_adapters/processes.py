@@ -8,7 +8,7 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def end_with_parent(parent: int, by: signal.Signals) -> None:
+def signal_on_parent_exit(parent: int, by: signal.Signals) -> None:
     """Have the kernel send this process a signal when its parent ends, however it ends.
 
     Linux alone can do that; elsewhere nothing happens. The process ends at once if its parent

@@ -10,16 +10,16 @@ from identity_core import ContactDetails
 from identity_core.model.identifiers import MAX_PHONE_NUMBER_LENGTH
 
 
-def details_of_region(region: str) -> Callable[[Any, Any], ContactDetails]:
+def normalize_phone_numbers(region: str) -> Callable[[Any, Any], ContactDetails]:
     """A maker of details whose phone numbers are of a region unless they say otherwise.
 
     A number that cannot be read as one of that region stays as its digits.
 
-    >>> details_of_region("US")(None, "(650) 253-0000").phone_number
+    >>> normalize_phone_numbers("US")(None, "(650) 253-0000").phone_number
     '+16502530000'
-    >>> details_of_region("US")(None, "+44 20 7031 3000").phone_number
+    >>> normalize_phone_numbers("US")(None, "+44 20 7031 3000").phone_number
     '+442070313000'
-    >>> details_of_region("US")(None, "1").phone_number
+    >>> normalize_phone_numbers("US")(None, "1").phone_number
     '1'
     """
 

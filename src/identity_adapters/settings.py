@@ -144,7 +144,7 @@ def _setting(
     unset: str = "",
     *,
     text: Callable[[Any], str] = _text,
-    refused_in_file: str | None = None,
+    rejected_in_file: str | None = None,
 ) -> Any:
     """A setting.
 
@@ -154,8 +154,8 @@ def _setting(
         default: the value where there is none.
         meaning: what the page of settings says of it.
         unset: what the page says of a default that is no value.
-        text: how a value is shown to people: without secrets.
-        refused_in_file: why it is taken from the environment alone; None where the file may have it too.
+        text: how a value is describe to people: without secrets.
+        rejected_in_file: why it is taken from the environment alone; None where the file may have it too.
     """
     metadata = {
         "variable": variable,
@@ -163,7 +163,7 @@ def _setting(
         "meaning": meaning,
         "unset": unset,
         "text": text,
-        "refused_in_file": refused_in_file,
+        "rejected_in_file": rejected_in_file,
     }
     return field(default=default, metadata=metadata, repr=text)
 
@@ -196,7 +196,7 @@ class Settings:
         None,
         "the folder of another `initdb` and `postgres` for the embedded database; from the environment alone",
         "the PostgreSQL that is installed with the service",
-        refused_in_file="it names programs to run",
+        rejected_in_file="it names programs to run",
     )
     migrate_at_start: bool = _setting(
         "IDENTITY_MIGRATE_AT_START",
@@ -369,7 +369,7 @@ class Settings:
         origins: dict[str, str] = {}
         for attribute in _settings():
             variable = attribute.metadata["variable"]
-            why = attribute.metadata["refused_in_file"]
+            why = attribute.metadata["rejected_in_file"]
             if why is not None and (in_file.get(variable) or "").strip():
                 raise InvalidSetting(variable, f"must be set in the environment, not in {file}: {why}")
             for origin, source in sources.items():
@@ -385,10 +385,10 @@ class Settings:
             raise InvalidSetting("IDENTITY_RATE_LIMIT", "needs IDENTITY_API_KEYS: it is a limit of each key")
         return settings
 
-    def given(self, origin: str, **values: Any) -> "Settings":
+    def override(self, origin: str, **values: Any) -> "Settings":
         """The settings with those of these values that are not None, which come from somewhere else.
 
-        >>> settings = Settings().given("command line", port=80, host=None)
+        >>> settings = Settings().override("command line", port=80, host=None)
         >>> settings.host, settings.port, settings.origins
         ('127.0.0.1', 80, {'IDENTITY_PORT': 'command line'})
         """
@@ -397,23 +397,23 @@ class Settings:
         return evolve(self, **given, origins={**self.origins, **variables})
 
 
-class Shown(NamedTuple):
-    """A setting as it is shown to people: no secret is in it."""
+class EffectiveSetting(NamedTuple):
+    """A setting as it is describe to people: no secret is in it."""
 
     variable: str
     value: str
     origin: str
 
 
-def shown(settings: Settings) -> Iterator[Shown]:
+def describe(settings: Settings) -> Iterator[EffectiveSetting]:
     """Each setting as it is in force."""
     for attribute in _settings():
         variable = attribute.metadata["variable"]
         value = attribute.metadata["text"](getattr(settings, attribute.name))
-        yield Shown(variable, value, settings.origins.get(variable, "default"))
+        yield EffectiveSetting(variable, value, settings.origins.get(variable, "default"))
 
 
-def reference() -> str:
+def render_reference() -> str:
     """The table of all settings, in Markdown."""
     lines = ["| setting | default | meaning |", "|---|---|---|"]
     for attribute in _settings():

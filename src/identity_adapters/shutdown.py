@@ -12,12 +12,12 @@ from attrs import define
 class GracefulShutdown:
     """Whether this process was told to stop."""
 
-    begun: bool = False
+    has_begun: bool = False
 
     def __call__(self) -> bool:
-        return self.begun
+        return self.has_begun
 
-    def on(self, number: signal.Signals, after: float) -> None:
+    def delay(self, number: signal.Signals, seconds: float) -> None:
         """Have a signal do what it does some seconds later, and tell of it until then.
 
         A second signal is not waited for. It is called in the main thread, with a loop running.
@@ -28,10 +28,10 @@ class GracefulShutdown:
             return
 
         def handler(received: int, frame: FrameType | None) -> None:
-            if self.begun:
+            if self.has_begun:
                 act(received, frame)
                 return
-            self.begun = True
-            loop.call_soon_threadsafe(loop.call_later, after, act, received, None)
+            self.has_begun = True
+            loop.call_soon_threadsafe(loop.call_later, seconds, act, received, None)
 
         signal.signal(number, handler)

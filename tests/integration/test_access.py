@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from identity_adapters.keys import Scope, new_key
+from identity_adapters.keys import Scope, generate_key
 from tests.integration.documented import checked
 from tests.integration.processes import run, service
 
@@ -29,8 +29,8 @@ OPEN = ["/health", "/health/live", "/health/ready", "/openapi.json", "/docs", "/
 @pytest.fixture(scope="module")
 def keys():
     """Each scope with a key for it alone, and the old and the new key of somebody who changes keys."""
-    made = {scope: new_key(scope, [scope]) for scope in Scope}
-    return made | {name: new_key("shop", [Scope.IDENTIFY]) for name in ("old", "new")}
+    made = {scope: generate_key(scope, [scope]) for scope in Scope}
+    return made | {name: generate_key("shop", [Scope.IDENTIFY]) for name in ("old", "new")}
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from identity_adapters.container import make_details_maker
-from identity_adapters.domains import ascii_form, unicode_form
+from identity_adapters.domains import to_ascii, to_unicode
 from identity_adapters.postgres import EmailForms, SchemaUnusable, migrate, repair_database, verify
 from identity_core import (
     ContactDetails,
@@ -161,7 +161,7 @@ def in_either_form(url, *keys):
     """Identifies details one after the other, as the service does; the identities."""
 
     async def body():
-        async with repository_on(url, emails=EmailForms(ascii_form, unicode_form)) as repository:
+        async with repository_on(url, emails=EmailForms(to_ascii, to_unicode)) as repository:
             identify, make_details = IdentifyContacts(repository), make_details_maker(None)
             identities = [await identify(make_details(*key)) for key in keys]
             ends = [Identifier(IdentifierKind.EMAIL, UNICODE), Identifier(IdentifierKind.PHONE_NUMBER, "1")]
@@ -206,7 +206,7 @@ def test_repair_takes_rows_with_a_domain_in_ascii_as_they_are(existing, empty_ur
     migrate(empty_url)
 
     async def body():
-        async with repository_on(empty_url, emails=EmailForms(ascii_form, unicode_form)) as repository:
+        async with repository_on(empty_url, emails=EmailForms(to_ascii, to_unicode)) as repository:
             await repair_database(empty_url, repository)
 
     asyncio.run(body())

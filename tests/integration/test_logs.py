@@ -9,7 +9,7 @@ from itertools import repeat
 import pytest
 
 from identity_adapters.embedded import embedded_database
-from identity_adapters.keys import Scope, new_key
+from identity_adapters.keys import Scope, generate_key
 from tests.integration.conftest import connect, eventually, plain
 from tests.integration.processes import run, service
 
@@ -81,7 +81,7 @@ def assert_unmarked(text):
 
 
 def test_nothing_that_was_sent_is_ever_written(tmp_path):
-    key, configured = new_key("shop", [*Scope])
+    key, configured = generate_key("shop", [*Scope])
     with ExitStack() as serving:
         with embedded_database(tmp_path / "data") as url, connect(url) as other:
             other.execute(f"CREATE USER marked_user PASSWORD '{PASSWORD}' SUPERUSER")

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from identity_adapters.files.sorting import moment
+from identity_adapters.files.details import parse_time
 from identity_adapters.postgres import migrate
 from identity_adapters.postgres.cursor import Cursor
 from identity_core import (
@@ -368,10 +368,10 @@ def test_the_largest_identities_of_real_orders_are_explained(orders, url):
     async def body():
         async with repository_on(url) as repository:
             identify = IdentifyContacts(repository)
-            in_order = sorted(rows, key=lambda row: moment(row[2]))
+            in_order = sorted(rows, key=lambda row: parse_time(row[2]))
             for start in range(0, len(in_order), 500):
                 await identify.many(
-                    [ContactDetails(e, p, moment(at)) for e, p, at in in_order[start : start + 500]]
+                    [ContactDetails(e, p, parse_time(at)) for e, p, at in in_order[start : start + 500]]
                 )
             graph = networkx.Graph()
             for email, phone_number, _ in rows:

@@ -149,7 +149,7 @@ def test_rows_are_found_by_index_whatever_the_planner_knows(url, sql, statement,
             return "\n".join(step for (step,) in await rows.fetchall())
 
     # A plan that is made while the table is empty is kept while it grows.
-    for number in (0, 100, 3000) if statement not in statements.PLANNED_ANEW else (3000,):
+    for number in (0, 100, 3000) if statement not in statements.REPLANNED else (3000,):
         sql(
             "INSERT INTO contacts (email, phone_number, link_precedence)"
             " SELECT n || '@x', n, 'primary' FROM generate_series(1, %s) n",

@@ -54,6 +54,6 @@ def fail(code: int, message: str) -> NoReturn:
     sys.exit(code)
 
 
-def fail_without(error: ModuleNotFoundError) -> NoReturn:
+def fail_missing_package(error: ModuleNotFoundError) -> NoReturn:
     """End the command, because a package of the extra ``files`` is missing."""
     fail(2, f"{error.name} is not installed; it needs pip install 'identity-reconciliation[files]'")

@@ -27,7 +27,7 @@ EMBEDDED = (
 
 
 @contextmanager
-def configured(failure: int = 1, *, is_service: bool = False, **options: Any) -> Iterator[Container]:
+def open_container(failure: int = 1, *, is_service: bool = False, **options: Any) -> Iterator[Container]:
     """The container of a command, with its database open; where that fails, the command ends with a message.
 
     Args:
@@ -36,7 +36,7 @@ def configured(failure: int = 1, *, is_service: bool = False, **options: Any) ->
         options: settings that were given to the command; None where they were not.
     """
     try:
-        settings = Settings.load().given("command line", **options)
+        settings = Settings.load().override("command line", **options)
         configure_logs(settings.log_format if is_service else LogFormat.TEXT, settings.log_level)
         container = Container(settings=settings, pool_sizes=(1, 1))  # a command does one thing at a time
         with open_database(container):

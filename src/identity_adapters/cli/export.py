@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from identity_adapters.cli import fail, fail_without
+from identity_adapters.cli import fail, fail_missing_package
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -22,22 +22,22 @@ def export_command(file: str, format_: str | None) -> None:
 
     CSV and Parquet can be imported again and make the same identities.
     """
-    from identity_adapters.cli.database import configured
+    from identity_adapters.cli.database import open_container
     from identity_adapters.postgres import check_schema
     from identity_adapters.postgres.export import NeedsRepair, read_identities, read_records
 
     try:
         from identity_adapters.files import writing
     except ModuleNotFoundError as error:
-        fail_without(error)
-    format_ = format_ or writing.format_of(file)
+        fail_missing_package(error)
+    format_ = format_ or writing.detect_format(file)
     write: dict[str, Callable[[URL], int]] = {
         "jsonl": lambda url: writing.write_identities(file, read_identities(url)),
         "csv": lambda url: writing.write_csv(file, read_records(url)),
         "parquet": lambda url: writing.write_parquet(file, read_records(url)),
     }
     try:
-        with configured() as container:
+        with open_container() as container:
             url = container.database_url()
             check_schema(url)
             written = write[format_](url)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from identity_adapters.cli import fail
-from identity_adapters.cli.output import as_json, run_query, write_answer
+from identity_adapters.cli.output import json_option, run_query, write_answer
 
 if TYPE_CHECKING:
     from identity_adapters.api import MakeDetails
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("contact_id", type=click.IntRange(0, 2**63 - 1))
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]),
               help="Show the identity as it was then (UTC).")  # fmt: skip
-@as_json
+@json_option
 def history_command(contact_id: int, as_of: datetime | None, is_json: bool) -> None:
     """List the events of the identity of a contact, or show the identity as it was at some time.
 

@@ -6,7 +6,7 @@ import re
 import click
 
 from identity_adapters.cli import fail
-from identity_adapters.keys import Scope, new_key
+from identity_adapters.keys import Scope, generate_key
 
 
 @click.group("key")
@@ -28,11 +28,11 @@ def key_group() -> None:
 def new_key_command(name: str, scopes: tuple[str, ...], is_json: bool) -> None:
     """Make an API key for whoever NAME is, and show it once.
 
-    What is to be configured of it does not tell what it is.
+    What is to be open_container of it does not tell what it is.
     """
     if not re.fullmatch(r"[\w.-]{1,64}", name, re.ASCII):
         fail(2, "NAME must have letters, digits, dots, dashes and underscores alone")
-    secret, key = new_key(name, [*map(Scope, scopes)])
+    secret, key = generate_key(name, [*map(Scope, scopes)])
     if is_json:
         click.echo(json.dumps({"key": secret, "entry": key.entry}))
         return

@@ -30,19 +30,21 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     import uvicorn
 
     from identity_adapters import metrics
-    from identity_adapters.cli.database import configured
+    from identity_adapters.cli.database import open_container
     from identity_adapters.http.protocol import BoundedProtocol, Bounds
     from identity_adapters.postgres import migrate
 
     _exit_cleanly_on(signal.SIGTERM)
     with ExitStack() as stack:
-        container = stack.enter_context(configured(host=host, port=port, workers=workers, is_service=True))
+        container = stack.enter_context(
+            open_container(host=host, port=port, workers=workers, is_service=True)
+        )
         settings, url = container.settings(), container.database_url()
         if settings.migrate_at_start:
             migrate(url)
         if not settings.api_keys and not settings.is_local:
             structlog.get_logger(__name__).warning(
-                "no API keys are configured: whoever can reach this address may ask for every customer;"
+                "no API keys are open_container: whoever can reach this address may ask for every customer;"
                 " see IDENTITY_API_KEYS",
                 host=settings.host,
             )

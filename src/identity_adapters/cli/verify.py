@@ -18,13 +18,13 @@ def verify_command(is_repair: bool, dry_run: bool, is_json: bool) -> None:
     """
     import attrs
 
-    from identity_adapters.cli.database import configured
+    from identity_adapters.cli.database import open_container
     from identity_adapters.container import run
     from identity_adapters.postgres import check_schema, repair_database, verify
 
     if dry_run and not is_repair:
         raise click.UsageError("--dry-run goes with --repair")
-    with configured(failure=2) as container:
+    with open_container(failure=2) as container:
         url = container.database_url()
         check_schema(url)
         repaired = None

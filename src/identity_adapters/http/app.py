@@ -8,7 +8,7 @@ from litestar import Litestar
 from litestar.config.cors import CORSConfig
 
 from identity_adapters.api import MakeDetails
-from identity_adapters.http.auth import RateLimit, before_request, check_keys
+from identity_adapters.http.auth import RateLimit, make_key_check, to_before_request
 from identity_adapters.http.openapi import OUTCOME_HEADER, document, document_endpoint
 from identity_adapters.http.problems import HANDLERS
 from identity_adapters.http.routes.changes import changes_endpoint
@@ -66,7 +66,7 @@ def create_app(
         allowed_origins: origins whose pages may send requests, such as ``https://shop.example``.
         has_pages: whether the pages for people are served.
     """
-    check_key = check_keys(keys, RateLimit(rate_limit) if rate_limit else None) if keys else None
+    check_key = make_key_check(keys, RateLimit(rate_limit) if rate_limit else None) if keys else None
     # Litestar resolves the dependencies of a handler at each request, in a task group. Handlers that
     # close over what they need cost nothing.
     handlers = [
@@ -84,7 +84,7 @@ def create_app(
     ]
     return Litestar(
         [*handlers, document_endpoint(document(handlers)), *(PAGES if has_pages else ())],
-        before_request=before_request(check_key) if check_key is not None else None,
+        before_request=to_before_request(check_key) if check_key is not None else None,
         cors_config=_cors(allowed_origins) if allowed_origins else None,
         exception_handlers=HANDLERS,
         lifespan=list(lifespan),

@@ -12,7 +12,7 @@ from litestar.types import Scope
 
 from identity_adapters.http.middleware.observe import KEY
 from identity_adapters.http.problems import RequestRejected
-from identity_adapters.keys import ApiKey, key_of
+from identity_adapters.keys import ApiKey, find_key
 
 SCOPE = "scope"
 """The name of a handler's option that says which scope it needs; one without may be asked by everybody."""
@@ -45,7 +45,7 @@ class RateLimit:
         return 0
 
 
-def check_keys(keys: Collection[ApiKey], limit: RateLimit | None) -> Check:
+def make_key_check(keys: Collection[ApiKey], limit: RateLimit | None) -> Check:
     """What refuses a request that its key does not allow.
 
     Raises:
@@ -57,7 +57,7 @@ def check_keys(keys: Collection[ApiKey], limit: RateLimit | None) -> Check:
         needed = scope["route_handler"].opt.get(SCOPE)
         if needed is None:
             return
-        key = key_of(_secret(scope), keys)
+        key = find_key(_read_secret(scope), keys)
         if key is None:
             raise RequestRejected(
                 HTTPStatus.UNAUTHORIZED,
@@ -79,7 +79,7 @@ def check_keys(keys: Collection[ApiKey], limit: RateLimit | None) -> Check:
     return check
 
 
-def before_request(check: Check) -> Callable[[Request[Any, Any, Any]], Awaitable[None]]:
+def to_before_request(check: Check) -> Callable[[Request[Any, Any, Any]], Awaitable[None]]:
     """The check as what Litestar calls before it calls a handler."""
 
     async def check_request(request: Request[Any, Any, Any]) -> None:
@@ -88,7 +88,7 @@ def before_request(check: Check) -> Callable[[Request[Any, Any, Any]], Awaitable
     return check_request
 
 
-def _secret(scope: Scope) -> bytes:
+def _read_secret(scope: Scope) -> bytes:
     for name, value in scope["headers"]:
         if name == b"authorization":
             scheme, _, secret = value.partition(b" ")

@@ -42,9 +42,9 @@ def parse_parameters(request: Request[Any, Any, Any], kind: type[Parameters]) ->
     Raises:
         InvalidFields: names every parameter that cannot be used.
     """
-    given = {**request.query_params, **request.path_params}
-    fields = [one for one in msgspec.structs.fields(kind) if one.encode_name in given]
-    values = collect(*(partial(_convert, given[one.encode_name], one) for one in fields))
+    texts = {**request.query_params, **request.path_params}
+    fields = [one for one in msgspec.structs.fields(kind) if one.encode_name in texts]
+    values = collect(*(partial(_convert, texts[one.encode_name], one) for one in fields))
     return kind(**dict(zip((one.name for one in fields), values, strict=True)))
 
 
@@ -54,11 +54,11 @@ def _convert(text: str, parameter: msgspec.structs.FieldInfo) -> Any:
             text, parameter.type, strict=False, dec_hook=lambda kind, text: kind.parse(text)
         )
     except msgspec.ValidationError:
-        reason = _reason(schema_of(parameter.type))
+        reason = _describe(schema_of(parameter.type))
         raise InvalidFields(FieldError(parameter.encode_name, reason)) from None
 
 
-def _reason(schema: dict[str, Any]) -> str:
+def _describe(schema: dict[str, Any]) -> str:
     match schema:
         case {"type": "integer", "minimum": least, "maximum": most}:
             return f"must be a whole number from {least} to {most}"

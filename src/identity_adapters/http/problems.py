@@ -73,36 +73,36 @@ class InvalidFields(RequestRejected):
         self.errors = errors
 
 
-def _problem(
+def _respond(
     status: int, detail: str, errors: Sequence[FieldError] = (), headers: dict[str, str] | None = None
 ) -> Response[Problem]:
     problem = Problem(HTTPStatus(status).phrase, status, detail, list(errors))
     return Response(problem, status_code=status, media_type=PROBLEM_JSON, headers=headers)
 
 
-def _rejected(_: Request[Any, Any, Any], error: RequestRejected) -> Response[Problem]:
-    return _problem(error.status, error.detail, error.errors, error.headers)
+def _handle_rejected(_: Request[Any, Any, Any], error: RequestRejected) -> Response[Problem]:
+    return _respond(error.status, error.detail, error.errors, error.headers)
 
 
-def _unavailable(request: Request[Any, Any, Any], error: RepositoryUnavailable) -> Response[Problem]:
+def _handle_unavailable(request: Request[Any, Any, Any], error: RepositoryUnavailable) -> Response[Problem]:
     is_shed = isinstance(error, RepositoryOverloaded)
     request.scope["state"][OUTCOME] = "shed" if is_shed else "unavailable"
     if not is_shed:  # a service with too much to do would have more to do
         _logger.warning("cannot answer", reason=error.reason, request_id=_request_id(request))
-    return _problem(503, f"{error.reason}; it is safe to send the same again", headers={"Retry-After": "1"})
+    return _respond(503, f"{error.reason}; it is safe to send the same again", headers={"Retry-After": "1"})
 
 
-_OF_LITESTAR = {404: "there is no such path", 405: "the path does not have this method"}
+_DETAILS = {404: "there is no such path", 405: "the path does not have this method"}
 
 
-def _http_exception(_: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+def _handle_http_exception(_: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
     status = error.status_code
-    return _problem(status, _OF_LITESTAR.get(status, HTTPStatus(status).phrase), headers=error.headers)
+    return _respond(status, _DETAILS.get(status, HTTPStatus(status).phrase), headers=error.headers)
 
 
-def _mistake(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+def _handle_mistake(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     _logger.error("a mistake in the program", exc_info=error, request_id=_request_id(request))
-    return _problem(500, "a mistake in the program; it was logged")
+    return _respond(500, "a mistake in the program; it was logged")
 
 
 def _request_id(request: Request[Any, Any, Any]) -> str:
@@ -110,8 +110,8 @@ def _request_id(request: Request[Any, Any, Any]) -> str:
 
 
 HANDLERS: dict[int | type[Exception], Any] = {
-    RequestRejected: _rejected,
-    RepositoryUnavailable: _unavailable,
-    HTTPException: _http_exception,
-    Exception: _mistake,
+    RequestRejected: _handle_rejected,
+    RepositoryUnavailable: _handle_unavailable,
+    HTTPException: _handle_http_exception,
+    Exception: _handle_mistake,
 }

@@ -10,7 +10,7 @@ the answer has been written. Each bound is then a bound on one thing:
 
 - A head is refused as soon as more bytes than it may have wait for its end.
 - What arrives behind a request waits unparsed, and reading pauses after the first piece of it.
-- An answer that the client does not read keeps the next request waiting, so that one answer at most
+- An answer that the client does not read keeps the next request waiting, so that one answer at limit
   waits to be sent.
 - A single deadline holds, whatever the connection waits for: the rest of a request, the next request,
   or a client that reads on.
@@ -73,9 +73,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > self._bounds.connections:
-            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many clients are connected", "Retry-After: 1")
+            self._reject(HTTPStatus.SERVICE_UNAVAILABLE, "too many clients are connected", "Retry-After: 1")
         else:
-            self._expect_within(self._bounds.request_timeout)
+            self._set_deadline(self._bounds.request_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
@@ -88,10 +88,10 @@ class BoundedProtocol(HttpToolsProtocol):
         is_first = not self._arrived and not self._has_body and not self._is_in_flight
         self._arrived = self._arrived + data if self._arrived else data
         self._parse()
-        if self._is_in_flight and not self._has_body:  # most requests arrive at once
+        if self._is_in_flight and not self._has_body:  # limit requests arrive at once
             self._deadline = inf
         elif is_first and (self._arrived or self._has_body):
-            self._expect_within(self._bounds.request_timeout)
+            self._set_deadline(self._bounds.request_timeout)
 
     def _parse(self) -> None:
         """Hand the parser as much of what arrived as it may have."""
@@ -105,7 +105,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 elif not self._parse_head():
                     return
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):  # CONNECT goes on as an upgrade does
-            self._refuse(HTTPStatus.BAD_REQUEST, "it is no HTTP request")
+            self._reject(HTTPStatus.BAD_REQUEST, "it is no HTTP request")
 
     def _parse_head(self) -> bool:
         """Parse the head of a request, if it is whole."""
@@ -113,9 +113,9 @@ class BoundedProtocol(HttpToolsProtocol):
         size = arrived.find(_END_OF_HEAD) + len(_END_OF_HEAD)
         is_whole = size >= len(_END_OF_HEAD)
         if (size if is_whole else len(arrived)) > self._bounds.header_size:
-            most = self._bounds.header_size
-            self._refuse(
-                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"path and headers have more than {most} bytes"
+            limit = self._bounds.header_size
+            self._reject(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"path and headers have more than {limit} bytes"
             )
         elif is_whole:
             head, self._arrived = arrived[:size], arrived[size:]
@@ -143,7 +143,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.parser.feed_data(arrived[start:end])
             self._framing_left -= end - start
             if self._framing_left < 0:
-                self._refuse(HTTPStatus.BAD_REQUEST, "its chunks are mostly framing")
+                self._reject(HTTPStatus.BAD_REQUEST, "its chunks are mostly framing")
                 return
             start = end
         self._arrived = arrived[start:]
@@ -161,7 +161,7 @@ class BoundedProtocol(HttpToolsProtocol):
             elif name == b"content-length":
                 body_left = int(value)
         if hosts != 1 and self.parser.get_http_version() == "1.1":  # RFC 9112, 3.2
-            self._refuse(HTTPStatus.BAD_REQUEST, "an HTTP/1.1 request must have one Host header")
+            self._reject(HTTPStatus.BAD_REQUEST, "an HTTP/1.1 request must have one Host header")
             return
         super().on_headers_complete()
         self._is_in_flight = self._has_body = True
@@ -179,27 +179,27 @@ class BoundedProtocol(HttpToolsProtocol):
         self._has_body = False
         super().on_message_complete()
         if not self._is_in_flight:  # it was answered before all of it was here
-            self._expect_within(self.timeout_keep_alive)
+            self._set_deadline(self.timeout_keep_alive)
 
     def on_response_complete(self) -> None:
         self._is_in_flight = False
         self.server_state.total_requests += 1
         if self.transport.is_closing():
-            self._expect_within(self._bounds.write_timeout)
+            self._set_deadline(self._bounds.write_timeout)
             return
         self.flow.resume_reading()
         if self._has_body:  # it was answered early, and has to arrive in time all the same
             return
         if self.transport.get_write_buffer_size():
-            self._expect_within(self._bounds.write_timeout)
+            self._set_deadline(self._bounds.write_timeout)
         else:
-            self._expect_within(self._bounds.request_timeout if self._arrived else self.timeout_keep_alive)
+            self._set_deadline(self._bounds.request_timeout if self._arrived else self.timeout_keep_alive)
         if self._arrived:
             self._parse()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._expect_within(self._bounds.write_timeout)
+        self._set_deadline(self._bounds.write_timeout)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -209,7 +209,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
             self._parse()
 
-    def _expect_within(self, seconds: float) -> None:
+    def _set_deadline(self, seconds: float) -> None:
         """Give the client so many seconds, for whatever the connection waits for."""
         self._unsent = self.transport.get_write_buffer_size()
         self._deadline = self.loop.time() + seconds
@@ -218,26 +218,26 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._timer.when() <= self._deadline:
                 return
             self._timer.cancel()
-        self._timer = self.loop.call_at(self._deadline, self._look_at_deadline)
+        self._timer = self.loop.call_at(self._deadline, self._check_deadline)
 
-    def _look_at_deadline(self) -> None:
+    def _check_deadline(self) -> None:
         self._timer = None
         if self._deadline == inf:
             return
         if self.loop.time() < self._deadline:
-            self._timer = self.loop.call_at(self._deadline, self._look_at_deadline)
+            self._timer = self.loop.call_at(self._deadline, self._check_deadline)
         elif unsent := self.transport.get_write_buffer_size():
             if unsent < self._unsent:
-                self._expect_within(self._bounds.write_timeout)
+                self._set_deadline(self._bounds.write_timeout)
             else:
                 self.transport.abort()
         elif self._has_body or self._arrived:
             within = f"{self._bounds.request_timeout:g} s"
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"it did not arrive within {within}")
+            self._reject(HTTPStatus.REQUEST_TIMEOUT, f"it did not arrive within {within}")
         else:
             self.transport.close()
 
-    def _refuse(self, status: HTTPStatus, detail: str, *headers: str) -> None:
+    def _reject(self, status: HTTPStatus, detail: str, *headers: str) -> None:
         """Answer with a problem document, unless an answer was begun, and close the connection."""
         if self.transport.is_closing():
             return
@@ -254,4 +254,4 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.write("\r\n".join([*head, "", body]).encode())
         self._arrived = b""
         self.transport.close()
-        self._expect_within(self._bounds.write_timeout)
+        self._set_deadline(self._bounds.write_timeout)

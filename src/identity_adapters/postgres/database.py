@@ -61,14 +61,14 @@ class Database:
         """
         await self.fetch(statements.CHECK, {}, answer_timeout=CHECK_TIMEOUT, retry_period=0)
 
-    async def fetch(self, statement: str, values: dict[str, Any], **patience: float) -> list[tuple[Any, ...]]:
-        """The rows of a single statement; `patience` is passed to `retry`."""
+    async def fetch(self, statement: str, values: dict[str, Any], **timeouts: float) -> list[tuple[Any, ...]]:
+        """The rows of a single statement; `timeouts` is passed to `retry`."""
 
         async def attempt() -> list[tuple[Any, ...]]:
             async with self.connection() as connection:
                 return await execute(connection, statement, values)
 
-        return await self.retry(attempt, **patience)
+        return await self.retry(attempt, **timeouts)
 
     async def retry(
         self,
@@ -83,7 +83,7 @@ class Database:
             RepositoryUnavailable: it failed for too long, or in a failure that does not pass.
         """
         clock = asyncio.get_running_loop().time
-        give_up_at = clock() + retry_period
+        deadline = clock() + retry_period
         delay = 0.01
         while True:
             try:
@@ -94,7 +94,7 @@ class Database:
                 failure = classify(error)
                 if failure is None:
                     raise
-                if not failure.passes or clock() + delay > give_up_at:
+                if not failure.is_transient or clock() + delay > deadline:
                     raise failure.to_error() from None
             self._on_retry(failure.reason)
             await asyncio.sleep(uniform(delay / 2, delay))
@@ -114,7 +114,7 @@ class Database:
 
 async def execute(connection: Connection, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Run one of `statements`; its rows."""
-    is_prepared = statement not in statements.PLANNED_ANEW
+    is_prepared = statement not in statements.REPLANNED
     cursor = await connection.execute(statement, values, prepare=is_prepared, binary=True)
     if cursor.description is None:
         return []

@@ -31,7 +31,7 @@ class PostgresChangeFeed:
             async with self._database.connection() as connection:
                 until = cursor.until
                 if until is None:
-                    [(until,)] = await execute(connection, statements.NOW, {})
+                    [(until,)] = await execute(connection, statements.CURRENT_SNAPSHOT, {})
                 statement = statements.CHANGES if cursor.since is None else statements.CHANGES_SINCE
                 given = {"since": cursor.since, "until": until, "after": cursor.event_id, "limit": limit}
                 found = [*map(to_recorded_event, await execute(connection, statement, given))]

@@ -40,7 +40,7 @@ class PostgresIdentityReader:
         if not rows:
             return None
         # What links join is one identity, even if the contacts that join it were deleted.
-        found = await offload(len(rows), to_snapshot, self._emails.reader(), rows)
+        found = await offload(len(rows), to_snapshot, self._emails.make_reader(), rows)
         return tuple(chain.from_iterable(found.identities))
 
     async def pages(
@@ -60,15 +60,15 @@ class PostgresIdentityReader:
                 links = dict(await execute(connection, hubs, given))
                 identities = {"identities": json.dumps(group_linked(links))}
                 rows = await execute(connection, statements.PAGES, identities | cut)
-                return to_pages(rows, limit, self._emails.reader(batch))
+                return to_pages(rows, limit, self._emails.make_reader(batch))
 
         return await self._database.retry(attempt)
 
     async def evidence(self, contacts: Sequence[Contact]) -> list[Evidence]:
         emails = {contact.email for contact in contacts if contact.email is not None}
-        given = json.dumps([*(emails | self._emails.ascii_forms(emails))])
+        given = json.dumps([*(emails | self._emails.find_ascii_forms(emails))])
         rows = await self._database.fetch(statements.EVIDENCE, {"emails": given})
-        read_email = self._emails.reader(contacts)
+        read_email = self._emails.make_reader(contacts)
 
         def read() -> list[Evidence]:
             return [Evidence(id, read_email(email), number, seen_at) for id, email, number, seen_at in rows]

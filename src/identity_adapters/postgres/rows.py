@@ -10,7 +10,7 @@ from attrs import frozen
 from identity_adapters.offload import offload
 from identity_adapters.postgres import statements
 from identity_adapters.postgres.database import Connection, Database, execute
-from identity_adapters.postgres.failures import TOO_MUCH
+from identity_adapters.postgres.failures import TOO_MANY_CONTACTS
 from identity_core import (
     Contact,
     ContactDetails,
@@ -52,15 +52,15 @@ class EmailForms:
     def to_json(self, batch: Iterable[ContactDetails]) -> str:
         """A row for each of the details, in each form that may be stored."""
         keys = {details.key for details in batch}
-        keys |= {(form, number) for email, number in keys for form in self.ascii_forms([email])}
+        keys |= {(form, number) for email, number in keys for form in self.find_ascii_forms([email])}
         return json.dumps([{"email": email, "phone_number": phone_number} for email, phone_number in keys])
 
-    def ascii_forms(self, emails: Iterable[str | None]) -> set[str]:
+    def find_ascii_forms(self, emails: Iterable[str | None]) -> set[str]:
         """The other forms of emails, those that have one."""
         forms = (self.to_ascii(email) for email in emails if email is not None and not email.isascii())
         return {form for form in forms if form is not None}
 
-    def reader(self, batch: Iterable[ContactDetails | Contact] = ()) -> ReadEmail:
+    def make_reader(self, batch: Iterable[ContactDetails | Contact] = ()) -> ReadEmail:
         """Reads stored emails; an email of the batch is in the form of details already."""
         given = {details.email for details in batch}
         return lambda email: self.to_unicode(email) if "xn--" in email and email not in given else email
@@ -81,12 +81,12 @@ async def load_snapshot(
     Raises:
         RepositoryBusy: the batch matches too many contacts.
     """
-    details, limit, read_email = emails.to_json(batch), _contact_limit(batch), emails.reader(batch)
+    details, limit, read_email = emails.to_json(batch), _contact_limit(batch), emails.make_reader(batch)
     rows = await execute(connection, statements.LOAD, {"details": details, "limit": limit})
     if limit is not None and len(rows) >= limit:
-        [(others,)] = await execute(connection, statements.OTHERS, {"details": details})
+        [(others,)] = await execute(connection, statements.COUNT_OTHERS, {"details": details})
         if others >= limit:
-            raise TOO_MUCH.to_error()
+            raise TOO_MANY_CONTACTS.to_error()
         rows = await execute(connection, statements.LOAD, {"details": details, "limit": None})
     return await offload(len(rows), to_snapshot, read_email, rows)
 

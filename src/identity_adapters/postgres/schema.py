@@ -46,10 +46,10 @@ def migrate(url: URL) -> None:
     from alembic import command  # takes long to import, and most commands do without
     from alembic.config import Config
 
-    with _connection(url) as connection:
-        _wait_for_turn(connection)
+    with _connect(url) as connection:
+        _acquire_lock(connection)
         _check_encoding(connection)
-        if not _REVISIONS.issuperset(_revisions(connection)):
+        if not _REVISIONS.issuperset(_read_revisions(connection)):
             _logger.warning("the database has the schema of a newer version, which is left as it is")
             return
         config = Config()
@@ -68,19 +68,19 @@ def check_schema(url: URL) -> None:
         SchemaOutdated: it has none, or an older version's.
         sqlalchemy.exc.DBAPIError: the database cannot be reached, or refuses.
     """
-    with _connection(url) as connection:
-        revisions = _revisions(connection)
+    with _connect(url) as connection:
+        revisions = _read_revisions(connection)
     if not revisions:
         raise SchemaOutdated("the database is not migrated; run 'identity migrate' first")
     if revisions <= _REVISIONS - {max(_REVISIONS)}:
         raise SchemaOutdated("the database has an older version's schema; run 'identity migrate' first")
 
 
-def _connection(url: URL) -> Connection:
+def _connect(url: URL) -> Connection:
     return create_engine(url, poolclass=NullPool, hide_parameters=True).connect()
 
 
-def _revisions(connection: Connection) -> set[str]:
+def _read_revisions(connection: Connection) -> set[str]:
     """The migrations that the database is at: one, or none where it was never migrated."""
     found: set[str] = set()
     if connection.scalar(text("SELECT to_regclass(:name)"), {"name": VERSION_TABLE}) is not None:
@@ -119,7 +119,7 @@ def build_indexes(table: str, indexes: Mapping[str, str]) -> None:
             op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {table} {indexed}")
 
 
-def _wait_for_turn(connection: Connection) -> None:
+def _acquire_lock(connection: Connection) -> None:
     # Asked for again and again instead of waited for: an index that is built while others write
     # waits for every running statement, also for one that waits for this lock.
     while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": MIGRATION_LOCK}).scalar():

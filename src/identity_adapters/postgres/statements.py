@@ -19,28 +19,28 @@ PHONE_NUMBER = """translate(c.phone_number COLLATE "C", ' -./()[]', '')"""
 # Others may have stored a date that Python has none for, such as infinity.
 CREATED_AT = "least(greatest(c.created_at, '0001-01-01'), '9999-12-31 23:59:59.999999')"
 
-_GIVEN = """
-given AS MATERIALIZED (
+_INPUT = """
+input AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%(details)s) AS details (email text, phone_number text)
 )
 """
 
 
-# The live contacts that have an email or a phone number of those given; some come twice.
+# The live contacts that have an email or a phone number of those input; some come twice.
 # Indexes: idx_contacts_compared_email_nfc, idx_contacts_compared_phone_number.
 _MATCHED = f"""
     SELECT found.id, found.linked_id
-    FROM (SELECT DISTINCT email FROM given) AS given
+    FROM (SELECT DISTINCT email FROM input) AS input
     CROSS JOIN LATERAL (
         SELECT c.id, c.linked_id FROM contacts c
-        WHERE {EMAIL} = given.email AND c.deleted_at IS NULL OFFSET 0
+        WHERE {EMAIL} = input.email AND c.deleted_at IS NULL OFFSET 0
     ) AS found
     UNION ALL
     SELECT found.id, found.linked_id
-    FROM (SELECT DISTINCT phone_number FROM given) AS given
+    FROM (SELECT DISTINCT phone_number FROM input) AS input
     CROSS JOIN LATERAL (
         SELECT c.id, c.linked_id FROM contacts c
-        WHERE {PHONE_NUMBER} = given.phone_number AND c.deleted_at IS NULL OFFSET 0
+        WHERE {PHONE_NUMBER} = input.phone_number AND c.deleted_at IS NULL OFFSET 0
     ) AS found
 """
 
@@ -77,21 +77,21 @@ FROM hub CROSS JOIN LATERAL (
 # as evidence: rows without an id. At most so many rows as :limit says come; NULL stands
 # for all. Indexes: all of the above, and the unique one of the evidence.
 LOAD = f"""
-WITH RECURSIVE {_GIVEN}, matched AS ({_MATCHED}), {_HUB}
+WITH RECURSIVE {_INPUT}, matched AS ({_MATCHED}), {_HUB}
 {_MEMBERS}
 UNION ALL
 SELECT NULL, found.email, found.phone_number, NULL, NULL, NULL, NULL
-FROM given CROSS JOIN LATERAL (
+FROM input CROSS JOIN LATERAL (
     SELECT evidence.email, evidence.phone_number FROM contact_evidence evidence
-    WHERE evidence.email = given.email AND evidence.phone_number = given.phone_number OFFSET 0
+    WHERE evidence.email = input.email AND evidence.phone_number = input.phone_number OFFSET 0
 ) AS found
 LIMIT CAST(%(limit)s AS bigint)
 """
 
 # How many contacts the identities have that the :details match, but for the one with the most.
 # Indexes: as above.
-OTHERS = f"""
-WITH RECURSIVE {_GIVEN}, matched AS ({_MATCHED}), {_HUB}
+COUNT_OTHERS = f"""
+WITH RECURSIVE {_INPUT}, matched AS ({_MATCHED}), {_HUB}
 SELECT coalesce(sum(linked.number) - max(linked.number), 0)
 FROM hub CROSS JOIN LATERAL (SELECT count(*) AS number FROM contacts c WHERE c.linked_id = hub.id) AS linked
 """
@@ -111,10 +111,10 @@ SELECT hub.id, c.linked_id
 FROM hub LEFT JOIN LATERAL (SELECT c.linked_id FROM contacts c WHERE c.id = hub.id OFFSET 0) AS c ON true
 WHERE hub.id IS NOT NULL
 """
-HUBS = f"WITH RECURSIVE {_GIVEN}, matched AS ({_MATCHED}), {_HUBS}"
+HUBS = f"WITH RECURSIVE {_INPUT}, matched AS ({_MATCHED}), {_HUBS}"
 HUBS_OF_CONTACT = f"WITH RECURSIVE matched AS ({_CONTACT}), {_HUBS}"
 
-# Of each of the :identities, given as lists of hubs, the oldest first: the primary, how much there is of
+# Of each of the :identities, input as lists of hubs, the oldest first: the primary, how much there is of
 # it, and a row for each of at most :limit contacts after the one of :created_at and :id, the oldest first,
 # or else one row without a contact. Those whose contacts were all deleted are left out.
 # Indexes: contacts_pkey, idx_contacts_linked_id.
@@ -150,9 +150,9 @@ ONE_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 # The evidence with one of the :emails. Index: the unique one of the evidence.
 EVIDENCE = """
 SELECT found.id, found.email, found.phone_number, found.seen_at AT TIME ZONE 'UTC'
-FROM json_array_elements_text(%(emails)s) AS given (email)
+FROM json_array_elements_text(%(emails)s) AS input (email)
 CROSS JOIN LATERAL (
-    SELECT * FROM contact_evidence evidence WHERE evidence.email = given.email OFFSET 0
+    SELECT * FROM contact_evidence evidence WHERE evidence.email = input.email OFFSET 0
 ) AS found
 ORDER BY found.id
 """
@@ -166,9 +166,9 @@ _EVENT = """
 # Index: idx_contact_events_primary_id.
 EVENTS = f"""
 SELECT {_EVENT}
-FROM json_array_elements_text(%(ids)s) AS given (id)
+FROM json_array_elements_text(%(ids)s) AS input (id)
 CROSS JOIN LATERAL (
-    SELECT * FROM contact_events event WHERE event.primary_id = CAST(given.id AS bigint) OFFSET 0
+    SELECT * FROM contact_events event WHERE event.primary_id = CAST(input.id AS bigint) OFFSET 0
 ) AS event
 WHERE event.id > %(after)s
 ORDER BY event.id
@@ -176,7 +176,7 @@ LIMIT CAST(%(limit)s AS bigint)
 """
 
 # The snapshot of now: which transactions are over.
-NOW = "SELECT CAST(pg_current_snapshot() AS text)"
+CURRENT_SNAPSHOT = "SELECT CAST(pg_current_snapshot() AS text)"
 
 # The events after :after of transactions that were over by :until, at most :limit.
 # Index: contact_events_pkey.
@@ -226,14 +226,14 @@ _NOW_AND_IDS = """
 """
 
 # The time, and :count new ids.
-SUPPLY = f"WITH {_SUPPLY} SELECT {_NOW_AND_IDS}"
+NOW_AND_IDS = f"WITH {_SUPPLY} SELECT {_NOW_AND_IDS}"
 
 # Locks the primaries of the identities that the :details match, and those of :others, in the
 # order of their ids. Then, with all of them held: their ids, the time, and :count new ids.
 # The aggregate is evaluated, and with it the other columns, when the last lock is held.
 # Indexes: as in the first, and contacts_pkey.
 LOCK_PRIMARIES = f"""
-WITH {_GIVEN}, {_SUPPLY}
+WITH {_INPUT}, {_SUPPLY}
 SELECT coalesce(array_agg(locked.id), '{{}}'), {_NOW_AND_IDS}
 FROM (
     SELECT coalesce(matched.linked_id, matched.id) AS id
@@ -326,5 +326,5 @@ SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL work_me
 SET LOCAL statement_timeout = '60s'
 """
 
-PLANNED_ANEW = frozenset([UPDATE, CENSUS])
+REPLANNED = frozenset([UPDATE, CENSUS])
 """The statements whose plan is not kept."""

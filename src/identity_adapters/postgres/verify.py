@@ -72,7 +72,7 @@ KINDS = {
 }
 
 
-LINKS = [kind for kind in KINDS if kind.startswith("linked to")]
+LINK_KINDS = [kind for kind in KINDS if kind.startswith("linked to")]
 """The kinds after which a contact does not point straight at a live primary."""
 
 
@@ -127,9 +127,9 @@ def verify(url: URL) -> list[Violation]:
         sqlalchemy.exc.SQLAlchemyError: it cannot be checked.
     """
     found = []
-    with snapshot(url) as connection:
+    with open_snapshot(url) as connection:
         for kind in KINDS:
-            ids = (row_id for row_id, *_ in violations(connection, kind))
+            ids = (row_id for row_id, *_ in find_violations(connection, kind))
             examples = tuple(islice(ids, EXAMPLES))
             if examples:
                 found.append(Violation(kind, len(examples) + sum(1 for _ in ids), examples))
@@ -150,7 +150,7 @@ async def repair_database(url: URL, repository: ContactRepository, *, dry_run: b
         RepositoryUnavailable: they cannot be repaired for now. What was repaired stays repaired.
     """
     report = RepairReport()
-    with snapshot(url) as connection:
+    with open_snapshot(url) as connection:
         for batch in chain.from_iterable(_batches(connection, kind) for kind in KINDS):
             if dry_run:
                 decision = repair(batch, await repository.load(batch), datetime.now(UTC), count())
@@ -161,7 +161,7 @@ async def repair_database(url: URL, repository: ContactRepository, *, dry_run: b
 
 
 @contextmanager
-def snapshot(url: URL) -> Iterator[Connection]:
+def open_snapshot(url: URL) -> Iterator[Connection]:
     """A connection that reads one transaction snapshot, a few rows at a time."""
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True, isolation_level="REPEATABLE READ")
     with engine.connect() as connection:
@@ -172,7 +172,7 @@ def snapshot(url: URL) -> Iterator[Connection]:
         yield connection.execution_options(stream_results=True, max_row_buffer=1000)
 
 
-def violations(connection: Connection, kind: str) -> Iterator[tuple[int, str | None, str | None, int]]:
+def find_violations(connection: Connection, kind: str) -> Iterator[tuple[int, str | None, str | None, int]]:
     query = text(f"""
         WITH live AS NOT MATERIALIZED ({_LIVE})
         SELECT * FROM ({KINDS[kind]}) AS found ORDER BY together, id
@@ -184,7 +184,7 @@ def violations(connection: Connection, kind: str) -> Iterator[tuple[int, str | N
 def _batches(connection: Connection, kind: str) -> Iterator[Sequence[ContactDetails]]:
     """Details that match what violates an invariant; what belongs together is in one batch."""
     batch: list[ContactDetails] = []
-    for _, rows in groupby(violations(connection, kind), key=lambda row: row[3]):
+    for _, rows in groupby(find_violations(connection, kind), key=lambda row: row[3]):
         batch += [
             ContactDetails.from_trusted(email, phone_number)
             for _, email, phone_number, _ in rows

@@ -25,7 +25,7 @@ from identity_adapters.http.problems import PROBLEM_JSON, Problem
 ANY_HOST = "*"
 
 
-def refuse_foreign_pages(
+def reject_foreign_pages(
     app: ASGIApp, *, allowed_origins: Collection[str], allowed_hosts: Collection[str] | None
 ) -> ASGIApp:
     """The application, which is not asked by foreign pages.
@@ -37,7 +37,7 @@ def refuse_foreign_pages(
             is refused. None where any name will do.
     """
     origins = frozenset(origin.encode() for origin in allowed_origins)
-    is_own_host = None if allowed_hosts is None else _own_hosts(allowed_hosts)
+    is_own_host = None if allowed_hosts is None else _make_host_check(allowed_hosts)
 
     def application(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != ScopeType.HTTP:
@@ -51,14 +51,14 @@ def refuse_foreign_pages(
             elif name == b"sec-fetch-site":
                 site = value
         if is_own_host is not None and not is_own_host(host):
-            return _refuse(
+            return _reject(
                 send,
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "Host must be a name of this machine's loopback interface, or one of IDENTITY_ALLOWED_HOSTS",
             )
         is_from_page = origin is not None or site is not None
-        if is_from_page and not (origin in origins or _may_ask(scope, host, origin, site)):
-            return _refuse(
+        if is_from_page and not (origin in origins or _is_allowed(scope, host, origin, site)):
+            return _reject(
                 send,
                 HTTPStatus.FORBIDDEN,
                 "pages of this origin may not ask; IDENTITY_ALLOWED_ORIGINS names those that may",
@@ -68,7 +68,7 @@ def refuse_foreign_pages(
     return application
 
 
-def _may_ask(scope: HTTPScope, host: bytes, origin: bytes | None, site: bytes | None) -> bool:
+def _is_allowed(scope: HTTPScope, host: bytes, origin: bytes | None, site: bytes | None) -> bool:
     """Whether the page that a browser tells of may ask."""
     if site is None:  # an old browser, or a service that is reached neither by TLS nor on its own machine
         return origin is None or origin.partition(b"://")[2] == host
@@ -81,7 +81,7 @@ def _may_ask(scope: HTTPScope, host: bytes, origin: bytes | None, site: bytes | 
     return is_followed_link and scope["method"] == "GET"
 
 
-def _own_hosts(allowed: Collection[str]) -> Callable[[bytes], bool]:
+def _make_host_check(allowed: Collection[str]) -> Callable[[bytes], bool]:
     """What tells whether a `Host` is a name of the service."""
     names = {name.lower() for name in allowed}
 
@@ -108,7 +108,7 @@ def _is_loopback_address(name: str) -> bool:
         return False
 
 
-async def _refuse(send: Send, status: HTTPStatus, detail: str) -> None:
+async def _reject(send: Send, status: HTTPStatus, detail: str) -> None:
     body = msgspec.json.encode(Problem(status.phrase, status, detail))
     headers = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -18,12 +18,12 @@ KEY = "key"
 Observe: TypeAlias = Callable[[str, str, float], None]
 """Takes an operation, its outcome, and seconds."""
 
-_USABLE_ID = re.compile(rb"[\w.:/=-]{1,128}", re.ASCII)
+_VALID_ID = re.compile(rb"[\w.:/=-]{1,128}", re.ASCII)
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 # For answers that do not say how they may be cached: they may hold personal values. They are JSON and
 # text, which a browser does not run; what bounds a page would cost each answer a hundredth of its time.
-_PRIVATE = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+DEFAULT_HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 
 _PROCESS = os.urandom(8).hex().encode()
 _numbers = count(1)
@@ -51,7 +51,7 @@ def observe_requests(
             scope = {**scope, "method": "GET"}
         started = time.perf_counter()
         state = scope.setdefault("state", {})
-        request_id = state[REQUEST_ID] = _request_id(scope["headers"])
+        request_id = state[REQUEST_ID] = _find_request_id(scope["headers"])
         status = 500
 
         def send_with_id(message: Message) -> Any:
@@ -63,7 +63,7 @@ def observe_requests(
                     if name == b"cache-control":
                         break
                 else:
-                    headers += _PRIVATE
+                    headers += DEFAULT_HEADERS
                 if is_shutting_down():
                     headers.append((b"connection", b"close"))
                 message["headers"] = headers
@@ -74,7 +74,7 @@ def observe_requests(
         finally:
             handler = scope.get("route_handler")
             operation = getattr(handler, "operation_id", None) or "other"
-            outcome = state.get(OUTCOME) or _outcome(status)
+            outcome = state.get(OUTCOME) or _to_outcome(status)
             seconds = time.perf_counter() - started
             observe(operation, outcome, seconds)
             if log is not None:
@@ -91,17 +91,17 @@ def observe_requests(
     return application
 
 
-def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+def _find_request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     trace_id = None
     for name, value in headers:
-        if name == b"x-request-id" and _USABLE_ID.fullmatch(value):
+        if name == b"x-request-id" and _VALID_ID.fullmatch(value):
             return value
         if name == b"traceparent" and (traceparent := _TRACEPARENT.fullmatch(value)):
             trace_id = traceparent.group(1)
     return trace_id or b"%s%016x" % (_PROCESS, next(_numbers))
 
 
-def _outcome(status: int) -> str:
+def _to_outcome(status: int) -> str:
     if status < 400:
         return "answered"
     return "rejected" if status < 500 else "failed"

@@ -54,15 +54,15 @@ def changes_endpoint(
 
     @get("/changes", **operation.route_options())
     async def changes(request: Request[Any, Any, Any]) -> ChangesAnswer:
-        given = parse_parameters(request, ChangesParameters)
+        parameters = parse_parameters(request, ChangesParameters)
         clock = asyncio.get_running_loop().time
-        deadline = clock() + given.wait
+        deadline = clock() + parameters.wait
         try:
-            after = None if given.after is UNSET else given.after
-            events, cursor = await feed().changes(after, given.limit)
+            after = None if parameters.after is UNSET else parameters.after
+            events, cursor = await feed().changes(after, parameters.limit)
             while not events and clock() < deadline and not is_shutting_down():
                 await asyncio.sleep(POLL_INTERVAL)
-                events, cursor = await feed().changes(cursor, given.limit)
+                events, cursor = await feed().changes(cursor, parameters.limit)
         except InvalidCursor:
             raise InvalidFields(FieldError("after", "must be the `next` of the answer before")) from None
         return to_changes_answer(events, cursor)

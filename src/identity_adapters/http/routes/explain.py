@@ -49,18 +49,18 @@ def _parse_identifier(body: dict[str, Any], name: str, make_details: MakeDetails
     end = body.get(name)
     if not isinstance(end, dict):
         raise InvalidFields(FieldError(name, "must be an object"))
-    given = {member: value for member, value in end.items() if value is not None}
-    if len(given) != 1 or not given.keys() <= {"email", "phoneNumber", "contactId"}:
+    members = {member: value for member, value in end.items() if value is not None}
+    if len(members) != 1 or not members.keys() <= {"email", "phoneNumber", "contactId"}:
         raise InvalidFields(
             FieldError(name, "must have an email, a phoneNumber or a contactId, and nothing else")
         )
-    [(member, value)] = given.items()
+    [(member, value)] = members.items()
     if member == "contactId":
         if type(value) is not int or not 0 <= value <= MAX_ID:
             raise InvalidFields(FieldError(f"{name}.contactId", f"must be a whole number from 0 to {MAX_ID}"))
         return value
     try:
-        [identifier] = make_details(given.get("email"), given.get("phoneNumber")).identifiers
+        [identifier] = make_details(members.get("email"), members.get("phoneNumber")).identifiers
     except InvalidDetails as error:
         reason = "must not be blank" if error.field == "details" else error.reason
         raise InvalidFields(FieldError(f"{name}.{member}", reason)) from None

@@ -63,23 +63,27 @@ def identity_endpoint(queries: Callable[[], QueryIdentities]) -> HTTPRouteHandle
 
     @get("/identities/{contactId:str}", **operation.route_options())
     async def identity(request: Request[Any, Any, Any]) -> IdentityPage:
-        given = parse_parameters(request, IdentityParameters)
-        after = None if given.after is UNSET else given.after.seniority
+        parameters = parse_parameters(request, IdentityParameters)
+        after = None if parameters.after is UNSET else parameters.after.seniority
         contacts: Sequence[Contact] | None
-        if given.as_of is UNSET:
-            if pages := await queries().pages(given.contact_id, after, given.limit):
+        if parameters.as_of is UNSET:
+            if pages := await queries().pages(parameters.contact_id, after, parameters.limit):
                 return to_identity_page(pages[0])
-            contacts = await queries().find(given.contact_id)
+            contacts = await queries().find(parameters.contact_id)
         else:
-            moment = given.as_of if given.as_of.tzinfo is not None else given.as_of.replace(tzinfo=UTC)
-            contacts = await queries().as_of(given.contact_id, moment)
+            moment = (
+                parameters.as_of
+                if parameters.as_of.tzinfo is not None
+                else parameters.as_of.replace(tzinfo=UTC)
+            )
+            contacts = await queries().as_of(parameters.contact_id, moment)
             if contacts == ():
                 raise _not_found("no contact had this id then")
         if contacts is None:
             raise _not_found("no contact ever had this id")
         if not contacts:
             raise _not_found("this contact was deleted, and with it all of its identity")
-        return to_identity_page(cut_page(contacts, after, given.limit))
+        return to_identity_page(cut_page(contacts, after, parameters.limit))
 
     return identity
 
@@ -109,11 +113,11 @@ def history_endpoint(queries: Callable[[], QueryIdentities]) -> HTTPRouteHandler
 
     @get("/identities/{contactId:str}/history", **operation.route_options())
     async def history(request: Request[Any, Any, Any]) -> HistoryAnswer:
-        given = parse_parameters(request, HistoryParameters)
-        events = await queries().history(given.contact_id, given.after, given.limit + 1)
+        parameters = parse_parameters(request, HistoryParameters)
+        events = await queries().history(parameters.contact_id, parameters.after, parameters.limit + 1)
         if events is None:
             raise _not_found("no contact ever had this id")
-        return to_history_answer(events, given.limit)
+        return to_history_answer(events, parameters.limit)
 
     return history
 
