@@ -21,7 +21,7 @@ from identity_core import (
 )
 
 YIELDS = 20
-"""How many iterations of the event loop a further batch waits."""
+"""The number of event loop iterations that a further batch waits."""
 
 
 Item = TypeVar("Item")
@@ -92,8 +92,8 @@ class Batcher(Generic[Item, Result]):
         try:
             await self._run_batches()
         finally:
-            # Nothing may be awaited between this and the look at the empty queue: a call that came in
-            # between would rely on this task.
+            # Nothing may be awaited between the check of the empty queue and this line: a call that arrives
+            # in between would rely on this task.
             self._running.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _run_batches(self) -> None:

@@ -1,4 +1,4 @@
-"""Contacts in memory, for tests and for trying the library out. Nothing survives the process."""
+"""Contacts in memory, for tests and first experiments. Nothing survives the process."""
 
 import asyncio
 import threading
@@ -28,7 +28,7 @@ def _now() -> datetime:
 
 
 class InMemoryContactRepository:
-    """All three ports over dictionaries, safe among tasks and threads.
+    """All three ports over dictionaries, safe for concurrent tasks and threads.
 
     Args:
         clock: returns the time, with an offset from UTC.
@@ -48,7 +48,7 @@ class InMemoryContactRepository:
         self._exclusive = threading.Lock()
 
     async def load(self, batch: Sequence[ContactDetails]) -> Snapshot:
-        # Other tasks run here, as they do while a database answers.
+        # Other tasks run here, as they would while a database answers.
         await asyncio.sleep(0)
         with self._exclusive:
             return self._snapshot(batch)
@@ -121,7 +121,7 @@ class InMemoryContactRepository:
             return decision
 
     def adopt(self, contacts: Iterable[Contact], pairs: Iterable[tuple[str, str]]) -> None:
-        """Add contacts as they are, unless they are here already, and pairs as evidence."""
+        """Add contacts that are not stored yet, and pairs as evidence."""
         with self._exclusive:
             for contact in contacts:
                 if contact.id not in self._contacts:
@@ -157,7 +157,7 @@ class InMemoryContactRepository:
         return Snapshot.of(self._connected(to_visit), pairs & self._evidence.keys())
 
     def _connected(self, to_visit: set[int]) -> Collection[Contact]:
-        """The contacts that links join to these, with these."""
+        """These contacts, and all contacts that links connect to them."""
         found: dict[int, Contact] = {}
         while to_visit:
             contact = self._contacts[to_visit.pop()]

@@ -32,8 +32,8 @@ class BoundedQueries(QueryIdentities):
     Args:
         reader: where identities are read.
         offload: runs the work on very large identities.
-        max_waiting: how many queries wait at most.
-        timeout: seconds that a query waits at most.
+        max_waiting: the maximum number of waiting queries.
+        timeout: seconds that a query may wait.
     """
 
     def __init__(

@@ -120,8 +120,8 @@ def test_nothing_that_was_sent_is_ever_written(tmp_path):
     assert_unmarked((tmp_path / "data" / "postgres.log").read_text())
     assert key not in written
     lines = [json.loads(line) for line in written.splitlines()]
-    assert {"cannot answer", "a mistake in the program", "request"} <= {line["event"] for line in lines}
-    [line, *_] = [line for line in lines if line["event"] == "a mistake in the program"]
+    assert {"request failed", "internal error", "request"} <= {line["event"] for line in lines}
+    [line, *_] = [line for line in lines if line["event"] == "internal error"]
     assert line["error"] == "CheckViolation"
     assert any("repository.py" in frame for frame in line["frames"])
     answered = next(line for line in lines if line["event"] == "request" and line["outcome"] == "created")

@@ -116,9 +116,7 @@ def test_the_command_tells_history(command, tmp_path, url):
         ("linked", []),
     ]
     assert told[2]["details"] == {"email": "b@x", "phoneNumber": "1"}
-    assert (
-        "there was no contact" in run("history", "99", cwd=tmp_path, DB_CONNECTION_STRING=plain(url)).stderr
-    )
+    assert "99 never existed" in run("history", "99", cwd=tmp_path, DB_CONNECTION_STRING=plain(url)).stderr
     command("history", 2, "--as-of", "2001-01-01", expect=1)
     then = command("history", 2, "--as-of", "2999-01-01T00:00:00")
     assert json.loads(then)["totalContacts"] == 3
@@ -147,7 +145,7 @@ def test_history_and_what_was_over_http(tmp_path, url, known):
         then = get(f"/identities/2?asOf={before_the_merge}")
         assert [contact["id"] for contact in then["contacts"]] == [2]
         assert get("/identities/2?asOf=2001-01-01T00:00:00Z", 404)["detail"] == (
-            "contactId: no contact had this id then"
+            "contactId: no contact had this id at that time"
         )
         assert get("/identities/99/history", 404)["detail"] == "contactId: no contact ever had this id"
         get("/identities/2?asOf=then", 400)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from identity_adapters.container import make_details_maker
+from identity_adapters.container import compose_make_details
 from identity_adapters.domains import normalize_domains, to_ascii, to_unicode
 from identity_core import InvalidDetails
 
@@ -102,6 +102,6 @@ def test_once_is_enough(local, domain):
 
 
 def test_it_goes_together_with_a_region():
-    details = make_details_maker("US")("anna@xn--mller-kva.example", "(650) 253-0000")
+    details = compose_make_details("US")("anna@xn--mller-kva.example", "(650) 253-0000")
     assert details.key == ("anna@müller.example", "+16502530000")
-    assert make_details_maker(None)("anna@xn--mller-kva.example", "1").key == ("anna@müller.example", "1")
+    assert compose_make_details(None)("anna@xn--mller-kva.example", "1").key == ("anna@müller.example", "1")

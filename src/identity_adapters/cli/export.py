@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 @click.command("export")
 @click.argument("file", default="-")
-@click.option("--format", "format_", type=click.Choice(["jsonl", "csv", "parquet"]), help="Of the file.")
+@click.option("--format", "format_", type=click.Choice(["jsonl", "csv", "parquet"]), help="The file format.")
 def export_command(file: str, format_: str | None) -> None:
     """Export everything: JSON Lines of identities, or CSV or Parquet of contacts.
 
     The name of the FILE determines the format: it ends in .jsonl, .csv or .parquet, and in .gz or
-    .zst for compression. Without a FILE it writes JSON Lines to the standard output.
+    .zst for compression. Without a FILE, it writes JSON Lines to standard output.
 
     CSV and Parquet can be imported again and make the same identities.
     """

@@ -5,7 +5,7 @@ import click
 
 @click.command("migrate")
 def migrate_command() -> None:
-    """Bring the database to this version's schema; serve does so by itself."""
+    """Migrate the database to the schema of this version; serve does this at its start."""
     from identity_adapters.cli.database import open_container
     from identity_adapters.postgres import migrate
 

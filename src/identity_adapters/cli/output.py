@@ -1,4 +1,4 @@
-"""How queries are run, and how their answers are written."""
+"""Running queries and writing their answers."""
 
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-json_option = click.option("--json", "is_json", is_flag=True, help="Write JSON, as HTTP answers it.")
+json_option = click.option("--json", "is_json", is_flag=True, help="Write the JSON of the HTTP answer.")
 
 
 def run_query(query: "Callable[[QueryIdentities, MakeDetails], Coroutine[Any, Any, T]]") -> T:
-    """The result of a query on the open_container database."""
+    """Run a query on the configured database and return its result."""
     from identity_adapters.cli.database import open_container
     from identity_adapters.container import run
     from identity_adapters.postgres import check_schema

@@ -1,4 +1,4 @@
-"""``identity postgres``: PostgreSQL's own programs, on the database that the service uses."""
+"""``identity postgres``: PostgreSQL's own programs on the database of the service."""
 
 import os
 import subprocess
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def postgres_command(program: str, arguments: tuple[str, ...]) -> None:
     """Run a program of PostgreSQL's, such as psql or pg_dump, on the database of the service.
 
-    It need not be told which database that is: it finds it in its environment. For the embedded database the
-    programs that come with it are there too.
+    The program finds the database in its environment. For the embedded database, the packaged programs are
+    on its PATH.
     """
     from identity_adapters.cli.database import open_container
     from identity_adapters.embedded import packaged_programs
@@ -38,7 +38,7 @@ def postgres_command(program: str, arguments: tuple[str, ...]) -> None:
 
 
 def _to_libpq_variables(url: "URL") -> dict[str, str]:
-    """The variables by which every program of PostgreSQL's finds a database."""
+    """Convert a URL to the environment variables of PostgreSQL's programs."""
     from psycopg.conninfo import conninfo_to_dict
     from psycopg.pq import Conninfo
 

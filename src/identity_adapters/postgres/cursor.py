@@ -1,4 +1,4 @@
-"""Cursors into the feed of changes."""
+"""Cursors of the change feed."""
 
 import re
 
@@ -12,12 +12,12 @@ _SNAPSHOT = re.compile(r"([0-9]{1,20}):([0-9]{1,20}):((?:[0-9]{1,20},)*[0-9]{1,2
 
 @frozen
 class Cursor:
-    """How far the events were delivered.
+    """A position in the change feed.
 
     Attributes:
         since: the transaction snapshot up to which everything was delivered; None for nothing.
-        until: the transaction snapshot that is being delivered, if one answer did not hold it.
-        event_id: the last event of it that was delivered.
+        until: the transaction snapshot that is being delivered, if it needs several answers.
+        event_id: the last delivered event of `until`.
 
     >>> str(Cursor("10:12:11", "15:15:", 7))
     '10:12:11_15:15:_7'
@@ -34,10 +34,10 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
-        """Parse what `str` wrote.
+        """Parse the text of a cursor.
 
         Raises:
-            InvalidCursor: it is no such text.
+            InvalidCursor: the text is not a cursor.
         """
         if found := _CURSOR.fullmatch(text):
             since, until, event_id = found[1] or None, found[2] or None, int(found[3])
@@ -49,7 +49,7 @@ class Cursor:
 def _is_snapshot(text: str) -> bool:
     """Whether PostgreSQL accepts a text as a ``pg_snapshot``.
 
-    It is checked here because PostgreSQL quotes in its log what it rejects.
+    It is checked here, because PostgreSQL quotes rejected values in its log.
     https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT-PARTS
     """
     found = _SNAPSHOT.fullmatch(text)

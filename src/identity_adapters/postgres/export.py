@@ -19,7 +19,7 @@ _LIVE = f"""
 _IDENTITIES = text(f"SELECT * FROM ({_LIVE}) AS live ORDER BY primary_id, created_at, id")
 _CONTACTS = text(f"SELECT id, email, phone_number, created_at, primary_id FROM ({_LIVE}) AS live ORDER BY id")
 
-# A pair can join what is known alone: it is dated after the contacts that hold its two values.
+# Evidence joins only known values, so it is dated after the contacts that hold its two values.
 _EVIDENCE = text(f"""
     WITH live AS NOT MATERIALIZED ({_LIVE})
     SELECT

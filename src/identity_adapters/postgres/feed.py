@@ -33,8 +33,8 @@ class PostgresChangeFeed:
                 if until is None:
                     [(until,)] = await execute(connection, statements.CURRENT_SNAPSHOT, {})
                 statement = statements.CHANGES if cursor.since is None else statements.CHANGES_SINCE
-                given = {"since": cursor.since, "until": until, "after": cursor.event_id, "limit": limit}
-                found = [*map(to_recorded_event, await execute(connection, statement, given))]
+                parameters = {"since": cursor.since, "until": until, "after": cursor.event_id, "limit": limit}
+                found = [*map(to_recorded_event, await execute(connection, statement, parameters))]
             if len(found) < limit:
                 return found, str(Cursor(since=until))
             return found, str(Cursor(cursor.since, until, found[-1].id))

@@ -47,17 +47,21 @@ class PostgresIdentityReader:
         self, of: ContactDetails | int, after: tuple[datetime, int] | None = None, limit: int = 100
     ) -> list[Page]:
         batch = [] if isinstance(of, int) else [of]
-        given: dict[str, Any] = (
+        parameters: dict[str, Any] = (
             {"id": of} if isinstance(of, int) else {"details": self._emails.to_json(batch)}
         )
         hubs = statements.HUBS_OF_CONTACT if isinstance(of, int) else statements.HUBS
         created_at, id = ("-infinity", 0) if after is None else (after[0].isoformat(), after[1])
-        cut = {"created_at": created_at, "id": id, "limit": limit + 1}  # one more tells whether there is more
+        cut = {
+            "created_at": created_at,
+            "id": id,
+            "limit": limit + 1,
+        }  # one more, to see if there are
 
         async def attempt() -> list[Page]:
             async with self._database.connection() as connection, connection.transaction():
                 await execute(connection, statements.ONE_SNAPSHOT, {})
-                links = dict(await execute(connection, hubs, given))
+                links = dict(await execute(connection, hubs, parameters))
                 identities = {"identities": json.dumps(group_linked(links))}
                 rows = await execute(connection, statements.PAGES, identities | cut)
                 return to_pages(rows, limit, self._emails.make_reader(batch))
@@ -66,8 +70,8 @@ class PostgresIdentityReader:
 
     async def evidence(self, contacts: Sequence[Contact]) -> list[Evidence]:
         emails = {contact.email for contact in contacts if contact.email is not None}
-        given = json.dumps([*(emails | self._emails.find_ascii_forms(emails))])
-        rows = await self._database.fetch(statements.EVIDENCE, {"emails": given})
+        values = json.dumps([*(emails | self._emails.find_ascii_forms(emails))])
+        rows = await self._database.fetch(statements.EVIDENCE, {"emails": values})
         read_email = self._emails.make_reader(contacts)
 
         def read() -> list[Evidence]:

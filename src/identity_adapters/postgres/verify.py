@@ -22,10 +22,10 @@ from identity_adapters.postgres.statements import CREATED_AT, EMAIL, PHONE_NUMBE
 from identity_core import ContactDetails, ContactRepository, WriteSet, repair
 
 EXAMPLES = 5
-"""How many ids a violation is shown by at most."""
+"""The maximum number of ids that illustrate a violation."""
 
 BATCH_SIZE = 32
-"""About how many violations one transaction repairs."""
+"""The approximate number of violations that one transaction repairs."""
 
 _LIVE = f"""
     SELECT c.id, nullif({EMAIL}, '') AS email, nullif({PHONE_NUMBER}, '') AS phone_number,
@@ -33,16 +33,16 @@ _LIVE = f"""
     FROM contacts c WHERE c.deleted_at IS NULL
 """
 
-# Each query gives a row for each violation: the id to show it by, the email and the phone number
-# that match what has to be repaired, and what has to be repaired together. The identity of a contact is
-# taken to be that of the contact it is linked to; where that is wrong, another kind says so.
+# Each query returns a row for each violation: the id that illustrates it, the email and the phone number
+# that match the contacts to repair, and a key of violations that are repaired together. The identity of a
+# contact is assumed to be that of the contact it is linked to; if that is wrong, another kind reports it.
 _LINKS = """
-    SELECT live.id, live.email, live.phone_number, live.linked_id AS together
+    SELECT live.id, live.email, live.phone_number, live.linked_id AS repair_key
     FROM live {} JOIN contacts c ON c.id = live.linked_id
 """
 KINDS = {
     "precedence": """
-        SELECT id, email, phone_number, id AS together FROM live
+        SELECT id, email, phone_number, id AS repair_key FROM live
         WHERE link_precedence <> CASE WHEN linked_id IS NULL THEN 'primary' ELSE 'secondary' END""",
     "linked to a missing contact": _LINKS.format("LEFT")
     + "WHERE live.linked_id IS NOT NULL AND c.id IS NULL",
@@ -52,28 +52,28 @@ KINDS = {
     "older than its primary": _LINKS.format("")
     + f"WHERE c.deleted_at IS NULL AND (live.created_at, live.id) < ({CREATED_AT}, c.id)",
     "email in several identities": """
-        SELECT min(id) AS id, email, NULL AS phone_number, min(id) AS together FROM live
+        SELECT min(id) AS id, email, NULL AS phone_number, min(id) AS repair_key FROM live
         WHERE email IS NOT NULL GROUP BY email HAVING min(root) <> max(root)""",
     "phone number in several identities": """
-        SELECT min(id) AS id, NULL AS email, phone_number, min(id) AS together FROM live
+        SELECT min(id) AS id, NULL AS email, phone_number, min(id) AS repair_key FROM live
         WHERE phone_number IS NOT NULL GROUP BY phone_number HAVING min(root) <> max(root)""",
     "details held by several contacts": """
-        SELECT min(id) AS id, email, phone_number, min(id) AS together FROM live
+        SELECT min(id) AS id, email, phone_number, min(id) AS repair_key FROM live
         WHERE email IS NOT NULL OR phone_number IS NOT NULL
         GROUP BY email, phone_number HAVING count(*) > 1""",
     "evidence joins several identities": """
-        SELECT DISTINCT evidence.id, evidence.email, evidence.phone_number, evidence.id AS together
+        SELECT DISTINCT evidence.id, evidence.email, evidence.phone_number, evidence.id AS repair_key
         FROM contact_evidence evidence
         JOIN live one ON one.email = evidence.email
         JOIN live other ON other.phone_number = evidence.phone_number AND other.root <> one.root""",
-    "pair on record twice": """
-        SELECT evidence.id, email, phone_number, evidence.id AS together
+    "pair recorded twice": """
+        SELECT evidence.id, email, phone_number, evidence.id AS repair_key
         FROM contact_evidence evidence JOIN live USING (email, phone_number)""",
 }
 
 
 LINK_KINDS = [kind for kind in KINDS if kind.startswith("linked to")]
-"""The kinds after which a contact does not point straight at a live primary."""
+"""The kinds of contacts that do not point straight at a live primary."""
 
 
 @frozen
@@ -96,7 +96,7 @@ class RepairReport:
     """What was repaired.
 
     Attributes:
-        identities: how many.
+        identities: how many identities.
         linked: contacts that got another link, link precedence or both.
         deleted: contacts that held the same details as another.
         evidence: pieces of evidence removed, because a contact holds the pair.
@@ -167,22 +167,23 @@ def open_snapshot(url: URL) -> Iterator[Connection]:
     with engine.connect() as connection:
         connection.execute(text("SET TRANSACTION READ ONLY"))
         # Everything is read once, and joined by hashing or sorting, which spills to disk. The planner
-        # takes tables that were never analysed for small ones, and would use nested loops.
+        # assumes that tables without statistics are small, and would use nested loops.
         connection.execute(text("SET LOCAL enable_nestloop = off"))
         yield connection.execution_options(stream_results=True, max_row_buffer=1000)
 
 
 def find_violations(connection: Connection, kind: str) -> Iterator[tuple[int, str | None, str | None, int]]:
+    """Read the violations of a kind: id, email, phone number and repair key of each."""
     query = text(f"""
         WITH live AS NOT MATERIALIZED ({_LIVE})
-        SELECT * FROM ({KINDS[kind]}) AS found ORDER BY together, id
+        SELECT * FROM ({KINDS[kind]}) AS found ORDER BY repair_key, id
     """)
     with connection.execute(query) as rows:
         yield from (tuple(row) for row in rows)
 
 
 def _batches(connection: Connection, kind: str) -> Iterator[Sequence[ContactDetails]]:
-    """Details that match what violates an invariant; what belongs together is in one batch."""
+    """Batches of details that match the violations of a kind; equal repair keys stay in one batch."""
     batch: list[ContactDetails] = []
     for _, rows in groupby(find_violations(connection, kind), key=lambda row: row[3]):
         batch += [

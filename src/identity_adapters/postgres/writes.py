@@ -1,4 +1,4 @@
-"""Write sets as rows."""
+"""Writing of write sets."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,11 @@ from identity_adapters.postgres.database import Connection, execute
 from identity_core import Contact, WriteSet
 
 COPY_FROM = 500
-"""The number of new contacts above which they are copied instead of inserted."""
+"""The number of new contacts above which COPY is used instead of INSERT."""
 
 
 async def write(connection: Connection, writes: WriteSet, now: datetime) -> None:
-    """Write everything that a decision asks for, in two statements or fewer but for very many rows."""
+    """Write a write set, in at most two statements unless it has very many rows."""
     if len(writes.created) > COPY_FROM:
         await _copy(connection, writes, now)
         writes = evolve(writes, created=(), events=())
@@ -60,7 +60,7 @@ async def write(connection: Connection, writes: WriteSet, now: datetime) -> None
 
 
 async def _copy(connection: Connection, writes: WriteSet, now: datetime) -> None:
-    """Write new contacts, and all events."""
+    """Write new contacts and all events by COPY."""
     written_at = _to_naive(now)
     contacts = "".join(
         f"{c.id}\t{_escape(c.email)}\t{_escape(c.phone_number)}\t{_escape(c.linked_id)}"
@@ -79,7 +79,7 @@ async def _copy(connection: Connection, writes: WriteSet, now: datetime) -> None
 
 
 def _escape(value: object) -> object:
-    """A value as the text format of COPY has it; what else would have to be escaped is refused before."""
+    """Escape a value for the text format of COPY; details have no other characters that need it."""
     if value is None:
         return "\\N"
     return value.replace("\\", "\\\\") if isinstance(value, str) else value
@@ -99,5 +99,5 @@ def _to_link_row(contact: Contact) -> dict[str, Any]:
 
 
 def _to_naive(moment: datetime) -> str:
-    """As the columns of the table hold it: in UTC, without saying so."""
+    """Format a time for columns without a time zone, in UTC."""
     return moment.astimezone(UTC).isoformat()[: -len("+00:00")]

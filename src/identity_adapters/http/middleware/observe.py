@@ -1,4 +1,4 @@
-"""What every request has, whatever becomes of it: an id, an outcome, a duration, and headers for browsers."""
+"""What every request gets, even if it fails: an id, an outcome, a duration, and headers for browsers."""
 
 import os
 import re
@@ -13,17 +13,19 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 REQUEST_ID = "request_id"
 OUTCOME = "outcome"
 KEY = "key"
-"""The names in the state of a request under which its id, its outcome, and the name of its key stand."""
+"""The keys in the state of a request for its id, its outcome, and the name of its API key."""
 
 Observe: TypeAlias = Callable[[str, str, float], None]
-"""Takes an operation, its outcome, and seconds."""
+"""Called with an operation, its outcome, and seconds."""
 
 _VALID_ID = re.compile(rb"[\w.:/=-]{1,128}", re.ASCII)
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
-# For answers that do not say how they may be cached: they may hold personal values. They are JSON and
-# text, which a browser does not run; what bounds a page would cost each answer a hundredth of its time.
-DEFAULT_HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+
+# For responses without a caching header, which may hold personal values. They are JSON and text, which a
+# browser does not run; the security headers of a page would cost every response 1 % of its time.
+_DEFAULT_HEADERS = [(b"cache-control", b"no-store"), NO_SNIFFING]
 
 _PROCESS = os.urandom(8).hex().encode()
 _numbers = count(1)
@@ -32,22 +34,22 @@ _numbers = count(1)
 def observe_requests(
     app: ASGIApp, observe: Observe, *, log: Callable[..., Any] | None, is_shutting_down: Callable[[], bool]
 ) -> ASGIApp:
-    """The application, which tells of each request, and answers its id; `HEAD` is answered as `GET` is.
+    """Wrap an application, so that requests are observed and responses have an id; `HEAD` acts like `GET`.
 
-    The id is that of the header `X-Request-ID`, else the trace id of a W3C `traceparent`, else a new one.
+    The id is the `X-Request-ID` of the request, else the trace id of its W3C `traceparent`, else a new one.
 
     Args:
         app: the application.
-        observe: told of every request.
-        log: takes a line for every request; None for none.
-        is_shutting_down: whether clients are to leave: then each connection is closed after an answer.
+        observe: called for every request.
+        log: logs every request; None for no logging.
+        is_shutting_down: whether the service is stopping; then each connection is closed after a response.
     """
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
-        if scope["method"] == "HEAD":  # the server leaves the body out, going by its own scope
+        if scope["method"] == "HEAD":  # the server omits the body, because its own scope has HEAD
             scope = {**scope, "method": "GET"}
         started = time.perf_counter()
         state = scope.setdefault("state", {})
@@ -63,7 +65,7 @@ def observe_requests(
                     if name == b"cache-control":
                         break
                 else:
-                    headers += DEFAULT_HEADERS
+                    headers += _DEFAULT_HEADERS
                 if is_shutting_down():
                     headers.append((b"connection", b"close"))
                 message["headers"] = headers

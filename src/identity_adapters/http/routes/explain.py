@@ -11,9 +11,10 @@ from identity_adapters.api import MAX_ID, MakeDetails
 from identity_adapters.api.explanations import ExplainAnswer, to_explain_answer
 from identity_adapters.http import examples
 from identity_adapters.http.body import EXPLAIN_BODY, read_json_object
-from identity_adapters.http.openapi import QUERY_TAG, Answer, Operation
+from identity_adapters.http.openapi.operation import QUERY_TAG, Answer, Operation
 from identity_adapters.http.parameters import collect
-from identity_adapters.http.problems import FieldError, InvalidFields
+from identity_adapters.http.problem import FieldError
+from identity_adapters.http.problems import InvalidFields
 from identity_adapters.keys import Scope
 from identity_core import Identifier, InvalidDetails, QueryIdentities
 
@@ -22,12 +23,12 @@ def explain_endpoint(queries: Callable[[], QueryIdentities], make_details: MakeD
     operation = Operation(
         id="explain",
         tag=QUERY_TAG,
-        summary="Explain why two are one customer",
+        summary="Explain why two values are one customer",
         description=(
-            "Answers the shortest chain of evidence that joins two identifiers or contacts, and its weakest"
+            "Returns the shortest chain of evidence between two identifiers or contacts, and its weakest"
             " link. Writes nothing."
         ),
-        answer=Answer(ExplainAnswer, "The chain, or that there is none.", {"joined": examples.EXPLAINED}),
+        answer=Answer(ExplainAnswer, "The chain; empty if there is none.", {"joined": examples.EXPLAINED}),
         errors=(400, 413, 415),
         scope=Scope.READ,
         body=EXPLAIN_BODY,
@@ -51,9 +52,7 @@ def _parse_identifier(body: dict[str, Any], name: str, make_details: MakeDetails
         raise InvalidFields(FieldError(name, "must be an object"))
     members = {member: value for member, value in end.items() if value is not None}
     if len(members) != 1 or not members.keys() <= {"email", "phoneNumber", "contactId"}:
-        raise InvalidFields(
-            FieldError(name, "must have an email, a phoneNumber or a contactId, and nothing else")
-        )
+        raise InvalidFields(FieldError(name, "must have exactly one of email, phoneNumber and contactId"))
     [(member, value)] = members.items()
     if member == "contactId":
         if type(value) is not int or not 0 <= value <= MAX_ID:

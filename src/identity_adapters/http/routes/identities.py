@@ -14,14 +14,15 @@ from identity_adapters.api import MAX_ID
 from identity_adapters.api.events import HistoryAnswer, to_history_answer
 from identity_adapters.api.identities import IdentityPage, PageCursor, to_identity_page
 from identity_adapters.http import examples
-from identity_adapters.http.openapi import QUERY_TAG, Answer, Operation
+from identity_adapters.http.openapi.operation import QUERY_TAG, Answer, Operation
 from identity_adapters.http.parameters import parse_parameters
-from identity_adapters.http.problems import FieldError, InvalidFields
+from identity_adapters.http.problem import FieldError
+from identity_adapters.http.problems import InvalidFields
 from identity_adapters.keys import Scope
 from identity_core import Contact, QueryIdentities, cut_page
 
 LIMIT = 1_000
-"""How many contacts or events a page has at most."""
+"""The maximum number of contacts or events in a page."""
 
 ContactId = Annotated[
     int, Meta(ge=0, le=MAX_ID, description="The id of any contact that ever existed, primary or not.")
@@ -32,13 +33,13 @@ class IdentityParameters(msgspec.Struct, rename="camel"):
     """The parameters of `GET /identities/{contactId}`."""
 
     contact_id: ContactId
-    after: Annotated[PageCursor, Meta(description="The `next` of the page before.")] | UnsetType = UNSET
-    limit: Annotated[int, Meta(ge=1, le=LIMIT, description="How many contacts at most.")] = 100
+    after: Annotated[PageCursor, Meta(description="The `next` of the previous page.")] | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=LIMIT, description="The maximum number of contacts.")] = 100
     as_of: (
         Annotated[
             datetime,
             Meta(
-                description="Answers the identity as it was at this time, in UTC unless it has an offset.",
+                description="Returns the identity as it was at this time, in UTC unless it has an offset.",
                 extra_json_schema={"format": "date-time"},
             ),
         ]
@@ -52,8 +53,8 @@ def identity_endpoint(queries: Callable[[], QueryIdentities]) -> HTTPRouteHandle
         tag=QUERY_TAG,
         summary="Read the identity of a contact",
         description=(
-            "Answers a page of the contacts of an identity, oldest first. The contact may be any of it that"
-            " ever existed, also one that is no primary any more or was deleted."
+            "Returns a page of the contacts of an identity, oldest first. The id may be that of any contact"
+            " of the identity: primary, secondary or deleted."
         ),
         answer=Answer(IdentityPage, "A page of the identity.", {"whole": examples.IDENTITY}),
         errors=(400, 404),
@@ -78,11 +79,11 @@ def identity_endpoint(queries: Callable[[], QueryIdentities]) -> HTTPRouteHandle
             )
             contacts = await queries().as_of(parameters.contact_id, moment)
             if contacts == ():
-                raise _not_found("no contact had this id then")
+                raise _not_found("no contact had this id at that time")
         if contacts is None:
             raise _not_found("no contact ever had this id")
         if not contacts:
-            raise _not_found("this contact was deleted, and with it all of its identity")
+            raise _not_found("this contact and its whole identity were deleted")
         return to_identity_page(cut_page(contacts, after, parameters.limit))
 
     return identity
@@ -92,8 +93,8 @@ class HistoryParameters(msgspec.Struct, rename="camel"):
     """The parameters of `GET /identities/{contactId}/history`."""
 
     contact_id: ContactId
-    after: Annotated[int, Meta(ge=0, le=MAX_ID, description="The `next` of the page before.")] = 0
-    limit: Annotated[int, Meta(ge=1, le=LIMIT, description="How many events at most.")] = 100
+    after: Annotated[int, Meta(ge=0, le=MAX_ID, description="The `next` of the previous page.")] = 0
+    limit: Annotated[int, Meta(ge=1, le=LIMIT, description="The maximum number of events.")] = 100
 
 
 def history_endpoint(queries: Callable[[], QueryIdentities]) -> HTTPRouteHandler:
@@ -102,10 +103,10 @@ def history_endpoint(queries: Callable[[], QueryIdentities]) -> HTTPRouteHandler
         tag=QUERY_TAG,
         summary="Read the history of an identity",
         description=(
-            "Answers what happened to the identity of a contact, in order: created, linked, merged with which"
-            " primaries, and by which details."
+            "Returns the events of the identity of a contact in order: what happened, which primaries were"
+            " merged, and by which details."
         ),
-        answer=Answer(HistoryAnswer, "Events, the first ones first.", {"linked": examples.HISTORY}),
+        answer=Answer(HistoryAnswer, "Events, oldest first.", {"linked": examples.HISTORY}),
         errors=(400, 404),
         scope=Scope.READ,
         parameters=HistoryParameters,
