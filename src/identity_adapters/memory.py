@@ -60,7 +60,7 @@ class InMemoryContactRepository:
                 contact_id = self._deleted[contact_id]
             if contact_id not in self._contacts:
                 return None
-            return Snapshot.of(self._connected({contact_id})).identities[0]
+            return Snapshot.of(self._find_connected({contact_id})).identities[0]
 
     async def pages(
         self, of: ContactDetails | int, after: tuple[datetime, int] | None = None, limit: int = 100
@@ -154,9 +154,9 @@ class InMemoryContactRepository:
             to_visit |= self._by_email.get(details.email, set())
             to_visit |= self._by_phone_number.get(details.phone_number, set())
         pairs = {details.pair for details in batch if details.pair is not None}
-        return Snapshot.of(self._connected(to_visit), pairs & self._evidence.keys())
+        return Snapshot.of(self._find_connected(to_visit), pairs & self._evidence.keys())
 
-    def _connected(self, to_visit: set[int]) -> Collection[Contact]:
+    def _find_connected(self, to_visit: set[int]) -> Collection[Contact]:
         """These contacts, and all contacts that links connect to them."""
         found: dict[int, Contact] = {}
         while to_visit:

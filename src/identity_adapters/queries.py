@@ -1,9 +1,9 @@
 """Queries that read an identity whole: one runs at a time, and a bounded number waits.
 
 Such a query holds all contacts of an identity in memory, and keeps a processor and a connection
-busy while it runs. Several at once would be no faster, because Python runs one of them at a time,
-but would take more memory and leave less to other requests. So they queue, and are rejected if
-the queue is full or after some seconds.
+busy while it runs. Concurrent queries would be no faster, because Python runs one of them at a time,
+but would need more memory and leave less to other requests. So they queue, and are rejected if the
+queue is full, or after some seconds.
 """
 
 import asyncio

@@ -62,7 +62,7 @@ def import_command(
     """Import orders from files: CSV, JSON Lines and Parquet, also as gzip or zstd.
 
     FILE is a file, a folder, or - for standard input. Symbolic links in a folder are skipped.
-    Rows are imported in the order of their times, whatever their order in the files. If an import is
+    Rows are imported in the order of their times, not of the files. If an import is
     interrupted, run it again to complete it.
 
     Exit code 0: everything was imported. 1: some rows or files were rejected, and all others were

@@ -9,15 +9,20 @@ from litestar.config.cors import CORSConfig
 
 from identity_adapters.api import MakeDetails
 from identity_adapters.http.auth import RateLimit, make_key_check, to_before_request
-from identity_adapters.http.openapi.document import build_document, document_endpoint
+from identity_adapters.http.openapi.document import build_document, create_document_endpoint
 from identity_adapters.http.openapi.operation import OUTCOME_HEADER
 from identity_adapters.http.problems import HANDLERS
-from identity_adapters.http.routes.changes import changes_endpoint
-from identity_adapters.http.routes.explain import explain_endpoint
-from identity_adapters.http.routes.health import CheckReady, live, metrics_endpoint, ready_endpoint
-from identity_adapters.http.routes.identify import Identify, identify_endpoint, preview_endpoint
-from identity_adapters.http.routes.identities import history_endpoint, identity_endpoint
-from identity_adapters.http.routes.lookup import lookup_endpoint
+from identity_adapters.http.routes.changes import create_changes_endpoint
+from identity_adapters.http.routes.explain import create_explain_endpoint
+from identity_adapters.http.routes.health import (
+    CheckReady,
+    create_metrics_endpoint,
+    create_ready_endpoint,
+    live,
+)
+from identity_adapters.http.routes.identify import Identify, create_identify_endpoint, create_preview_endpoint
+from identity_adapters.http.routes.identities import create_history_endpoint, create_identity_endpoint
+from identity_adapters.http.routes.lookup import create_lookup_endpoint
 from identity_adapters.http.routes.pages import PAGES
 from identity_adapters.keys import ApiKey
 from identity_core import ChangeFeed, ContactDetails, QueryIdentities
@@ -71,20 +76,22 @@ def create_app(
     # Litestar resolves the dependencies of a handler on each request, in a task group. Handlers that
     # close over their dependencies avoid this cost.
     handlers = [
-        identify_endpoint(identify, make_details, check_key),
-        preview_endpoint(queries, make_details),
-        lookup_endpoint(queries, make_details),
-        explain_endpoint(queries, make_details),
-        identity_endpoint(queries),
-        history_endpoint(queries),
-        changes_endpoint(feed, is_shutting_down),
+        create_identify_endpoint(identify, make_details, check_key),
+        create_preview_endpoint(queries, make_details),
+        create_lookup_endpoint(queries, make_details),
+        create_explain_endpoint(queries, make_details),
+        create_identity_endpoint(queries),
+        create_history_endpoint(queries),
+        create_changes_endpoint(feed, is_shutting_down),
         live,
-        ready_endpoint("/health/ready", "ready", check, is_shutting_down),
-        ready_endpoint("/health", "health", check, is_shutting_down),  # the path that most probes request
-        metrics_endpoint(render_metrics),
+        create_ready_endpoint("/health/ready", "ready", check, is_shutting_down),
+        create_ready_endpoint(
+            "/health", "health", check, is_shutting_down
+        ),  # for most probes
+        create_metrics_endpoint(render_metrics),
     ]
     return Litestar(
-        [*handlers, document_endpoint(build_document(handlers)), *(PAGES if has_pages else ())],
+        [*handlers, create_document_endpoint(build_document(handlers)), *(PAGES if has_pages else ())],
         before_request=to_before_request(check_key) if check_key is not None else None,
         cors_config=_cors(allowed_origins) if allowed_origins else None,
         exception_handlers=HANDLERS,

@@ -84,7 +84,7 @@ def _handle_http_exception(_: Request[Any, Any, Any], error: HTTPException) -> R
     return _respond(status, _DETAILS.get(status, HTTPStatus(status).phrase), headers=error.headers)
 
 
-def _handle_mistake(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+def _handle_internal_error(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     _logger.error("internal error", exc_info=error, request_id=_request_id(request))
     return _respond(500, "an internal error occurred; it was logged")
 
@@ -97,5 +97,5 @@ HANDLERS: dict[int | type[Exception], Any] = {
     RequestRejected: _handle_rejected,
     RepositoryUnavailable: _handle_unavailable,
     HTTPException: _handle_http_exception,
-    Exception: _handle_mistake,
+    Exception: _handle_internal_error,
 }

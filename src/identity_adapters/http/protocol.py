@@ -12,8 +12,8 @@ response has been written. Each limit then applies to a single thing:
 - Bytes that arrive after a request stay unparsed, and reading pauses after the first chunk of them.
 - A response that the client does not read delays the next request, so at most one response waits to be
   sent.
-- A single deadline applies to whatever the connection waits for: the rest of a request, the next
-  request, or a client that reads.
+- A single deadline applies to the event that the connection waits for: the rest of a request,
+  the next request, or a client that reads.
 
 An upgrade header is removed from the head, and the head is parsed again (RFC 9110, 7.8: a server may
 ignore it). Otherwise the parser would treat the body as the new protocol, and uvicorn would treat the
@@ -213,7 +213,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._parse()
 
     def _set_deadline(self, seconds: float) -> None:
-        """Set the deadline for whatever the connection waits for."""
+        """Set the deadline for the event that the connection waits for."""
         self._unsent = self.transport.get_write_buffer_size()
         self._deadline = self.loop.time() + seconds
         # Most deadlines are replaced before they expire. A timer that fires early enough is kept.

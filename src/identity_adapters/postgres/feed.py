@@ -18,7 +18,7 @@ class PostgresChangeFeed:
     """A `ChangeFeed` over the tables that `migrate` sets up.
 
     Args:
-        database: where they are.
+        database: the database with these tables.
     """
 
     def __init__(self, database: Database) -> None:

@@ -24,7 +24,7 @@ class PostgresIdentityReader:
     """An `IdentityReader` over the tables that `migrate` sets up.
 
     Args:
-        database: where they are.
+        database: the database with these tables.
         emails: the forms in which another program may have stored an email.
     """
 

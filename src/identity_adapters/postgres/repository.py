@@ -43,7 +43,7 @@ class PostgresContactRepository:
     """A `ContactRepository` over the tables that `migrate` sets up.
 
     Args:
-        database: where they are.
+        database: the database with these tables.
         emails: the forms in which another program may have stored an email.
     """
 

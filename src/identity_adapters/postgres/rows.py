@@ -92,7 +92,7 @@ async def load_snapshot(
 
 
 async def read_snapshot(database: Database, batch: Sequence[ContactDetails], emails: EmailForms) -> Snapshot:
-    """`load_snapshot` on a connection of its own, without locks."""
+    """Read everything known of a batch on a separate connection, without locks."""
 
     async def attempt() -> Snapshot:
         async with database.connection() as connection:

@@ -3,7 +3,7 @@
 Identities are the connected components of the recorded values (see `identity_core.rules.reconcile`).
 Each invariant checked here follows from that, from how contacts store it, or from both.
 
-Verification reads one transaction snapshot, holds a handful of rows in memory, and disturbs nobody.
+Verification reads one transaction snapshot, holds a few rows in memory, and blocks no other transaction.
 Repair runs short transactions under the same locks as everything else. Each is complete in itself,
 so a repair can be interrupted and run again.
 """
@@ -98,7 +98,7 @@ class RepairReport:
     Attributes:
         identities: how many identities.
         linked: contacts that got another link, link precedence or both.
-        deleted: contacts that held the same details as another.
+        deleted: contacts with the same details as another contact.
         evidence: pieces of evidence removed, because a contact holds the pair.
     """
 

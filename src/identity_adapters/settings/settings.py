@@ -166,7 +166,7 @@ class Settings:
         "IDENTITY_ANSWER_TIMEOUT",
         _seconds,
         15.0,
-        "seconds after which a database that does not respond is given up",
+        "seconds after which a request to an unresponsive database fails",
     )
     max_batch: int = setting(
         "IDENTITY_MAX_BATCH", number_between(int, 1, 10_000), 128, "the maximum number of requests in a batch"

@@ -114,7 +114,7 @@ def build_document(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
     }
 
 
-def document_endpoint(document: dict[str, Any]) -> HTTPRouteHandler:
+def create_document_endpoint(document: dict[str, Any]) -> HTTPRouteHandler:
     """Make the handler that serves the document."""
     encoded = msgspec.json.encode(document)
 

@@ -36,7 +36,7 @@ class ChangesParameters(msgspec.Struct):
     ] = 0
 
 
-def changes_endpoint(
+def create_changes_endpoint(
     feed: Callable[[], ChangeFeed], is_shutting_down: Callable[[], bool]
 ) -> HTTPRouteHandler:
     operation = Operation(

@@ -19,7 +19,9 @@ from identity_adapters.keys import Scope
 from identity_core import Identifier, InvalidDetails, QueryIdentities
 
 
-def explain_endpoint(queries: Callable[[], QueryIdentities], make_details: MakeDetails) -> HTTPRouteHandler:
+def create_explain_endpoint(
+    queries: Callable[[], QueryIdentities], make_details: MakeDetails
+) -> HTTPRouteHandler:
     operation = Operation(
         id="explain",
         tag=QUERY_TAG,

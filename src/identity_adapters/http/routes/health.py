@@ -36,7 +36,7 @@ def live() -> Health:
     return Health("live")
 
 
-def ready_endpoint(
+def create_ready_endpoint(
     path: str, id: str, check: Callable[[], CheckReady], is_shutting_down: Callable[[], bool]
 ) -> HTTPRouteHandler:
     operation = Operation(
@@ -57,7 +57,7 @@ def ready_endpoint(
     return ready
 
 
-def metrics_endpoint(render_metrics: Callable[[], Awaitable[bytes]]) -> HTTPRouteHandler:
+def create_metrics_endpoint(render_metrics: Callable[[], Awaitable[bytes]]) -> HTTPRouteHandler:
     operation = Operation(
         id="metrics",
         tag=SERVICE_TAG,

@@ -59,7 +59,7 @@ class PreviewAnswer(msgspec.Struct, rename="camel"):
 _OUTCOME_HEADERS = {outcome: (OUTCOME_HEADER.lower().encode(), outcome.value.encode()) for outcome in Outcome}
 
 
-def identify_endpoint(
+def create_identify_endpoint(
     identify: Callable[[], Identify], make_details: MakeDetails, check: Check | None
 ) -> HTTPRouteHandler:
     operation = Operation(
@@ -115,7 +115,9 @@ def _reject_dry_run(scope: Scope) -> None:
         )
 
 
-def preview_endpoint(queries: Callable[[], QueryIdentities], make_details: MakeDetails) -> HTTPRouteHandler:
+def create_preview_endpoint(
+    queries: Callable[[], QueryIdentities], make_details: MakeDetails
+) -> HTTPRouteHandler:
     operation = Operation(
         id="preview",
         tag=IDENTIFY_TAG,

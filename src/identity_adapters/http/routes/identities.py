@@ -47,7 +47,7 @@ class IdentityParameters(msgspec.Struct, rename="camel"):
     ) = UNSET
 
 
-def identity_endpoint(queries: Callable[[], QueryIdentities]) -> HTTPRouteHandler:
+def create_identity_endpoint(queries: Callable[[], QueryIdentities]) -> HTTPRouteHandler:
     operation = Operation(
         id="identity",
         tag=QUERY_TAG,
@@ -97,7 +97,7 @@ class HistoryParameters(msgspec.Struct, rename="camel"):
     limit: Annotated[int, Meta(ge=1, le=LIMIT, description="The maximum number of events.")] = 100
 
 
-def history_endpoint(queries: Callable[[], QueryIdentities]) -> HTTPRouteHandler:
+def create_history_endpoint(queries: Callable[[], QueryIdentities]) -> HTTPRouteHandler:
     operation = Operation(
         id="history",
         tag=QUERY_TAG,

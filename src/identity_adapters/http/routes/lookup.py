@@ -15,7 +15,9 @@ from identity_adapters.keys import Scope
 from identity_core import QueryIdentities
 
 
-def lookup_endpoint(queries: Callable[[], QueryIdentities], make_details: MakeDetails) -> HTTPRouteHandler:
+def create_lookup_endpoint(
+    queries: Callable[[], QueryIdentities], make_details: MakeDetails
+) -> HTTPRouteHandler:
     operation = Operation(
         id="lookup",
         tag=QUERY_TAG,
