@@ -132,7 +132,7 @@ def test_a_head_just_within_the_limit_and_a_large_body_are_fine(running):
     status, _, answer = running.request("POST", "/identify", "{" + 3000 * " " + "}", headers)
     assert (status, json.loads(answer)["errors"]) == (
         413,
-        [{"field": "body", "reason": "must have at most 65536 bytes"}],
+        [{"field": "body", "reason": "must have at most 2048 bytes"}],
     )
     chunked = iter([b"{", b" " * 3000, b"}"])
     assert running.request("POST", "/identify", chunked, headers)[0] == 413

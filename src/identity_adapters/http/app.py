@@ -85,9 +85,7 @@ def create_app(
         create_changes_endpoint(feed, is_shutting_down),
         live,
         create_ready_endpoint("/health/ready", "ready", check, is_shutting_down),
-        create_ready_endpoint(
-            "/health", "health", check, is_shutting_down
-        ),  # for most probes
+        create_ready_endpoint("/health", "health", check, is_shutting_down),  # for most probes
         create_metrics_endpoint(render_metrics),
     ]
     return Litestar(
