@@ -234,7 +234,7 @@ def test_a_schema_is_checked_without_being_changed(empty_url, sql):
     check_schema(empty_url)
     sql("UPDATE identity_schema_version SET version_num = '0001'")
     sql("DROP INDEX idx_contact_events_primary_id")
-    with pytest.raises(SchemaOutdated, match="an older version's schema; run 'identity migrate' first"):
+    with pytest.raises(SchemaOutdated, match="the schema of an older version; run 'identity migrate' first"):
         check_schema(empty_url)
     assert sql("SELECT version_num FROM identity_schema_version") == [("0001",)]
     sql("DELETE FROM identity_schema_version")
