@@ -1,14 +1,14 @@
-# A tag moves. Name the digest of the day too where a build has to be repeatable; docs/how-to/deploy.md says how.
+# A tag can move. Add a digest if builds must be reproducible; see docs/how-to/deploy.md.
 ARG PYTHON=python:3.13-slim
 
 FROM ${PYTHON} AS build
-# Which lock file it is made of: image has all that serves; server has the readers of identity import too.
+# The lock file to install: image has the packages of the service; server adds those of identity import.
 ARG LOCK=image
 WORKDIR /build
 RUN python -m venv --without-pip /opt/identity
 COPY requirements requirements
 RUN pip --python /opt/identity/bin/python install --no-cache-dir --require-hashes -r requirements/$LOCK.txt
-# What builds the wheel is locked as well, so pip must not fetch another for it; it stays in this stage.
+# The build packages are locked as well, so pip must not download others. They stay in this stage.
 RUN pip install --no-cache-dir --require-hashes -r requirements/build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY src src

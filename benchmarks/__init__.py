@@ -1,1 +1,1 @@
-"""How fast the service is, beside what bounds it. ``python -m benchmarks`` measures."""
+"""Benchmarks of the service and its limits: ``python -m benchmarks``."""

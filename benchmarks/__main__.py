@@ -1,12 +1,12 @@
-"""Measures how fast the service is, beside what bounds it.
+"""Benchmarks of the service and its limits.
 
-``speed`` measures it side by side with a bare endpoint and with the same service without batches; ``scale``
-by the number of contacts, the size of identities and more processes; ``memory`` what it holds in memory
-through millions of requests; ``bulk`` how fast files are imported; ``looking`` what it takes to look at a
-large identity; ``compare`` two versions of the service in paired runs; ``chart`` draws what was measured.
+``speed`` compares it with a bare endpoint and with the same service without batches; ``scale`` varies the
+number of contacts, the size of identities and the number of processes; ``memory`` measures memory over
+millions of requests; ``bulk`` measures imports of files; ``looking`` measures queries of a large identity;
+``compare`` compares two versions of the service in paired runs; ``chart`` draws the results.
 
-Everything that is needed is started, but for ``wrk``, which your distribution has
-(``apt-get install wrk``). The figures are written to ``benchmarks/results``.
+The benchmarks start everything they need except ``wrk``, which your distribution has
+(``apt-get install wrk``). The results are written to ``benchmarks/results``.
 """
 
 import argparse
@@ -27,13 +27,13 @@ from benchmarks.compare import compare
 from benchmarks.looking import looking
 from benchmarks.memory import memory
 from benchmarks.scale import scale
-from benchmarks.speed import side_by_side, table
+from benchmarks.speed import format_table, speed
 from identity_adapters.embedded import embedded_database
 
 RESULTS = Path(__file__).with_name("results")
 
 
-def machine() -> str:
+def describe_machine() -> str:
     return (
         f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, {platform.system()}"
         f" {platform.release()}, Python {platform.python_version()}, litestar {version('litestar')},"
@@ -41,7 +41,7 @@ def machine() -> str:
     )
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=__doc__,
@@ -54,63 +54,61 @@ def arguments() -> argparse.Namespace:
         choices=["speed", "scale", "memory", "bulk", "looking", "compare", "chart"],
         help="[speed]",
     )
-    parser.add_argument("--rounds", type=int, default=3, help="of speed and of compare [3]")
-    parser.add_argument("--seconds", type=float, default=4.0, help="that each measurement takes [4]")
-    parser.add_argument("--contacts", type=int, default=10_000_000, help="up to which to scale [10,000,000]")
+    parser.add_argument("--rounds", type=int, default=3, help="for speed and compare [3]")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement [4]")
+    parser.add_argument("--contacts", type=int, default=10_000_000, help="the maximum for scale [10,000,000]")
     parser.add_argument("--requests", type=int, default=5_000_000, help="for memory [5,000,000]")
     parser.add_argument("--rows", type=int, default=10_000_000, help="for bulk [10,000,000]")
     parser.add_argument(
         "--before", type=Path, help="for compare: a checkout of the other version with a .venv"
     )
-    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder of the figures")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder of the results")
     return parser.parse_args()
 
 
 def main() -> None:
-    options = arguments()
+    options = parse_arguments()
     if options.what == "chart":
         try:
             from benchmarks.chart import draw
         except ModuleNotFoundError as error:
-            sys.exit(
-                f"{error.name} is not installed; it is needed for the chart alone: pip install matplotlib"
-            )
+            sys.exit(f"{error.name} is not installed; the chart needs it: pip install matplotlib")
         draw(options.results)
         return
     if options.what == "compare" and (options.before is None or options.rounds < 2):
-        sys.exit("compare needs --before CHECKOUT and two --rounds or more")
+        sys.exit("compare needs --before CHECKOUT and at least two --rounds")
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed; your distribution has it, for example: apt-get install wrk")
     measured: Any
     with tempfile.TemporaryDirectory() as folder, embedded_database(Path(folder)) as server:
         if options.what == "speed":
-            measured = side_by_side(server, options.rounds, options.seconds)
-            print(f"{machine()}\n\n{table(measured)}")
+            measured = speed(server, options.rounds, options.seconds)
+            print(f"{describe_machine()}\n\n{format_table(measured)}")
         elif options.what == "scale":
             measured = scale(server, options.contacts, options.seconds)
-            print(f"{machine()}\n")
+            print(f"{describe_machine()}\n")
             for name, results in measured.items():
                 print(f"{name}:")
                 for size, result in results.items():
                     print(f"  {size}: " + ", ".join(f"{key} {value:,.2f}" for key, value in result.items()))
         elif options.what == "compare":
             measured = compare(server, options.before, options.rounds, options.seconds)
-            print(f"{machine()}\n\nnow, of what it was before:")
+            print(f"{describe_machine()}\n\nratios of this version to the version before:")
             for name, result in measured.items():
                 print(f"{name}: " + ", ".join(f"{key} {value:.3f}" for key, value in result.items()))
         elif options.what in ("bulk", "looking"):
             measured = (
                 bulk(server, options.rows, options.contacts) if options.what == "bulk" else looking(server)
             )
-            print(f"{machine()}\n")
+            print(f"{describe_machine()}\n")
             for name, result in measured.items():
                 print(f"{name}: " + ", ".join(f"{key} {value:,.0f}" for key, value in result.items()))
         else:
             measured = memory(server, options.requests)
-            most = max(result["service MB"] for result in measured.values())
-            print(f"{machine()}\n\n{list(measured)[-1]} requests: the service held {most:.0f} MB at most")
+            peak = max(result["service MB"] for result in measured.values())
+            print(f"{describe_machine()}\n\n{list(measured)[-1]} requests: at most {peak:.0f} MB")
     options.results.mkdir(exist_ok=True)
-    figures = {"machine": machine(), "measured": measured}
+    figures = {"machine": describe_machine(), "measured": measured}
     (options.results / f"{options.what}.json").write_text(json.dumps(figures, indent=2) + "\n")
 
 

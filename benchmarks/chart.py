@@ -1,4 +1,4 @@
-"""Draws the curves of what was measured, as an SVG for the docs. Needs ``pip install matplotlib``."""
+"""Draws the results as an SVG for the docs. Needs ``pip install matplotlib``."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ SERIES = {
 
 
 def draw(results: Path) -> None:
-    """Three panels: by connections, by the number of contacts, by the size of identities."""
+    """Draw three panels: by connections, by the number of contacts, and by the size of identities."""
     speed, scale = (
         json.loads((results / f"{name}.json").read_text())["measured"] for name in ("speed", "scale")
     )
@@ -30,16 +30,22 @@ def draw(results: Path) -> None:
         1, 3, figsize=(12, 3.6), layout="constrained"
     )
     for name, (label, color, style) in SERIES.items():
-        by_connections.plot(*_points(speed[name]), style, color=color, marker="o", markersize=3, label=label)
+        by_connections.plot(
+            *_to_points(speed[name]), style, color=color, marker="o", markersize=3, label=label
+        )
     by_connections.set(title="one process, 100,000 contacts", xlabel="connections")
     for name, key in (("known", "rate"), ("mix", "mix")):
         _, color, style = SERIES[f"ours, {name}"]
         by_contacts.plot(
-            *_points(scale["contacts"], key), style, color=color, marker="o", markersize=3, label=name
+            *_to_points(scale["contacts"], key), style, color=color, marker="o", markersize=3, label=name
         )
     by_contacts.set(title="32 connections", xlabel="contacts in the database")
     by_size.plot(
-        *_points(scale["contacts of one identity"]), color="#1f6fb4", marker="o", markersize=3, label="known"
+        *_to_points(scale["contacts of one identity"]),
+        color="#1f6fb4",
+        marker="o",
+        markersize=3,
+        label="known",
     )
     by_size.set(title="32 connections", xlabel="contacts of each identity", yscale="log")
     for axes in (by_connections, by_contacts, by_size):
@@ -50,5 +56,5 @@ def draw(results: Path) -> None:
     figure.savefig(CHART, metadata={"Date": None})
 
 
-def _points(measured: dict[str, Any], key: str = "rate") -> tuple[list[int], list[float]]:
+def _to_points(measured: dict[str, Any], key: str = "rate") -> tuple[list[int], list[float]]:
     return [int(x) for x in measured], [result[key] for result in measured.values()]

@@ -1,4 +1,4 @@
-"""Two versions of the service in alternating pairs of runs: did a change cost anything?"""
+"""Two versions of the service in alternating pairs of runs, which show the cost of a change."""
 
 import statistics
 import subprocess
@@ -10,19 +10,19 @@ import psutil
 from sqlalchemy import URL
 
 from benchmarks.load import CONTACTS, wrk
-from benchmarks.servers import create_database, load_contacts, service
+from benchmarks.servers import create_database, load_contacts, run_service
 
 CONNECTIONS = [1, 32, 128]
 WORKLOADS = ["known", "new", "mix"]
 
 
 def compare(server: URL, before: Path, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
-    """This checkout divided by another one, by workload and number of connections.
+    """Measure the ratios of this checkout to another one, by workload and number of connections.
 
-    The throughput, and the processor time that the service's process takes for a request, which depends
-    less on what else the machine does. Each round measures both versions, one straight after the other,
-    and the next round measures them in the other order, so that a machine that becomes slower or faster
-    favours neither. A ratio is the median of the rounds; its error is the standard error of their mean.
+    There is a ratio of the throughput, and one of the processor time per request, which depends less on
+    the other load of the machine. Each round measures both versions in succession, and the next round
+    reverses the order, so that a drift of the machine favours neither. A ratio is the median of the rounds;
+    its error is the standard error of their mean.
 
     Args:
         server: The PostgreSQL server that both use, each on a database of its own.
@@ -39,7 +39,7 @@ def compare(server: URL, before: Path, rounds: int, seconds: float) -> dict[str,
             migrate = [str(python), "-m", "identity_adapters", "migrate"]
             subprocess.run(migrate, env={"DB_CONNECTION_STRING": plain}, check=True, capture_output=True)
             load_contacts(url, CONTACTS)
-            ports[name], running = stack.enter_context(service(url, python=python))
+            ports[name], running = stack.enter_context(run_service(url, python=python))
             processes[name] = psutil.Process(running.pid)
 
         def measure(name: str, workload: str, connections: int) -> tuple[float, float]:
@@ -60,10 +60,10 @@ def compare(server: URL, before: Path, rounds: int, seconds: float) -> dict[str,
                     kind = f"{workload}, {connections} connections"
                     ratios.setdefault(kind, []).append((rate, busy))
                     print(f"round {round_ + 1}: {kind}: {rate:.3f}, {busy:.3f}", file=sys.stderr)
-    return {kind: _summary(pairs) for kind, pairs in ratios.items()}
+    return {kind: _summarize(pairs) for kind, pairs in ratios.items()}
 
 
-def _summary(pairs: list[tuple[float, float]]) -> dict[str, float]:
+def _summarize(pairs: list[tuple[float, float]]) -> dict[str, float]:
     summary = {}
     for name, values in zip(("throughput", "processor time"), zip(*pairs, strict=True), strict=True):
         summary[name] = statistics.median(values)

@@ -22,14 +22,14 @@ _runs: Iterator[int] = count(int.from_bytes(os.urandom(3)))
 def wrk(
     ports: int | Sequence[int], workload: str, connections: int, seconds: float, contacts: int = CONTACTS
 ) -> dict[str, float]:
-    """Throughput (requests a second) and latencies (milliseconds; the worst of the ports) under a load."""
+    """Measure throughput (requests per second) and latencies (ms; the worst of the ports) under a load."""
     results = []
     with ExitStack() as stack:
         ports = [ports] if isinstance(ports, int) else ports
         started = [
             stack.enter_context(
                 subprocess.Popen(
-                    _command(port, workload, connections // len(ports), seconds, contacts),
+                    _build_command(port, workload, connections // len(ports), seconds, contacts),
                     stdout=subprocess.PIPE,
                     text=True,
                 )
@@ -37,10 +37,10 @@ def wrk(
             for port in ports
         ]
         for process in started:
-            said, _ = process.communicate()
-            found = re.search(r"^RESULT (.*)$", said, re.MULTILINE)
+            output, _ = process.communicate()
+            found = re.search(r"^RESULT (.*)$", output, re.MULTILINE)
             if found is None:
-                raise RuntimeError(said)
+                raise RuntimeError(output)
             result = json.loads(found.group(1))
             if result["errors"]:
                 raise RuntimeError(f"{result['errors']} errors under {workload}, {connections} connections")
@@ -51,7 +51,7 @@ def wrk(
     }
 
 
-def _command(port: int, workload: str, connections: int, seconds: float, contacts: int) -> list[str]:
+def _build_command(port: int, workload: str, connections: int, seconds: float, contacts: int) -> list[str]:
     script = Path(__file__).with_name("workloads.lua")
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "60s", "-s", str(script)]
     return [
@@ -66,14 +66,14 @@ def _command(port: int, workload: str, connections: int, seconds: float, contact
 
 
 def pgbench(url: URL, script: str, seconds: float) -> float:
-    """Transactions a second of a script at 32 connections."""
+    """Measure transactions per second of a script at 32 connections."""
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
         file.write(script)
         file.flush()
         command = [str(packaged_program("pgbench")), "-n", "-c32", "-j1", "-M", "prepared", f"-T{seconds:g}"]
         command += ["-f", file.name, "-h", str(url.query["host"]), "-U", str(url.username), str(url.database)]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return float(re.search(r"tps = ([\d.]+)", said).group(1))  # type: ignore[union-attr]
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return float(re.search(r"tps = ([\d.]+)", output).group(1))  # type: ignore[union-attr]
 
 
 SELECT = f"""\\set n random(0, {CONTACTS - 1})

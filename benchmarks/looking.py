@@ -1,4 +1,4 @@
-"""Looking at an identity of 10,000 contacts."""
+"""Queries of an identity of 10,000 contacts."""
 
 import http.client
 import json
@@ -11,18 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 from sqlalchemy import URL
 
-from benchmarks.servers import KEY, connect, loaded_database, service
+from benchmarks.servers import KEY, connect, create_loaded_database, run_service
 
 CONTACTS = 10_000
 MANY = 60
-"""How many look at it at once."""
+"""The number of concurrent queries."""
 
 
 def looking(server: URL) -> dict[str, dict[str, float]]:
-    """Milliseconds that one client waits, and what the service holds in memory after that."""
+    """Measure the milliseconds that one client waits, and the memory of the service afterwards."""
     measured = {}
-    url = loaded_database(server, "looking", CONTACTS + 1, CONTACTS)
-    with service(url) as (port, process), connect(url) as connection:
+    url = create_loaded_database(server, "looking", CONTACTS + 1, CONTACTS)
+    with run_service(url) as (port, process), connect(url) as connection:
         # As if each contact but the first had been linked by an event.
         connection.execute(
             "INSERT INTO contact_events (happened_at, kind, primary_id, contact_id, absorbed_ids)"
@@ -42,19 +42,19 @@ def looking(server: URL) -> dict[str, dict[str, float]]:
             ("as of a time", "GET", "/identities/9000?asOf=2999-01-01T00:00:00Z", None),
             ("`/identify` for somebody else, alone", *known),
         ):
-            took = [_took(port, *request) for _ in range(30)]
-            measured[name] = _measured(took[3:], process)
+            durations = [_time_request(port, *request) for _ in range(30)]
+            measured[name] = _summarize(durations[3:], process)
         with ThreadPoolExecutor(MANY) as pool:
-            explaining = [pool.submit(_took, port, "POST", "/explain", ends) for _ in range(MANY)]
-            took = []
+            explaining = [pool.submit(_time_request, port, "POST", "/explain", ends) for _ in range(MANY)]
+            durations = []
             while not all(one.done() for one in explaining):
-                took.append(_took(port, *known))
-        measured[f"the same, while {MANY} explain"] = _measured(took, process)
+                durations.append(_time_request(port, *known))
+        measured[f"the same, while {MANY} explain"] = _summarize(durations, process)
     return measured
 
 
-def _took(port: int, method: str, path: str, body: Mapping[str, object] | None) -> float:
-    """Milliseconds until a request is answered, or rejected."""
+def _time_request(port: int, method: str, path: str, body: Mapping[str, object] | None) -> float:
+    """Measure the milliseconds until a request is answered or rejected."""
     client = http.client.HTTPConnection("127.0.0.1", port)
     started = time.perf_counter()
     headers = {"Authorization": f"Bearer {KEY}"}
@@ -67,6 +67,6 @@ def _took(port: int, method: str, path: str, body: Mapping[str, object] | None) 
     return 1000 * (time.perf_counter() - started)
 
 
-def _measured(took: list[float], process: subprocess.Popen[bytes]) -> dict[str, float]:
+def _summarize(durations: list[float], process: subprocess.Popen[bytes]) -> dict[str, float]:
     megabytes = psutil.Process(process.pid).memory_info().rss / 2**20
-    return {"p50": statistics.median(took), "most": max(took), "service MB": megabytes}
+    return {"p50": statistics.median(durations), "most": max(durations), "service MB": megabytes}

@@ -1,4 +1,4 @@
-"""What is measured: the processes, and the database that they work on."""
+"""The measured processes and their databases."""
 
 import os
 import socket
@@ -12,11 +12,11 @@ from pathlib import Path
 import psycopg
 from sqlalchemy import URL
 
-from identity_adapters.keys import Scope, new_key
+from identity_adapters.keys import Scope, generate_key
 from identity_adapters.postgres import migrate
 
-KEY, _CONFIGURED = new_key("benchmark", [*Scope])
-"""The API key of whoever measures: the service checks one for each request."""
+KEY, _CONFIGURED = generate_key("benchmark", [*Scope])
+"""The API key of the benchmarks; the service checks it on each request."""
 
 LOAD = """
 INSERT INTO contacts (email, phone_number, linked_id, link_precedence, created_at)
@@ -32,7 +32,7 @@ def connect(url: URL) -> psycopg.Connection:
 
 
 def create_database(server: URL, name: str) -> URL:
-    """A new database without tables."""
+    """Create a database without tables."""
     with connect(server) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         connection.execute(f"CREATE DATABASE {name}")
@@ -40,22 +40,22 @@ def create_database(server: URL, name: str) -> URL:
 
 
 def load_contacts(url: URL, contacts: int, size: int = 1) -> None:
-    """Fill a migrated database with so many contacts, in identities of one size."""
+    """Fill a migrated database with contacts in identities of equal size."""
     with connect(url) as connection:
         connection.execute(LOAD, {"contacts": contacts, "size": size})
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")
 
 
-def loaded_database(server: URL, name: str, contacts: int, size: int = 1) -> URL:
-    """A new database with so many contacts, in identities of one size."""
+def create_loaded_database(server: URL, name: str, contacts: int, size: int = 1) -> URL:
+    """Create a database with contacts in identities of equal size."""
     url = create_database(server, name)
     migrate(url)
     load_contacts(url, contacts, size)
     return url
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port: int = taken.getsockname()[1]
@@ -63,8 +63,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def process(command: list[str], port: int, **settings: object) -> Iterator[subprocess.Popen[bytes]]:
-    """A server that listens on a port, until it is no longer needed."""
+def run_process(command: list[str], port: int, **settings: object) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server that listens on a port."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("IDENTITY_")}
     environment = kept | {name: str(value) for name, value in settings.items()}
     running = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -74,7 +74,7 @@ def process(command: list[str], port: int, **settings: object) -> Iterator[subpr
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             if running.poll() is not None:
-                raise RuntimeError(running.stderr.read().decode() if running.stderr else "it ended")
+                raise RuntimeError(running.stderr.read().decode() if running.stderr else "the server ended")
             time.sleep(0.05)
         yield running
     finally:
@@ -83,28 +83,28 @@ def process(command: list[str], port: int, **settings: object) -> Iterator[subpr
 
 
 @contextmanager
-def floor() -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    port = free_port()
+def run_floor() -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    port = find_free_port()
     command = [sys.executable, "-m", "uvicorn", "benchmarks.floor:app", "--port", str(port)]
     command += ["--no-access-log", "--no-server-header", "--log-level", "warning"]
-    with process(command, port) as running:
+    with run_process(command, port) as running:
         yield port, running
 
 
 @contextmanager
-def service(
+def run_service(
     url: URL, *options: str, python: Path = Path(sys.executable), **settings: object
 ) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    port = free_port()
+    port = find_free_port()
     command = [str(python), "-m", "identity_adapters", "serve", "--port", str(port), *options]
     plain = url.render_as_string(hide_password=False)
     settings = {"DB_CONNECTION_STRING": plain, "IDENTITY_API_KEYS": _CONFIGURED.entry} | settings
-    with process(command, port, **settings) as running:
+    with run_process(command, port, **settings) as running:
         yield port, running
 
 
 def packaged_program(name: str) -> Path:
-    """A program that comes with the embedded PostgreSQL."""
+    """The path of a program of the embedded PostgreSQL."""
     from identity_adapters.embedded import packaged_programs
 
     return packaged_programs() / name

@@ -1,4 +1,4 @@
-"""The service side by side with what bounds it, in one run of several alternating rounds."""
+"""The service compared with its limits, in one run of several alternating rounds."""
 
 import statistics
 import sys
@@ -8,23 +8,23 @@ import psutil
 from sqlalchemy import URL
 
 from benchmarks.load import CONTACTS, INSERT, SELECT, pgbench, wrk
-from benchmarks.servers import floor, loaded_database, service
+from benchmarks.servers import create_loaded_database, run_floor, run_service
 from identity_adapters.postgres import verify
 
 CONNECTIONS = [1, 32, 128, 512]
 WORKLOADS = ["known", "new", "mix"]
 
 
-def side_by_side(server: URL, rounds: int, seconds: float) -> dict[str, dict[str, dict[str, float]]]:
-    """The medians of all variants at all numbers of connections."""
+def speed(server: URL, rounds: int, seconds: float) -> dict[str, dict[str, dict[str, float]]]:
+    """Measure the medians of all variants at all numbers of connections."""
     measured: dict[str, dict[str, list[dict[str, float]]]] = {}
     with ExitStack() as stack:
-        bare, _ = stack.enter_context(floor())
-        ours_url = loaded_database(server, "ours", CONTACTS)
-        ones_url = loaded_database(server, "ones", CONTACTS)
-        scale_url = loaded_database(server, "scale", CONTACTS)
-        ours, process = stack.enter_context(service(ours_url))
-        ones, _ = stack.enter_context(service(ones_url, IDENTITY_MAX_BATCH=1))
+        bare, _ = stack.enter_context(run_floor())
+        ours_url = create_loaded_database(server, "ours", CONTACTS)
+        ones_url = create_loaded_database(server, "ones", CONTACTS)
+        scale_url = create_loaded_database(server, "scale", CONTACTS)
+        ours, process = stack.enter_context(run_service(ours_url))
+        ones, _ = stack.enter_context(run_service(ones_url, IDENTITY_MAX_BATCH=1))
         variants = {"floor": (bare, "known")}
         variants |= {f"ours, {workload}": (ours, workload) for workload in WORKLOADS}
         variants |= {f"batches of one, {workload}": (ones, workload) for workload in WORKLOADS}
@@ -50,8 +50,8 @@ def side_by_side(server: URL, rounds: int, seconds: float) -> dict[str, dict[str
     }
 
 
-def table(measured: dict[str, dict[str, dict[str, float]]]) -> str:
-    """The medians as a table in Markdown."""
+def format_table(measured: dict[str, dict[str, dict[str, float]]]) -> str:
+    """Format the medians as a table in Markdown."""
     lines = [
         "| | connections | requests/s | of the floor | p50 ms | p99 ms | p99.9 ms |",
         "|---|---|---|---|---|---|---|",

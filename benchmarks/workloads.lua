@@ -1,5 +1,5 @@
--- The load on POST /identify. Arguments: the workload, how many contacts are loaded, and a number that is
--- new in each run, and an API key. Contact n holds the email n@example.org and the phone number 1000000000 + n.
+-- The load on POST /identify. Arguments: the workload, the number of loaded contacts, a unique number of the
+-- run, and an API key. Contact n has the email n@example.org and the phone number 1000000000 + n.
 
 local workload, contacts, run, headers
 
@@ -28,7 +28,7 @@ local function mix()
   return email(any()) .. "," .. phone(any())
 end
 
--- Beside the contacts there are 100,000 of ten large identities.
+-- After the contacts there are 100,000 more in ten large identities.
 local function giants()
   if math.random(2000) > 1 then return mix() end
   return email(contacts + math.random(0, 99999))

@@ -1,1 +1,1 @@
-"""Everything around `identity_core` that touches the world."""
+"""The adapters around `identity_core`: HTTP, the command line, PostgreSQL, files and configuration."""

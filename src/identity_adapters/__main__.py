@@ -1,4 +1,4 @@
-"""Starts the command line, or says what has to be installed for it."""
+"""Starts the command line, or says which package is missing."""
 
 import sys
 
@@ -8,7 +8,7 @@ def main() -> None:
         from identity_adapters.cli import main as command_line
 
         command_line(prog_name="identity")
-    except ModuleNotFoundError as error:  # commands import what they need when they run
+    except ModuleNotFoundError as error:  # commands import their packages when they run
         sys.exit(
             f"identity: {error.name} is not installed; the command line needs"
             " pip install 'identity-reconciliation[embedded]'"

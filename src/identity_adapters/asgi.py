@@ -1,4 +1,4 @@
-"""The application for an ASGI server of one's own: ``uvicorn identity_adapters.asgi:app``."""
+"""The application for any ASGI server: ``uvicorn identity_adapters.asgi:app``."""
 
 from identity_adapters.container import Container
 from identity_adapters.logs import configure_logs

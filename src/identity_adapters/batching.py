@@ -21,7 +21,7 @@ from identity_core import (
 )
 
 YIELDS = 20
-"""How many iterations of the event loop a further batch waits."""
+"""The number of event loop iterations that a further batch waits."""
 
 
 Item = TypeVar("Item")
@@ -36,14 +36,14 @@ class Batcher(Generic[Item, Result]):
     """Calls a function of many items for callers that have one item each.
 
     A cancelled call is left out, or its result is dropped; no other call notices. If a batch
-    fails, its halves are retried, so that in the end only those items fail that fail alone. If
+    fails, its halves are retried, so that finally only items fail that fail alone. If
     the repository is unavailable, it is so for all of them, and nothing is retried.
 
     Args:
         run: returns the results of some items, in their order.
-        max_size: how many items a batch has at most.
-        max_concurrency: how many batches run at once at most.
-        max_waiting: how many items wait for a batch at most.
+        max_size: the maximum number of items in a batch.
+        max_concurrency: the maximum number of concurrent batches.
+        max_waiting: the maximum number of items that wait for a batch.
         on_batch: called with the size of each batch when it is over.
     """
 
@@ -58,7 +58,7 @@ class Batcher(Generic[Item, Result]):
     ) -> None:
         self._run = run
         self._max_size = max_size
-        self._max_at_once = max_concurrency
+        self._max_concurrency = max_concurrency
         self._max_waiting = max_waiting
         self._on_batch = on_batch
         self._waiting: deque[_Call[Item, Result]] = deque()
@@ -83,7 +83,7 @@ class Batcher(Generic[Item, Result]):
         loop = asyncio.get_running_loop()
         result: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((item, result))
-        if len(self._running) < self._max_at_once:
+        if len(self._running) < self._max_concurrency:
             task = loop.create_task(self._work())
             self._running.add(task)
         return await result
@@ -92,15 +92,14 @@ class Batcher(Generic[Item, Result]):
         try:
             await self._run_batches()
         finally:
-            # Nothing may be awaited between this and the look at the empty queue: a call that came in
-            # between would rely on this task.
+            # Nothing may be awaited between the check of the empty queue and this line: a call that arrives
+            # in between would rely on this task.
             self._running.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _run_batches(self) -> None:
         while True:
-            # One batch at a time is enough for as long as it is quick. A further one yields to the
-            # event loop a few times first: that takes no time while there is little else to do, and
-            # gives the first one the time to come back while there is much.
+            # One batch at a time is enough while it is quick. A further one first yields to the event loop a
+            # few times: this takes no time in an idle process, and lets the first one finish in a busy one.
             for _ in range(YIELDS if len(self._running) > 1 else 0):
                 await asyncio.sleep(0)
             if not (batch := self._next_batch()):
@@ -116,7 +115,7 @@ class Batcher(Generic[Item, Result]):
             self._on_batch(len(batch))
 
     def _next_batch(self) -> list[_Call[Item, Result]]:
-        # Alternate, so that nobody waits for long behind a batch that fails again and again.
+        # Alternate, so that no call waits long behind a batch that fails repeatedly.
         self._is_turn_of_retries = not self._is_turn_of_retries
         if self._retries and (self._is_turn_of_retries or not self._waiting):
             return self._retries.popleft()
@@ -139,15 +138,15 @@ class Batcher(Generic[Item, Result]):
 
 
 class IdentifyInBatches:
-    """`IdentifyContacts` for many concurrent callers, each of whom identifies one customer.
+    """`IdentifyContacts` for many concurrent callers, each of which identifies one customer.
 
     Details that add nothing new are answered as soon as they are read; they do not wait for the
     others of their batch, which are written in batches of their own.
 
     Args:
         identify: the use case.
-        max_batch: how many details a batch has at most.
-        max_waiting: how many details wait at most, to be read or to be written.
+        max_batch: the maximum number of details in a batch.
+        max_waiting: the maximum number of details that wait to be read, or to be written.
         on_batch: called with ``read`` or ``write`` and the size of each batch when it is over.
     """
 

@@ -1,4 +1,4 @@
-"""The composition root: the one place that knows all parts."""
+"""The composition root: the only module that knows all parts."""
 
 import asyncio
 import gc
@@ -14,7 +14,7 @@ from dependency_injector import containers, providers
 
 from identity_adapters.api import MakeDetails
 from identity_adapters.batching import IdentifyInBatches
-from identity_adapters.domains import ascii_form, details_in_unicode, unicode_form
+from identity_adapters.domains import normalize_domains, to_ascii, to_unicode
 from identity_adapters.offload import offload
 from identity_adapters.postgres import (
     Database,
@@ -26,13 +26,13 @@ from identity_adapters.postgres import (
     migrate,
     take_census,
 )
-from identity_adapters.processes import end_with_parent
+from identity_adapters.processes import signal_on_parent_exit
 from identity_adapters.queries import BoundedQueries
 from identity_adapters.settings import Settings
 from identity_adapters.shutdown import GracefulShutdown
 from identity_core import IdentifyContacts, QueryIdentities
 
-# The parts that only the service has are imported where they are made: commands do without them.
+# Parts that only the service needs are imported where they are created, so that commands start faster.
 if TYPE_CHECKING:
     from litestar import Litestar
     from litestar.types import ASGIApp
@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 @contextmanager
 def open_database(container: "Container") -> Iterator["URL"]:
-    """The configured database, or the embedded one, for as long as it is used."""
+    """Open the configured database, or run the embedded one, while the context is active."""
     settings = container.settings()
     if settings.database_url is not None:
         with container.database_url.override(settings.database_url):
@@ -62,7 +62,7 @@ def open_database(container: "Container") -> Iterator["URL"]:
 
 
 def run(container: "Container", work: Coroutine[Any, Any, T]) -> T:
-    """What a command's work on an open database returns."""
+    """Run a command's coroutine on an open database and return its result."""
 
     async def body() -> T:
         try:
@@ -73,42 +73,42 @@ def run(container: "Container", work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(body())
 
 
-def make_details_maker(region: str | None) -> MakeDetails:
-    """What makes details of an email and a phone number as they were sent."""
+def compose_make_details(region: str | None) -> MakeDetails:
+    """Compose the function that makes details of an email and a phone number."""
     if region is None:
-        return details_in_unicode()
-    from identity_adapters.regions import details_of_region  # its package is optional
+        return normalize_domains()
+    from identity_adapters.regions import normalize_phone_numbers  # its package is optional
 
-    return details_in_unicode(details_of_region(region))
+    return normalize_domains(normalize_phone_numbers(region))
 
 
 def _lifespan(container: "Container") -> "Lifespan":
-    from identity_adapters.metrics import forget_the_dead
+    from identity_adapters.metrics import remove_dead_processes
 
     @asynccontextmanager
-    async def serving(_: "Litestar") -> AsyncIterator[None]:
+    async def run_service(_: "Litestar") -> AsyncIterator[None]:
         if (parent := multiprocessing.parent_process()) is not None and parent.pid is not None:
-            end_with_parent(parent.pid, signal.SIGTERM)
+            signal_on_parent_exit(parent.pid, signal.SIGTERM)
         settings = container.settings()
-        forget_the_dead()
+        remove_dead_processes()
         with open_database(container) as url:
             if settings.migrate_at_start:
                 migrate(url)
-            container.shutdown().on(signal.SIGTERM, after=settings.drain)
-            watching = asyncio.create_task(_watch(container))
-            # What start-up made stays. Looking through it again and again would take long, and
-            # so would looking for cycles as often as is the default: requests make few.
+            container.shutdown().delay(signal.SIGTERM, seconds=settings.drain)
+            watcher = asyncio.create_task(_watch(container))
+            # Objects from the start live for ever, so the collector need not scan them again. Requests
+            # create few cycles, so the default thresholds would collect too often.
             gc.collect()
             gc.freeze()
             gc.set_threshold(10_000, 20, 20)
-            # A thread that works on a large identity lets the event loop go on after so many seconds.
+            # Seconds after which a thread that works on a large identity yields to the event loop.
             sys.setswitchinterval(0.0005)
             yield
-            watching.cancel()
+            watcher.cancel()
             await container.engine().dispose()
             await container.query_engine().dispose()
 
-    return serving
+    return run_service
 
 
 async def _watch(container: "Container") -> None:
@@ -129,8 +129,8 @@ def _on_retry(container: "Container") -> Callable[[str], None]:
     return lambda cause: container.metrics().observe_retry(cause)
 
 
-def _exposition(container: "Container") -> Callable[[], Awaitable[bytes]]:
-    return lambda: container.metrics().exposition(partial(take_census, container.database()))
+def _render_metrics(container: "Container") -> Callable[[], Awaitable[bytes]]:
+    return lambda: container.metrics().render(partial(take_census, container.database()))
 
 
 def _create_app(**parts: Any) -> "Litestar":
@@ -142,14 +142,14 @@ def _create_app(**parts: Any) -> "Litestar":
 def _wrap_app(
     app: "ASGIApp", metrics: "Metrics", shutdown: GracefulShutdown, settings: Settings
 ) -> "ASGIApp":
-    """The application within its middleware."""
+    """Wrap the application in its middleware."""
     import structlog
 
-    from identity_adapters.http.middleware.foreign_pages import refuse_foreign_pages
+    from identity_adapters.http.middleware.foreign_pages import reject_foreign_pages
     from identity_adapters.http.middleware.observe import observe_requests
 
     accepts_any_host = settings.api_keys or not settings.is_local
-    app = refuse_foreign_pages(
+    app = reject_foreign_pages(
         app,
         allowed_origins=settings.allowed_origins,
         allowed_hosts=settings.allowed_hosts or (None if accepts_any_host else ()),
@@ -162,20 +162,20 @@ def _wrap_app(
     return observe_requests(app, metrics.observe, log=log, is_shutting_down=shutdown)
 
 
-def _divide(pool_size: int) -> tuple[int, int]:
-    """The numbers of connections to identify with, and for queries."""
+def _divide_pool(pool_size: int) -> tuple[int, int]:
+    """Divide the connections into those to identify with and those for queries."""
     for_queries = max(1, pool_size // 4)
     return pool_size - for_queries, for_queries
 
 
 class Container(containers.DeclarativeContainer):
-    """Settings → engine → repository → use case → application; each is made when first used."""
+    """Settings → engine → repository → use case → application; each is created at its first use."""
 
     __self__ = providers.Self()
 
     settings = providers.Singleton(Settings.load)
     database_url: "providers.Dependency[URL]" = providers.Dependency()
-    """Known while the database is open."""
+    """Set while the database is open."""
 
     _engine = providers.Factory(
         create_engine,
@@ -184,7 +184,7 @@ class Container(containers.DeclarativeContainer):
         lock_timeout=settings.provided.lock_timeout,
         prepare_statements=settings.provided.prepare_statements,
     )
-    pool_sizes = providers.Callable(_divide, settings.provided.pool_size)
+    pool_sizes = providers.Callable(_divide_pool, settings.provided.pool_size)
     engine = providers.Singleton(_engine, pool_size=pool_sizes.provided[0])
     query_engine = providers.Singleton(_engine, pool_size=pool_sizes.provided[1])
     metrics = providers.Singleton(_metrics, count_every=settings.provided.count_every)
@@ -196,7 +196,7 @@ class Container(containers.DeclarativeContainer):
     )
     database = providers.Singleton(_database, engine)
     query_database = providers.Singleton(_database, query_engine)
-    _emails = providers.Object(EmailForms(ascii_form, unicode_form))
+    _emails = providers.Object(EmailForms(to_ascii, to_unicode))
     repository = providers.Singleton(PostgresContactRepository, database, _emails)
     reader = providers.Singleton(PostgresIdentityReader, query_database, _emails)
     feed = providers.Singleton(PostgresChangeFeed, database)
@@ -216,7 +216,7 @@ class Container(containers.DeclarativeContainer):
         max_waiting=settings.provided.max_waiting,
         on_batch=metrics.provided.observe_batch,
     )
-    make_details = providers.Callable(make_details_maker, settings.provided.default_region)
+    make_details = providers.Callable(compose_make_details, settings.provided.default_region)
     endpoints = providers.Singleton(
         _create_app,
         identify=identify.provider,
@@ -224,7 +224,7 @@ class Container(containers.DeclarativeContainer):
         feed=feed.provider,
         check=database.provided.check.provider,
         make_details=make_details,
-        exposition=providers.Callable(_exposition, __self__),
+        render_metrics=providers.Callable(_render_metrics, __self__),
         is_shutting_down=shutdown,
         keys=settings.provided.api_keys,
         rate_limit=settings.provided.rate_limit,

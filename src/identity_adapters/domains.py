@@ -1,8 +1,8 @@
-"""Domains of emails that are not all ASCII: one form of each, by UTS 46.
+"""One form of internationalized domains in emails, by UTS 46.
 
-The form that is compared and stored is the one in Unicode. It is what most people type and what
-databases hold. Where it would be invisible in part the form in ASCII (``xn--``) stays, and so does
-a domain that is not valid.
+The Unicode form is compared and stored. It is what most people type and most databases hold. A domain
+stays in its ASCII form (``xn--``) if its Unicode form has invisible characters. An invalid domain stays
+unchanged.
 """
 
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from attrs import evolve
 from identity_core import ContactDetails
 
 
-def details_in_unicode(
+def normalize_domains(
     make_details: Callable[[Any, Any], ContactDetails] = ContactDetails,
 ) -> Callable[[Any, Any], ContactDetails]:
-    """A maker of details whose emails have their domain in Unicode, whichever form it came in.
+    """Extend a function that makes details, so that domains of emails are in Unicode.
 
-    >>> make_details = details_in_unicode()
+    >>> make_details = normalize_domains()
     >>> make_details("Anna@XN--MLLER-KVA.example", None) == make_details("anna@Müller。example", None)
     True
     """
@@ -28,16 +28,16 @@ def details_in_unicode(
         details = make_details(email, phone_number)
         if details.email is None or (details.email.isascii() and "xn--" not in details.email):
             return details
-        # As it came: lower-casing a whole text ends words with another sigma than UTS 46 does.
-        return evolve(details, email=unicode_form(email.strip()))
+        # The original email, because lower-casing a whole text gives other final sigmas than UTS 46.
+        return evolve(details, email=to_unicode(email.strip()))
 
     return make
 
 
-def unicode_form(email: str) -> str:
-    """An email with its domain in Unicode; itself, where there is no such form.
+def to_unicode(email: str) -> str:
+    """Convert the domain of an email to Unicode; the email stays unchanged if it has no such form.
 
-    >>> unicode_form("anna@xn--mller-kva.example")
+    >>> to_unicode("anna@xn--mller-kva.example")
     'anna@müller.example'
     """
     local, _, domain = email.rpartition("@")
@@ -45,14 +45,14 @@ def unicode_form(email: str) -> str:
         in_unicode = idna.decode(domain, uts46=True)
     except idna.IDNAError:
         return email
-    # UTS 46 writes Cherokee in capitals.
+    # UTS 46 writes Cherokee in upper case.
     return f"{local}@{in_unicode.lower()}" if in_unicode.isprintable() else email
 
 
-def ascii_form(email: str) -> str | None:
-    """An email with its domain in ASCII, where that is another form than it has; else None.
+def to_ascii(email: str) -> str | None:
+    """Convert the domain of an email to ASCII; None if it is ASCII already or has no such form.
 
-    >>> ascii_form("anna@müller.example")
+    >>> to_ascii("anna@müller.example")
     'anna@xn--mller-kva.example'
     """
     local, _, domain = email.rpartition("@")

@@ -1,7 +1,7 @@
-"""API keys: who may do what.
+"""API keys and their scopes.
 
-A key is 256 random bits, so a plain SHA-256 of it tells nothing of it: what slows down guessing is
-for passwords, which people choose. Only the hash is configured.
+A key has 256 random bits, so its plain SHA-256 reveals nothing; slow hashes are for passwords, which people
+choose. Only the hash is configured.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 
 class Scope(StrEnum):
-    """What a key may be used for."""
+    """A permission of a key."""
 
     IDENTIFY = "identify"
     READ = "read"
@@ -23,12 +23,12 @@ class Scope(StrEnum):
 
 @frozen
 class ApiKey:
-    """A key, without what makes it one.
+    """A configured key, without its secret.
 
     Attributes:
-        name: of whoever uses it; several may have one name, as while one takes over from the other.
-        scopes: what it may be used for.
-        hash: the SHA-256 of the key.
+        name: the name of its user; two keys may share it, for example during a rotation.
+        scopes: its permissions.
+        hash: the SHA-256 of the secret.
     """
 
     name: str
@@ -37,14 +37,14 @@ class ApiKey:
 
     @classmethod
     def parse(cls, entry: str) -> "ApiKey":
-        """A key out of its entry in the configuration.
+        """Parse the entry of a key in the configuration.
 
         >>> key = ApiKey.parse("shop:identify+read:" + 64 * "0")
         >>> key.name, sorted(key.scopes)
         ('shop', [<Scope.IDENTIFY: 'identify'>, <Scope.READ: 'read'>])
 
         Raises:
-            ValueError: it is not of the form name:scope+scope:hash.
+            ValueError: the entry does not have the form name:scope+scope:hash.
         """
         try:
             name, scopes, digest = entry.split(":")
@@ -52,7 +52,7 @@ class ApiKey:
         except ValueError:
             key = None
         if key is None or not key.name or len(key.hash) != hashlib.sha256().digest_size:
-            raise ValueError("must be of the form name:scope+scope:hash")
+            raise ValueError("must have the form name:scope+scope:hash")
         return key
 
     def __str__(self) -> str:
@@ -60,18 +60,22 @@ class ApiKey:
 
     @property
     def entry(self) -> str:
-        """What `parse` takes."""
+        """Its entry in the configuration."""
         return f"{self.name}:{'+'.join(sorted(self.scopes))}:{self.hash.hex()}"
 
 
-def new_key(name: str, scopes: Collection[Scope]) -> tuple[str, ApiKey]:
-    """A key that nobody has had, as it is sent, and what is to be configured of it."""
+def generate_key(name: str, scopes: Collection[Scope]) -> tuple[str, ApiKey]:
+    """Generate a key.
+
+    Returns:
+        The secret that a client sends, and the key to configure.
+    """
     secret = "identity_" + secrets.token_urlsafe(32)
     return secret, ApiKey(name, frozenset(scopes), hashlib.sha256(secret.encode()).digest())
 
 
-def key_of(secret: bytes, keys: Collection[ApiKey]) -> ApiKey | None:
-    """Which of the keys was sent; it takes as long whichever it is."""
+def find_key(secret: bytes, keys: Collection[ApiKey]) -> ApiKey | None:
+    """Find the key of a secret in constant time; None if there is none."""
     sent = hashlib.sha256(secret).digest()
     found = None
     for key in keys:

@@ -1,8 +1,8 @@
-"""The log: JSON for machines, lines for people, and nothing personal for anybody.
+"""The log: JSON for machines, text for people, and no personal data.
 
-An error's own words may quote what was sent, and so may what libraries put into their messages. So of
-an error the log has its type and where it came from, and of a message of a library's nothing
-but its constant part; uvicorn's are known to hold addresses and numbers alone.
+The texts of errors and the messages of libraries may quote requests. So an error is logged with its type
+and its stack frames only, and a message of a library with its constant part only. The messages of uvicorn
+contain only addresses and numbers, and are logged whole.
 """
 
 import logging
@@ -15,19 +15,19 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from identity_adapters.settings import LogFormat, LogLevel
 
-OWN = ("identity_core", "identity_adapters", "uvicorn")
-"""The loggers whose messages are written as they are."""
+OWN_LOGGERS = ("identity_core", "identity_adapters", "uvicorn")
+"""The loggers whose messages are logged whole."""
 
 
 def configure_logs(format: LogFormat = LogFormat.AUTO, level: LogLevel = LogLevel.INFO) -> None:
-    """Have all that is logged in this process written to standard error."""
+    """Configure all logging of this process, which goes to standard error."""
     is_json = format is LogFormat.JSON or (format is LogFormat.AUTO and not sys.stderr.isatty())
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _constant_part,
-        _without_words,
+        _keep_constant_part,
+        _replace_exception,
     ]
     structlog.configure(
         processors=[
@@ -53,23 +53,23 @@ def configure_logs(format: LogFormat = LogFormat.AUTO, level: LogLevel = LogLeve
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.captureWarnings(True)
-    for name, is_heard in (("uvicorn", True), ("uvicorn.error", True), ("uvicorn.access", False)):
+    for name, propagates in (("uvicorn", True), ("uvicorn.error", True), ("uvicorn.access", False)):
         logger = logging.getLogger(name)
         logger.handlers.clear()
-        logger.propagate = is_heard  # a request line may hold personal values
+        logger.propagate = propagates  # a request line may hold personal values
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
-def _constant_part(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+def _keep_constant_part(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     record: logging.LogRecord | None = event.get("_record")
-    if record is not None and not record.name.startswith(OWN):
+    if record is not None and not record.name.startswith(OWN_LOGGERS):
         event["event"] = str(record.msg).partition("\n")[0]
-        if record.name in ("asyncio", "py.warnings"):  # they put their messages together themselves
+        if record.name in ("asyncio", "py.warnings"):  # they format their messages themselves
             event["event"] = event["event"].partition(":")[0]
     return event
 
 
-def _without_words(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+def _replace_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     error = event.pop("exc_info", None)
     if error is True:
         error = sys.exc_info()

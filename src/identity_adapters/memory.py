@@ -1,4 +1,4 @@
-"""Contacts in memory, for tests and for trying the library out. Nothing survives the process."""
+"""Contacts in memory, for tests and first experiments. Nothing survives the process."""
 
 import asyncio
 import threading
@@ -28,7 +28,7 @@ def _now() -> datetime:
 
 
 class InMemoryContactRepository:
-    """All three ports over dictionaries, safe among tasks and threads.
+    """All three ports over dictionaries, safe for concurrent tasks and threads.
 
     Args:
         clock: returns the time, with an offset from UTC.
@@ -48,7 +48,7 @@ class InMemoryContactRepository:
         self._exclusive = threading.Lock()
 
     async def load(self, batch: Sequence[ContactDetails]) -> Snapshot:
-        # Other tasks run here, as they do while a database answers.
+        # Other tasks run here, as they would while a database answers.
         await asyncio.sleep(0)
         with self._exclusive:
             return self._snapshot(batch)
@@ -60,7 +60,7 @@ class InMemoryContactRepository:
                 contact_id = self._deleted[contact_id]
             if contact_id not in self._contacts:
                 return None
-            return Snapshot.of(self._connected({contact_id})).identities[0]
+            return Snapshot.of(self._find_connected({contact_id})).identities[0]
 
     async def pages(
         self, of: ContactDetails | int, after: tuple[datetime, int] | None = None, limit: int = 100
@@ -121,7 +121,7 @@ class InMemoryContactRepository:
             return decision
 
     def adopt(self, contacts: Iterable[Contact], pairs: Iterable[tuple[str, str]]) -> None:
-        """Add contacts as they are, unless they are here already, and pairs as evidence."""
+        """Add contacts that are not stored yet, and pairs as evidence."""
         with self._exclusive:
             for contact in contacts:
                 if contact.id not in self._contacts:
@@ -154,10 +154,10 @@ class InMemoryContactRepository:
             to_visit |= self._by_email.get(details.email, set())
             to_visit |= self._by_phone_number.get(details.phone_number, set())
         pairs = {details.pair for details in batch if details.pair is not None}
-        return Snapshot.of(self._connected(to_visit), pairs & self._evidence.keys())
+        return Snapshot.of(self._find_connected(to_visit), pairs & self._evidence.keys())
 
-    def _connected(self, to_visit: set[int]) -> Collection[Contact]:
-        """The contacts that links join to these, with these."""
+    def _find_connected(self, to_visit: set[int]) -> Collection[Contact]:
+        """These contacts, and all contacts that links connect to them."""
         found: dict[int, Contact] = {}
         while to_visit:
             contact = self._contacts[to_visit.pop()]

@@ -1,7 +1,7 @@
-"""What Prometheus is told, right for one process and for several.
+"""Metrics for Prometheus, of one process or several.
 
-Several processes of one service share the folder that ``PROMETHEUS_MULTIPROC_DIR`` names, as
-prometheus_client has it; it has to be named before this module is imported.
+Several processes of one service share a folder, which ``PROMETHEUS_MULTIPROC_DIR`` names, as
+prometheus_client requires. The variable must be set before this module is imported.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 SIZES = tuple(2**power for power in range(13))
 COUNT_TIMEOUT = 2.0
-"""Seconds that a request for the metrics waits for what is being counted."""
+"""Seconds that a request for the metrics waits for a census."""
 
 _logger = structlog.get_logger(__name__)
 
@@ -39,7 +39,7 @@ class Metrics:
     """All metrics of a process.
 
     Args:
-        count_every: seconds after which what is on record is counted again, when somebody asks; 0 for never.
+        count_every: seconds after which a request for the metrics takes a new census; 0 for never.
     """
 
     def __init__(self, count_every: float) -> None:
@@ -50,60 +50,65 @@ class Metrics:
         self._registry = registry
         self._requests = Histogram(
             "identity_request_duration_seconds",
-            "Requests by operation and outcome, and how long each took.",
+            "Durations of requests by operation and outcome.",
             ["operation", "outcome"],
             buckets=SECONDS,
             registry=registry,
         )
-        # Found again for each request; the library's own way takes a lock.
+        # Cached, because the library takes a lock to find the observer of a request.
         self._observer = cache(lambda *labels: self._requests.labels(*labels).observe)
         self._batches = Histogram(
             "identity_batch_size",
-            "Requests that were answered together, by what was done.",
+            "Requests in a batch, by phase.",
             ["phase"],
             buckets=SIZES,
             registry=registry,
         )
         self._retries = Counter(
-            "identity_retries", "Attempts on the database that were made again.", ["cause"], registry=registry
+            "identity_retries", "Retries of database transactions, by cause.", ["cause"], registry=registry
         )
-        self._waiting = _gauge(
-            "identity_waiting_requests", "Requests that wait for a batch to take them.", registry
+        self._waiting = _create_live_gauge(
+            "identity_waiting_requests", "Requests that wait for a batch.", registry
         )
-        self._connections = _gauge(
-            "identity_pool_connections", "Connections to the database in use.", registry
+        self._connections = _create_live_gauge(
+            "identity_pool_connections", "Database connections in use.", registry
         )
-        self._most_connections = _gauge(
-            "identity_pool_connections_max", "Connections to the database there may be.", registry
+        self._max_connections = _create_live_gauge(
+            "identity_pool_connections_max", "Maximum number of database connections.", registry
         )
 
     def observe(self, operation: str, outcome: str, seconds: float) -> None:
-        """A request is over."""
+        """Record a finished request."""
         self._observer(operation, outcome)(seconds)
 
     def observe_batch(self, phase: str, size: int) -> None:
-        """A batch is over."""
+        """Record a finished batch."""
         self._batches.labels(phase).observe(size)
 
     def observe_retry(self, cause: str) -> None:
-        """An attempt is made again."""
+        """Record a retry."""
         self._retries.labels(cause).inc()
 
     async def watch(self, waiting: Callable[[], int], pool: Callable[[], tuple[int, int]]) -> None:
-        """Once a second, for good: see how many wait, and how many connections are and may be in use."""
+        """Update the gauges every second until cancelled.
+
+        Args:
+            waiting: returns the number of waiting requests.
+            pool: returns the numbers of connections in use and at most.
+        """
         while True:
             self._waiting.set(waiting())
-            in_use, most = pool()
+            in_use, limit = pool()
             self._connections.set(in_use)
-            self._most_connections.set(most)
+            self._max_connections.set(limit)
             await asyncio.sleep(1)
 
-    async def exposition(self, count_all: CountAll) -> bytes:
-        """All metrics of all processes of the service, as Prometheus reads them."""
+    async def render(self, count_all: CountAll) -> bytes:
+        """Render the metrics of all processes of the service in the text format of Prometheus."""
         if self._count_every and time.monotonic() >= self._counted_at + self._count_every:
             if self._counting is None:
                 self._counting = asyncio.create_task(self._count(count_all))
-            # Counting millions takes longer than Prometheus waits. Then it is for the next time.
+            # A census of millions takes longer than Prometheus waits; the next request gets its result.
             await asyncio.wait([self._counting], timeout=COUNT_TIMEOUT)
         registry = self._registry
         if FOLDER in os.environ:
@@ -115,7 +120,7 @@ class Metrics:
         try:
             *totals, largest = await count_all()
         except RepositoryUnavailable as error:
-            _logger.warning("cannot count what is on record", reason=error.reason)
+            _logger.warning("the census failed", reason=error.reason)
         else:
             for gauge, total in zip(self._totals, totals, strict=True):
                 gauge.set(total)
@@ -125,23 +130,25 @@ class Metrics:
             self._counted_at = time.monotonic()
             self._counting = None
 
-    # What was never counted is not told of: it is not nothing.
+    # These gauges are created by the first census, so that no zero is exported before it.
 
     @cached_property
     def _totals(self) -> list[Gauge]:
         return [
-            _counted(f"identity_{what}", f"{what.capitalize()} on record.", self._registry)
+            _create_census_gauge(f"identity_{what}", f"Recorded {what}.", self._registry)
             for what in ("contacts", "identities", "merges")
         ]
 
     @cached_property
     def _largest(self) -> Gauge:
         documentation = "Contacts of the largest identities, by rank."
-        return _counted("identity_largest_identity_contacts", documentation, self._registry, "rank")
+        return _create_census_gauge(
+            "identity_largest_identity_contacts", documentation, self._registry, "rank"
+        )
 
 
-def forget_the_dead() -> None:
-    """Take away the gauges of processes that have ended, however they did."""
+def remove_dead_processes() -> None:
+    """Remove the gauges of processes that have ended."""
     if (folder := os.environ.get(FOLDER)) is not None:
         for path in Path(folder).glob("gauge_live*.db"):
             pid = int(re.sub(r"\D", "", path.name))
@@ -149,11 +156,11 @@ def forget_the_dead() -> None:
                 mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
-def _gauge(name: str, documentation: str, registry: CollectorRegistry) -> Gauge:
-    """A gauge that is the sum over all processes that run."""
+def _create_live_gauge(name: str, documentation: str, registry: CollectorRegistry) -> Gauge:
+    """Create a gauge that is summed over all running processes."""
     return Gauge(name, documentation, multiprocess_mode="livesum", registry=registry)
 
 
-def _counted(name: str, documentation: str, registry: CollectorRegistry, *labels: str) -> Gauge:
-    """A gauge that is the same for all processes; what was counted last stands."""
+def _create_census_gauge(name: str, documentation: str, registry: CollectorRegistry, *labels: str) -> Gauge:
+    """Create a gauge that all processes share; the latest value counts."""
     return Gauge(name, documentation, labels, multiprocess_mode="mostrecent", registry=registry)

@@ -1,4 +1,4 @@
-"""Processes that are not to outlive the one that started them."""
+"""Processes that must not outlive the process that started them."""
 
 import ctypes
 import os
@@ -8,14 +8,19 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def end_with_parent(parent: int, by: signal.Signals) -> None:
+def signal_on_parent_exit(parent: int, number: signal.Signals) -> None:
     """Have the kernel send this process a signal when its parent ends, however it ends.
 
-    Linux alone can do that; elsewhere nothing happens. The process ends at once if its parent
-    is gone already. (The parent's thread that started the process must live as long.)
+    This works on Linux only; elsewhere it does nothing. If the parent has already ended, this process
+    ends at once. The kernel acts on the parent's thread that started this process, so this thread must
+    live as long as the parent.
+
+    Args:
+        parent: the process id of the parent.
+        number: the signal.
     """
     if sys.platform != "linux":
         return
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, by)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:
         os._exit(1)

@@ -1,9 +1,9 @@
 """Queries that read an identity whole: one runs at a time, and a bounded number waits.
 
 Such a query holds all contacts of an identity in memory, and keeps a processor and a connection
-busy while it runs. Several at once would be no faster, because Python runs one of them at a time,
-but would take more memory and leave less to other requests. So they queue, and are rejected if
-the queue is full or after some seconds.
+busy while it runs. Concurrent queries would be no faster, because Python runs one of them at a time,
+but would need more memory and leave less to other requests. So they queue, and are rejected if the
+queue is full, or after some seconds.
 """
 
 import asyncio
@@ -32,8 +32,8 @@ class BoundedQueries(QueryIdentities):
     Args:
         reader: where identities are read.
         offload: runs the work on very large identities.
-        max_waiting: how many queries wait at most.
-        timeout: seconds that a query waits at most.
+        max_waiting: the maximum number of waiting queries.
+        timeout: seconds that a query may wait.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Phone numbers of a region, in international form (E.164)."""
+"""Phone numbers in international form (E.164), with a default region."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,16 +10,16 @@ from identity_core import ContactDetails
 from identity_core.model.identifiers import MAX_PHONE_NUMBER_LENGTH
 
 
-def details_of_region(region: str) -> Callable[[Any, Any], ContactDetails]:
-    """A maker of details whose phone numbers are of a region unless they say otherwise.
+def normalize_phone_numbers(region: str) -> Callable[[Any, Any], ContactDetails]:
+    """Make a function that makes details with phone numbers in international form.
 
-    A number that cannot be read as one of that region stays as its digits.
+    A number without a country code belongs to the region. A number that cannot be parsed keeps its digits.
 
-    >>> details_of_region("US")(None, "(650) 253-0000").phone_number
+    >>> normalize_phone_numbers("US")(None, "(650) 253-0000").phone_number
     '+16502530000'
-    >>> details_of_region("US")(None, "+44 20 7031 3000").phone_number
+    >>> normalize_phone_numbers("US")(None, "+44 20 7031 3000").phone_number
     '+442070313000'
-    >>> details_of_region("US")(None, "1").phone_number
+    >>> normalize_phone_numbers("US")(None, "1").phone_number
     '1'
     """
 
@@ -27,12 +27,12 @@ def details_of_region(region: str) -> Callable[[Any, Any], ContactDetails]:
         details = ContactDetails(email, phone_number)
         if details.phone_number is None:
             return details
-        return evolve(details, phone_number=_international(details.phone_number, region))
+        return evolve(details, phone_number=_to_international(details.phone_number, region))
 
     return make_details
 
 
-def _international(phone_number: str, region: str) -> str:
+def _to_international(phone_number: str, region: str) -> str:
     try:
         parsed = phonenumbers.parse(phone_number, region)
     except phonenumbers.NumberParseException:

@@ -1,4 +1,4 @@
-"""A service that is told to stop says so first, and goes on answering until nobody asks it any more."""
+"""Graceful shutdown: a stopping service first reports it, and still answers while clients move away."""
 
 import asyncio
 import signal
@@ -10,17 +10,25 @@ from attrs import define
 
 @define
 class GracefulShutdown:
-    """Whether this process was told to stop."""
+    """Whether this process is stopping.
 
-    begun: bool = False
+    Attributes:
+        has_begun: whether a signal to stop has arrived.
+    """
+
+    has_begun: bool = False
 
     def __call__(self) -> bool:
-        return self.begun
+        return self.has_begun
 
-    def on(self, number: signal.Signals, after: float) -> None:
-        """Have a signal do what it does some seconds later, and tell of it until then.
+    def delay(self, number: signal.Signals, seconds: float) -> None:
+        """Delay the effect of a signal, and report the shutdown until then.
 
-        A second signal is not waited for. It is called in the main thread, with a loop running.
+        A second signal takes effect at once. Call this in the main thread, with a running event loop.
+
+        Args:
+            number: the signal.
+            seconds: how long its effect is delayed.
         """
         loop = asyncio.get_running_loop()
         act: Any = signal.getsignal(number)
@@ -28,10 +36,10 @@ class GracefulShutdown:
             return
 
         def handler(received: int, frame: FrameType | None) -> None:
-            if self.begun:
+            if self.has_begun:
                 act(received, frame)
                 return
-            self.begun = True
-            loop.call_soon_threadsafe(loop.call_later, after, act, received, None)
+            self.has_begun = True
+            loop.call_soon_threadsafe(loop.call_later, seconds, act, received, None)
 
         signal.signal(number, handler)

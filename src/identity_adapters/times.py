@@ -1,4 +1,4 @@
-"""Times as whole microseconds since 1970, which are exact where floats are not."""
+"""Times as whole microseconds since 1970, which are exact, unlike floats."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +19,6 @@ def from_microseconds(number: int) -> datetime:
     """The time, in UTC.
 
     Raises:
-        OverflowError: it is outside of the years 1 to 9999.
+        OverflowError: the time is outside the years 1 to 9999.
     """
     return _EPOCH + number * _MICROSECOND

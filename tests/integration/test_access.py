@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from identity_adapters.keys import Scope, new_key
+from identity_adapters.keys import Scope, generate_key
 from tests.integration.documented import checked
 from tests.integration.processes import run, service
 
@@ -29,8 +29,8 @@ OPEN = ["/health", "/health/live", "/health/ready", "/openapi.json", "/docs", "/
 @pytest.fixture(scope="module")
 def keys():
     """Each scope with a key for it alone, and the old and the new key of somebody who changes keys."""
-    made = {scope: new_key(scope, [scope]) for scope in Scope}
-    return made | {name: new_key("shop", [Scope.IDENTIFY]) for name in ("old", "new")}
+    made = {scope: generate_key(scope, [scope]) for scope in Scope}
+    return made | {name: generate_key("shop", [Scope.IDENTIFY]) for name in ("old", "new")}
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_without_a_key_that_is_known_nothing_is_told(running, header):
             assert json.loads(answer) == {
                 "title": "Unauthorized",
                 "status": 401,
-                "detail": "needs an API key: Authorization: Bearer …",
+                "detail": "an API key is required: Authorization: Bearer …",
             }
 
 
@@ -120,7 +120,7 @@ def test_who_asks_too_often_is_told_when_to_come_back(tmp_path, keys):
         assert 5 <= 100 - len(refused) < 100
         for headers, body in refused:
             assert int(headers["retry-after"]) >= 1
-            assert body["detail"] == "the API key may ask 5 times a second"
+            assert body["detail"] == "the API key allows 5 requests per second"
         assert ask(keys["new"][0])[0] == 200
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from identity_adapters.container import make_details_maker
-from identity_adapters.domains import ascii_form, unicode_form
+from identity_adapters.container import compose_make_details
+from identity_adapters.domains import to_ascii, to_unicode
 from identity_adapters.postgres import EmailForms, SchemaUnusable, migrate, repair_database, verify
 from identity_core import (
     ContactDetails,
@@ -161,8 +161,8 @@ def in_either_form(url, *keys):
     """Identifies details one after the other, as the service does; the identities."""
 
     async def body():
-        async with repository_on(url, emails=EmailForms(ascii_form, unicode_form)) as repository:
-            identify, make_details = IdentifyContacts(repository), make_details_maker(None)
+        async with repository_on(url, emails=EmailForms(to_ascii, to_unicode)) as repository:
+            identify, make_details = IdentifyContacts(repository), compose_make_details(None)
             identities = [await identify(make_details(*key)) for key in keys]
             ends = [Identifier(IdentifierKind.EMAIL, UNICODE), Identifier(IdentifierKind.PHONE_NUMBER, "1")]
             explained = await QueryIdentities(repository).explain(*ends)
@@ -206,7 +206,7 @@ def test_repair_takes_rows_with_a_domain_in_ascii_as_they_are(existing, empty_ur
     migrate(empty_url)
 
     async def body():
-        async with repository_on(empty_url, emails=EmailForms(ascii_form, unicode_form)) as repository:
+        async with repository_on(empty_url, emails=EmailForms(to_ascii, to_unicode)) as repository:
             await repair_database(empty_url, repository)
 
     asyncio.run(body())
@@ -309,8 +309,11 @@ def test_dates_beyond_those_of_python_are_dates_all_the_same(existing, empty_url
 @pytest.mark.parametrize(
     ("table", "reason"),
     [
-        ("CREATE TABLE contacts (id SERIAL, email TEXT)", "has no column created_at, deleted_at, link"),
-        (EXISTING.replace("SERIAL", "INTEGER"), "contacts.id has no sequence of its own"),
+        (
+            "CREATE TABLE contacts (id SERIAL, email TEXT)",
+            "must have the columns created_at, deleted_at",
+        ),
+        (EXISTING.replace("SERIAL", "INTEGER"), "contacts.id must own a sequence"),
     ],
 )
 def test_a_table_of_another_kind_is_refused_and_left_alone(sql, empty_url, table, reason):

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from identity_adapters.keys import Scope, new_key
+from identity_adapters.keys import Scope, generate_key
 from tests.integration.processes import service
 
 pytestmark = pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed")
@@ -125,7 +125,7 @@ def test_a_page_of_another_origin_can_neither_write_nor_read(tmp_path, browse, s
 
 
 def test_nor_can_it_with_a_key_nor_without(tmp_path, browse, site):
-    secret, key = new_key("page", [Scope.IDENTIFY, Scope.READ])
+    secret, key = generate_key("page", [Scope.IDENTIFY, Scope.READ])
     authorized = {"Authorization": f"Bearer {secret}"}
     with serving(tmp_path, IDENTITY_API_KEYS=key.entry) as (running, address):
         body = json.dumps({"email": "customer@x.example"})
@@ -146,7 +146,7 @@ def test_a_page_whose_name_is_made_to_lead_to_the_service_sees_nothing(tmp_path,
 
 
 def test_a_page_of_an_allowed_origin_can_do_what_its_key_allows(tmp_path, browse, site):
-    secret, key = new_key("page", [Scope.IDENTIFY, Scope.READ])
+    secret, key = generate_key("page", [Scope.IDENTIFY, Scope.READ])
     authorized = {"Authorization": f"Bearer {secret}", "X-Request-ID": "of-the-page"}
     settings = {
         "IDENTITY_API_KEYS": key.entry,

@@ -102,7 +102,7 @@ def test_a_command_that_only_reads_says_that_the_schema_is_older_and_leaves_it_s
     for arguments, code in READS[::5]:
         done = run(*arguments, **unmigrated)
         assert done.returncode == code
-        assert "older version's schema; run 'identity migrate' first" in done.stderr
+        assert "the schema of an older version; run 'identity migrate' first" in done.stderr
     assert sql("SELECT version_num FROM identity_schema_version") == [("0001",)]
 
 

@@ -10,7 +10,6 @@ import psutil
 import psycopg
 import pytest
 
-from identity_adapters import embedded
 from identity_adapters.embedded import EmbeddedDatabaseUnavailable, embedded_database
 from tests.integration.conftest import connect, eventually
 from tests.integration.processes import environment, has_ended, kill
@@ -264,8 +263,8 @@ def test_a_folder_of_another_user_is_refused(tmp_path, inside):
 
 
 def test_the_log_stays_small_and_private(tmp_path, monkeypatch):
-    monkeypatch.setattr(embedded, "MAX_LOG_SIZE", 50_000)
-    monkeypatch.setattr(embedded, "LOOK_AT_LOG_EVERY", 0.01)
+    monkeypatch.setattr("identity_adapters.embedded.log.MAX_SIZE", 50_000)
+    monkeypatch.setattr("identity_adapters.embedded.log.CHECK_INTERVAL", 0.01)
     log, before = tmp_path / "postgres.log", tmp_path / "postgres.log.1"
     log.write_text("an old one\n" * 50_000)
     log.chmod(0o644)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from identity_adapters.keys import Scope, new_key
+from identity_adapters.keys import Scope, generate_key
 from tests.integration.processes import service
 
 PACKAGE = "generated_identity_client"
@@ -20,7 +20,7 @@ PACKAGE = "generated_identity_client"
 def generated(tmp_path_factory):
     """Operations by their ids, models, and clients: with a key, without, and with too large a header."""
     folder = tmp_path_factory.mktemp("generated")
-    secret, key = new_key("shop", list(Scope))
+    secret, key = generate_key("shop", list(Scope))
     settings = {"IDENTITY_DATA_DIR": folder / "data", "IDENTITY_API_KEYS": key.entry}
     with service(folder, **settings) as running, ExitStack() as stack:
         document = folder / "openapi.json"

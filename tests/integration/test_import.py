@@ -20,8 +20,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from identity_adapters.files.details import parse_time
 from identity_adapters.files.reading import MAX_ROW
-from identity_adapters.files.sorting import Sorted, moment
+from identity_adapters.files.sorting import SortedDetails
 from identity_adapters.postgres import migrate, verify
 from identity_core import ContactDetails, IdentifyContacts, import_contacts
 from identity_core.testing import batches, moments
@@ -128,14 +129,14 @@ def test_real_orders_come_to_what_posting_them_comes_to(orders, command, sql, se
     assert json.loads(done.stdout)["read"] == len(rows)
     other = new_database(server)
     migrate(other)
-    in_order = sorted(rows, key=lambda row: moment(row[2]))
+    in_order = sorted(rows, key=lambda row: parse_time(row[2]))
 
     async def post():
         async with emptied_repository_on(other) as repository:
             identify = IdentifyContacts(repository)
             for start in range(0, len(in_order), 100):
                 await identify.many(
-                    [ContactDetails(e, p, moment(at)) for e, p, at in in_order[start : start + 100]]
+                    [ContactDetails(e, p, parse_time(at)) for e, p, at in in_order[start : start + 100]]
                 )
 
     asyncio.run(post())
@@ -162,11 +163,11 @@ async def import_interrupted(repository, details, live, at_once, stops_after):
         if report.read >= stops_after:
             raise Interrupted
 
-    with closing(Sorted(details)) as in_order:
+    with closing(SortedDetails(details)) as in_order:
         try:
-            await import_contacts(repository, rows(), at_once=at_once, on_progress=stop)
+            await import_contacts(repository, rows(), batch_size=at_once, on_progress=stop)
         except Interrupted:
-            await import_contacts(repository, rows(), at_once=at_once)
+            await import_contacts(repository, rows(), batch_size=at_once)
 
 
 def test_any_rows_in_any_order_and_any_runs_come_to_what_a_model_says(url):
@@ -204,7 +205,7 @@ def test_any_rows_in_any_order_and_any_runs_come_to_what_a_model_says(url):
 def test_rows_of_equal_times_keep_their_order_and_come_once():
     early, late = FIRST, FIRST + timedelta(days=1)
     rows = [("c@x", late), ("b@x", early), ("z@x", None), ("a@x", early), ("b@x", late), ("c@x", early)]
-    with closing(Sorted([ContactDetails(email, None, at) for email, at in rows])) as in_order:
+    with closing(SortedDetails([ContactDetails(email, None, at) for email, at in rows])) as in_order:
         assert [(one.email, one.seen_at) for one in in_order] == [
             ("b@x", early), ("a@x", early), ("c@x", early), ("z@x", None)
         ]  # fmt: skip
@@ -216,7 +217,7 @@ def test_rows_are_sorted_unless_they_are_to_be_taken_as_they_come(command, tmp_p
     command("import", "new.csv")
     assert sql("SELECT email FROM contacts ORDER BY id") == [("old@x",), ("new@x",)]
     (tmp_path / "other.csv").write_text(f"{HEAD}new@y,2,2020-01-02\nold@y,2,2020-01-01\n")
-    assert "as they come" in command("import", "other.csv", "--no-sort").stderr
+    assert "in the order of the files" in command("import", "other.csv", "--no-sort").stderr
     assert sql("SELECT email FROM contacts WHERE linked_id IS NULL ORDER BY id DESC LIMIT 1") == [("old@y",)]
 
 
@@ -381,7 +382,7 @@ def test_of_a_file_that_is_cut_short_the_rest_is_told_of(imports, sql, compress)
     content = compress("\n".join(["email", *rows]).encode())
     summary, found = imports(content[: len(content) // 2], expect=1)
     [(line, field, reason)] = found
-    assert (field, reason) == ("file", "the rest cannot be read: it is cut short or damaged")
+    assert (field, reason) == ("file", "the rest cannot be read: it is truncated or damaged")
     assert summary["rejected_files"] == [{"file": "orders.csv", "line": line, "reason": reason}]
     assert summary["rejected"] == 0
     assert sql("SELECT count(*) FROM contacts") == [(line - 2,)]
@@ -392,12 +393,12 @@ def test_of_a_file_that_is_cut_short_the_rest_is_told_of(imports, sql, compress)
     ("content", "options", "message"),
     [
         (b"", (), "is empty"),
-        (b"name,age\nx,1\n", (), "has no column of emails or phone numbers"),
+        (b"name,age\nx,1\n", (), "must have a column of emails or phone numbers"),
         (b"mail\na@x\n", ("--email", "email"), "has no column email"),
         (b"email,email\na@x,a@x\n", (), "has two columns called email"),
-        (b"PAR1 and then nothing", (), "cannot be read: it is cut short or damaged"),
+        (b"PAR1 and then nothing", (), "cannot be read: it is truncated or damaged"),
         (b"\x1f\x8b and then nothing", (), "cannot be read"),
-        (b"email,x\na@x,1\n".decode().encode("utf-16"), ("--encoding", "utf-8"), "has no column of emails"),
+        (b"email,x\na@x,1\n".decode().encode("utf-16"), ("--encoding", "utf-8"), "must have a column of"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_used_is_told_of_and_all_others_are_imported(
@@ -424,11 +425,11 @@ def test_a_file_that_cannot_be_used_is_named_in_the_summary_or_strictly_ends_the
 ):
     (tmp_path / "bad.csv").write_text("name\nx\n")
     (tmp_path / "good.csv").write_text("email\ngood@x\n")
-    message = "bad.csv: has no column of emails or phone numbers"
+    message = "bad.csv: must have a column of emails or phone numbers"
     assert message in command("import", "good.csv", "bad.csv", "--strict", expect=2).stderr
     assert sql("SELECT count(*) FROM contacts") == [(0,)]
     done = command("import", "bad.csv", "good.csv", expect=1)
-    assert f"1  files rejected, or the rest of them:\n{message}" in done.stdout
+    assert f"1  files rejected, whole or from a line on:\n{message}" in done.stdout
 
 
 def test_where_no_file_can_be_used_the_import_did_not_come_to_its_end(command, tmp_path, sql):
@@ -437,7 +438,7 @@ def test_where_no_file_can_be_used_the_import_did_not_come_to_its_end(command, t
     (folder / "a.csv").write_text("")
     (folder / "b.csv").write_text("name\nx\n")
     done = command("import", "folder", expect=2)
-    assert "none of the 2 files can be used; rejected.csv says why" in done.stderr
+    assert "none of the 2 files can be used; rejected.csv gives the reasons" in done.stderr
     assert done.stdout == ""
     assert [field for _, field, _ in rejected(tmp_path)] == ["file", "file"]
 
@@ -445,8 +446,8 @@ def test_where_no_file_can_be_used_the_import_did_not_come_to_its_end(command, t
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--encoding", "klingon"), "--encoding: there is no encoding klingon"),
-        (("--encoding", "hex"), "--encoding: there is no encoding hex"),
+        (("--encoding", "klingon"), "--encoding must be a known text encoding, not klingon"),
+        (("--encoding", "hex"), "--encoding must be a known text encoding, not hex"),
         (("--delimiter", "ab"), "--delimiter must be one character"),
         (("--delimiter", '"'), "--delimiter must be one character, and neither a quote"),
     ],
@@ -476,7 +477,7 @@ def test_what_an_earlier_import_rejected_is_not_imported_with_the_folder(command
 
 
 def test_a_file_that_is_not_there_is_told_of(command, tmp_path):
-    assert "nowhere.csv: is not there" in command("import", "nowhere.csv", expect=2).stderr
+    assert "nowhere.csv: does not exist" in command("import", "nowhere.csv", expect=2).stderr
     (tmp_path / "empty").mkdir()
     assert "empty: has no file that ends in .csv" in command("import", "empty", expect=2).stderr
 
@@ -493,13 +494,13 @@ def test_strictly_nothing_is_written_where_a_row_is_bad(command, tmp_path, sql):
 def test_a_full_disk_is_told_of(command, tmp_path):
     (tmp_path / "a.csv").write_text("email\nbad\n" + "bad\n" * 10_000)
     done = command("import", "a.csv", "--rejects", "/dev/full", expect=2)
-    assert "it cannot go on: No space left on device" in done.stderr
+    assert "the import cannot continue: No space left on device" in done.stderr
 
 
 def test_a_disk_too_small_for_sorting_is_told_of(command, tmp_path, sql, small_disk):
     write(tmp_path / "a.csv", made_orders(200_000))
     done = command("import", "a.csv", expect=2, TMPDIR=small_disk(megabytes=2))
-    assert "it cannot go on" in done.stderr
+    assert "the import cannot continue" in done.stderr
     assert sql("SELECT count(*) FROM contacts") == [(0,)]
 
 
@@ -562,7 +563,7 @@ def test_told_to_stop_it_says_so_and_leaves_nothing_on_disk(tmp_path, url, sql, 
         assert list(disk.iterdir()) != []
         process.send_signal(by)
         _, said = process.communicate(timeout=PATIENCE)
-    assert "interrupted; what was imported stays" in said
+    assert "interrupted; the imported rows stay" in said
     assert "Traceback" not in said
     assert process.returncode == 2
     assert list(disk.iterdir()) == []
@@ -580,7 +581,7 @@ def test_without_its_packages_it_says_what_to_install(tmp_path):
         check=False,
     )
     assert done.returncode == 2
-    assert "duckdb is not installed; it needs pip install 'identity-reconciliation[files]'" in done.stderr
+    assert "duckdb is not installed; run pip install 'identity-reconciliation[files]'" in done.stderr
 
 
 def test_beside_live_traffic_it_comes_to_the_components_of_all(tmp_path, url, size):

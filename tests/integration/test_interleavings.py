@@ -113,7 +113,7 @@ def without_row_locks(monkeypatch):
 
 
 def without_looking_again(monkeypatch):
-    monkeypatch.setattr(repository, "_primaries", lambda snapshot: set())
+    monkeypatch.setattr(repository, "_find_primary_ids", lambda snapshot: set())
 
 
 def with_the_time_from_before_the_locks(monkeypatch):

@@ -61,7 +61,7 @@ def test_a_request_has_to_arrive_whole_in_time(impatient):
         with connection_to(impatient) as connection:
             connection.sendall(part)
             [(status, problem)] = answers(connection)
-            assert (status, problem["detail"]) == (408, "it did not arrive within 2 s")
+            assert (status, problem["detail"]) == (408, "the request must arrive within 2 s")
 
 
 def test_trickling_does_not_help(impatient):
@@ -122,7 +122,7 @@ def test_a_head_that_is_too_large_is_refused(running, head):
     with connection_to(running) as connection:
         connection.sendall(head)
         [(status, problem)] = answers(connection)
-        assert (status, problem["detail"]) == (431, "path and headers have more than 2048 bytes")
+        assert (status, problem["detail"]) == (431, "path and headers must have at most 2048 bytes")
 
 
 def test_a_head_just_within_the_limit_and_a_large_body_are_fine(running):
@@ -130,7 +130,10 @@ def test_a_head_just_within_the_limit_and_a_large_body_are_fine(running):
     body = json.dumps({"email": "a@x", "other": "a" * 1900})
     assert running.request("POST", "/identify", body, headers)[0] == 200
     status, _, answer = running.request("POST", "/identify", "{" + 3000 * " " + "}", headers)
-    assert (status, json.loads(answer)["errors"]) == (413, [{"field": "body", "reason": "is too large"}])
+    assert (status, json.loads(answer)["errors"]) == (
+        413,
+        [{"field": "body", "reason": "must have at most 2048 bytes"}],
+    )
     chunked = iter([b"{", b" " * 3000, b"}"])
     assert running.request("POST", "/identify", chunked, headers)[0] == 413
 
@@ -156,7 +159,7 @@ def test_what_is_no_http_is_refused_with_a_problem_document(running):
     with connection_to(running) as connection:
         connection.sendall(b"\x16\x03\x01 no http\r\n\r\n")
         assert answers(connection) == [
-            (400, {"title": "Bad Request", "status": 400, "detail": "it is no HTTP request"})
+            (400, {"title": "Bad Request", "status": 400, "detail": "the request is not valid HTTP"})
         ]
 
 

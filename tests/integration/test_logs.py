@@ -9,7 +9,7 @@ from itertools import repeat
 import pytest
 
 from identity_adapters.embedded import embedded_database
-from identity_adapters.keys import Scope, new_key
+from identity_adapters.keys import Scope, generate_key
 from tests.integration.conftest import connect, eventually, plain
 from tests.integration.processes import run, service
 
@@ -81,7 +81,7 @@ def assert_unmarked(text):
 
 
 def test_nothing_that_was_sent_is_ever_written(tmp_path):
-    key, configured = new_key("shop", [*Scope])
+    key, configured = generate_key("shop", [*Scope])
     with ExitStack() as serving:
         with embedded_database(tmp_path / "data") as url, connect(url) as other:
             other.execute(f"CREATE USER marked_user PASSWORD '{PASSWORD}' SUPERUSER")
@@ -120,8 +120,8 @@ def test_nothing_that_was_sent_is_ever_written(tmp_path):
     assert_unmarked((tmp_path / "data" / "postgres.log").read_text())
     assert key not in written
     lines = [json.loads(line) for line in written.splitlines()]
-    assert {"cannot answer", "a mistake in the program", "request"} <= {line["event"] for line in lines}
-    [line, *_] = [line for line in lines if line["event"] == "a mistake in the program"]
+    assert {"request failed", "internal error", "request"} <= {line["event"] for line in lines}
+    [line, *_] = [line for line in lines if line["event"] == "internal error"]
     assert line["error"] == "CheckViolation"
     assert any("repository.py" in frame for frame in line["frames"])
     answered = next(line for line in lines if line["event"] == "request" and line["outcome"] == "created")

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from identity_adapters.files.sorting import moment
+from identity_adapters.files.details import parse_time
 from identity_adapters.postgres import migrate
 from identity_adapters.postgres.cursor import Cursor
 from identity_core import (
@@ -116,9 +116,7 @@ def test_the_command_tells_history(command, tmp_path, url):
         ("linked", []),
     ]
     assert told[2]["details"] == {"email": "b@x", "phoneNumber": "1"}
-    assert (
-        "there was no contact" in run("history", "99", cwd=tmp_path, DB_CONNECTION_STRING=plain(url)).stderr
-    )
+    assert "99 never existed" in run("history", "99", cwd=tmp_path, DB_CONNECTION_STRING=plain(url)).stderr
     command("history", 2, "--as-of", "2001-01-01", expect=1)
     then = command("history", 2, "--as-of", "2999-01-01T00:00:00")
     assert json.loads(then)["totalContacts"] == 3
@@ -147,7 +145,7 @@ def test_history_and_what_was_over_http(tmp_path, url, known):
         then = get(f"/identities/2?asOf={before_the_merge}")
         assert [contact["id"] for contact in then["contacts"]] == [2]
         assert get("/identities/2?asOf=2001-01-01T00:00:00Z", 404)["detail"] == (
-            "contactId: no contact had this id then"
+            "contactId: no contact had this id at that time"
         )
         assert get("/identities/99/history", 404)["detail"] == "contactId: no contact ever had this id"
         get("/identities/2?asOf=then", 400)
@@ -368,10 +366,10 @@ def test_the_largest_identities_of_real_orders_are_explained(orders, url):
     async def body():
         async with repository_on(url) as repository:
             identify = IdentifyContacts(repository)
-            in_order = sorted(rows, key=lambda row: moment(row[2]))
+            in_order = sorted(rows, key=lambda row: parse_time(row[2]))
             for start in range(0, len(in_order), 500):
                 await identify.many(
-                    [ContactDetails(e, p, moment(at)) for e, p, at in in_order[start : start + 500]]
+                    [ContactDetails(e, p, parse_time(at)) for e, p, at in in_order[start : start + 500]]
                 )
             graph = networkx.Graph()
             for email, phone_number, _ in rows:

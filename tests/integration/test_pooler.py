@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from identity_adapters.embedded import as_ordinary_user, embedded_database
+from identity_adapters.embedded import as_unprivileged_user, embedded_database
 from identity_adapters.postgres import create_engine, migrate
 from tests.integration.clients import Load, adversarial, check
 from tests.integration.conftest import PATIENCE, connect, eventually, new_database, plain
@@ -44,7 +44,7 @@ def pooled(tmp_path):
 
 @contextmanager
 def running(program, folder):
-    command = [*as_ordinary_user(), program, "pgbouncer.ini"]
+    command = [*as_unprivileged_user(), program, "pgbouncer.ini"]
     with (folder / "pgbouncer.log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment(), stdout=log, stderr=log)
     try:

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from identity_adapters.files import reading
+from identity_adapters.files.details import parse_rows
 from identity_adapters.files.parquet import MAX_FIELD, MAX_FOOTER
-from identity_adapters.files.reading import MAX_ROW, files_in, rows
+from identity_adapters.files.reading import MAX_ROW, find_files, read_rows
 from identity_adapters.files.row import MAX_COLUMNS, Columns, FileUnusable, Rejected
-from identity_adapters.files.sorting import checked
 from identity_core import ContactDetails
 
 TOO_LONG = "has over 1 MiB"
@@ -28,7 +28,7 @@ def read(path, content=None, **options):
     """The rows of a file of this content; what is rejected without the file's name."""
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    found = rows(str(path), Columns(), **options)
+    found = read_rows(str(path), Columns(), **options)
     return [(r.line, r.field, r.reason) if isinstance(r, Rejected) else r for r in found]
 
 
@@ -134,8 +134,8 @@ def test_utf_16_of_odd_length_costs_the_row_that_it_is_in(tmp_path):
     path = tmp_path / "a"
     path.write_bytes("email\na@x\nb@x".encode("utf-16") + b"c")
     rejected = []
-    found = rows(str(path), Columns(), encoding="utf-16")
-    [details] = checked("a", found, ContactDetails, rejected.append)
+    found = read_rows(str(path), Columns(), encoding="utf-16")
+    [details] = parse_rows("a", found, ContactDetails, rejected.append)
     assert details.email == "a@x"
     assert [(one.line, one.field) for one in rejected] == [(3, "email")]
 
@@ -144,7 +144,7 @@ def test_a_file_that_is_damaged_in_its_first_line_is_unusable(tmp_path):
     letters = "".join(random.Random(1).choices("abcdefgh", k=100_000))
     for content in f'{{"email": "{letters}', f"email,{letters}":
         damaged = gzip.compress(content.encode())[:-1000]
-        assert reason(tmp_path / "a", damaged) == "cannot be read: it is cut short or damaged"
+        assert reason(tmp_path / "a", damaged) == "cannot be read: it is truncated or damaged"
 
 
 # Parquet
@@ -182,7 +182,7 @@ def test_bytes_of_parquet_are_texts_where_they_are_utf_8_and_else_cost_one_row(v
         try:
             expected.append((line, value.decode(), None, None))
         except UnicodeDecodeError:
-            expected.append((line, "email", "is not UTF-8"))
+            expected.append((line, "email", "is not valid UTF-8"))
     assert found == expected
 
 
@@ -202,8 +202,8 @@ def test_columns_of_parquet_that_are_nested_are_named(value):
         assert read(path) == [(1, "a@x", 1, None)]
     with parquet(pa.table({"other": value, "email": ["a@x"], "phone": value})) as path:
         assert reason(path) in (
-            "its column of phone_number is a list",
-            "its column of phone_number is a struct",
+            "its column phone_number is a list; it must be text, a number or a time",
+            "its column phone_number is a struct; it must be text, a number or a time",
         )
 
 
@@ -225,7 +225,7 @@ def test_a_folder_that_looks_like_a_partition_adds_no_column(tmp_path):
 
 def test_a_footer_that_is_too_large_makes_a_file_unusable(tmp_path):
     content = b"PAR1" + (MAX_FOOTER + 1).to_bytes(4, "little") + b"PAR1"
-    assert reason(tmp_path / "a", content) == "its footer has over 1 MiB; fewer row groups take less"
+    assert reason(tmp_path / "a", content) == "its footer has over 1 MiB; write fewer row groups"
 
 
 def details_of(times):
@@ -233,7 +233,7 @@ def details_of(times):
     rejected = []
     emails = [f"{number}@x" for number in range(len(times))]
     with parquet(pa.table({"email": emails, "created_at": times}), use_dictionary=False) as path:
-        found = list(checked("a", rows(str(path), Columns()), ContactDetails, rejected.append))
+        found = list(parse_rows("a", read_rows(str(path), Columns()), ContactDetails, rejected.append))
     assert {one.field for one in rejected} <= {"created_at"}
     return [one.seen_at and one.seen_at.isoformat() for one in found], [one.line for one in rejected]
 
@@ -267,14 +267,14 @@ def test_links_in_a_folder_are_read_only_if_they_are_to_be(tmp_path):
     (folder / "c.csv").symlink_to(tmp_path)
     (folder / "d.csv").symlink_to(tmp_path / "nowhere")
     a, b = str(folder / "a.csv"), str(folder / "b.csv")
-    assert files_in([str(folder)]) == ([a], [b])
-    assert files_in([str(folder)], follow_links=True) == ([a, b], [])
-    assert files_in([b]) == ([b], [])
+    assert find_files([str(folder)]) == ([a], [b])
+    assert find_files([str(folder)], follow_links=True) == ([a, b], [])
+    assert find_files([b]) == ([b], [])
     (tmp_path / "link").symlink_to(folder)
-    assert files_in([str(tmp_path / "link")]) == (
+    assert find_files([str(tmp_path / "link")]) == (
         [str(tmp_path / "link" / "a.csv")],
         [str(tmp_path / "link" / "b.csv")],
     )
     (folder / "a.csv").unlink()
-    with pytest.raises(FileUnusable, match="but symbolic links"):
-        files_in([str(folder)])
+    with pytest.raises(FileUnusable, match="except symbolic links"):
+        find_files([str(folder)])

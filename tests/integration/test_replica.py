@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from identity_adapters.embedded import as_ordinary_user, embedded_database, packaged_programs
+from identity_adapters.embedded import as_unprivileged_user, embedded_database, packaged_programs
 from tests.integration.conftest import PATIENCE, connect, eventually, plain
 from tests.integration.processes import free_port, run, service
 
@@ -31,7 +31,7 @@ def replica_of(url, folder):
     )
     options = [word for setting in settings for word in ("-c", setting)]
     process = subprocess.Popen(
-        [*as_ordinary_user(), programs / "postgres", "-D", folder, *options], stdout=log, stderr=log
+        [*as_unprivileged_user(), programs / "postgres", "-D", folder, *options], stdout=log, stderr=log
     )
     replica = url.set(host="127.0.0.1", port=port, query={})
 

@@ -20,7 +20,7 @@ def test_it_knows_after_a_restart_what_it_knew_before(tmp_path):
     with service(tmp_path, IDENTITY_DATA_DIR=data) as first:
         before = first.identify("a@x", "1")
         said = first.output()
-        assert f"Using the embedded PostgreSQL; its data lie in {data}." in said
+        assert f"Using the embedded PostgreSQL; its data are in {data}." in said
         assert "DB_CONNECTION_STRING=postgresql://user:password@host:5432/database" in said
         assert first.stop() == 0
     assert servers(data) == []

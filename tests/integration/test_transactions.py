@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 from sqlalchemy import make_url
 
-from identity_adapters.postgres.locks import GLOBAL_LOCK, identifiers_of, lock_keys
+from identity_adapters.postgres.locks import GLOBAL_LOCK, collect_identifiers, to_lock_keys
 from identity_core import ContactDetails, IdentifyContacts, RepositoryUnavailable, reconcile
 from identity_core.testing import violations
 from tests.integration.conftest import PATIENCE, connect, eventually, repository_on
@@ -19,7 +19,7 @@ WAITING = (
 
 
 def _keys(batch):
-    return lock_keys(identifiers_of(batch))
+    return to_lock_keys(collect_identifiers(batch))
 
 
 def identify(url, *keys, **options):

@@ -49,7 +49,7 @@ WRONG = {
         [FIRST, (2, "b@x", "2", None, "primary", 8)],
         [900],
     ),
-    "pair on record twice": ([(1, "a@x", "2", None, "primary", 9)], [900]),
+    "pair recorded twice": ([(1, "a@x", "2", None, "primary", 9)], [900]),
 }
 
 
@@ -146,7 +146,7 @@ def test_the_command_counts_shows_ids_and_no_personal_value(sql, url, command):
     assert command("--json", "--repair") == (0, {"violations": [], "repaired": repaired})
     code, said = command("--repair")
     assert code == 0
-    assert said.startswith("Repaired 0 identities: 0 contacts linked anew, 0 deleted")
+    assert said.startswith("Repaired 0 identities: 0 contacts relinked, 0 duplicate")
 
 
 def test_what_cannot_be_checked_is_code_2(tmp_path, empty_url, command):

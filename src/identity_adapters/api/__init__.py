@@ -1,4 +1,4 @@
-"""What HTTP and the command line share: how values are read and answered."""
+"""The values that HTTP and the command line share: parsing and answers."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -14,7 +14,7 @@ MAX_ID = 2**63 - 1
 Time = Annotated[datetime, Meta(tz=True)]
 
 MakeDetails: TypeAlias = Callable[[Any, Any], ContactDetails]
-"""Makes details of an email and a phone number as they were given; raises `InvalidDetails`."""
+"""Makes details of an unvalidated email and phone number; raises `InvalidDetails`."""
 
 
 class IdentifierValue(msgspec.Struct, omit_defaults=True, rename="camel"):

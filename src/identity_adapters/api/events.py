@@ -1,4 +1,4 @@
-"""Events, of one identity and of all."""
+"""Events of one identity and of all identities."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from identity_core import ContactDetails, EventKind, RecordedEvent
 
 
 class EventRecord(msgspec.Struct, rename="camel"):
-    """An event, in ids: what happened to which identity, caused by which contact or evidence."""
+    """An event in ids: what happened to which identity, caused by which contact or evidence."""
 
     id: int
     happened_at: Time
@@ -44,7 +44,7 @@ class ChangesAnswer(msgspec.Struct):
 def to_history_answer(
     events: Sequence[tuple[RecordedEvent, ContactDetails | None]], limit: int
 ) -> HistoryAnswer:
-    """The answer that the first events are, at most so many."""
+    """Convert the first `limit` events of a history to an answer."""
     records = [
         HistoryRecord(
             **_to_fields(recorded), details=None if details is None else IdentifierValue(*details.key)
@@ -55,7 +55,7 @@ def to_history_answer(
 
 
 def to_changes_answer(events: Sequence[RecordedEvent], cursor: str) -> ChangesAnswer:
-    """The answer that events of the feed are, with the cursor after them."""
+    """Convert events of the feed, and the cursor after them, to an answer."""
     return ChangesAnswer([EventRecord(**_to_fields(recorded)) for recorded in events], cursor)
 
 

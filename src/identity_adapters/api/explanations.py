@@ -1,4 +1,4 @@
-"""Explanations."""
+"""Answers that explain identities."""
 
 import msgspec
 
@@ -26,7 +26,7 @@ class WeakestLinkRecord(msgspec.Struct, rename="camel"):
 
 
 class ExplainAnswer(msgspec.Struct, rename="camel"):
-    """What `POST /explain` answers."""
+    """The answer of `POST /explain`."""
 
     is_connected: bool
     chain: list[ChainLink]
@@ -34,7 +34,7 @@ class ExplainAnswer(msgspec.Struct, rename="camel"):
 
 
 def to_explain_answer(explanation: Explanation | None) -> ExplainAnswer:
-    """The answer that an explanation is."""
+    """Convert an explanation to an answer."""
     if explanation is None:
         return ExplainAnswer(False, [], None)
     weakest = explanation.weakest_link

@@ -34,13 +34,13 @@ class IdentityPage(msgspec.Struct, rename="camel"):
 
 
 class LookupAnswer(msgspec.Struct):
-    """What `POST /lookup` answers: the identities matched, the oldest first."""
+    """The answer of `POST /lookup`: the matched identities, oldest first."""
 
     identities: list[IdentityPage]
 
 
 def to_identity_page(page: Page) -> IdentityPage:
-    """The answer that a page is."""
+    """Convert a page to an answer."""
     return IdentityPage(
         page.primary_contact_id,
         page.total_contacts,
@@ -80,7 +80,7 @@ class PageCursor:
         """Parse what `str` wrote.
 
         Raises:
-            ValueError: it is no such text.
+            ValueError: the text is not a cursor.
         """
         number, _, contact_id = text.partition(".")
         try:

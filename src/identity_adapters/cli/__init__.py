@@ -1,7 +1,7 @@
 """The command line: ``identity``.
 
-Each command is imported when it is run, and imports what it needs inside of its function, because
-most of the service takes long to import.
+Each command is imported when it runs, and imports its dependencies inside its function, because most of
+the service is slow to import.
 """
 
 import sys
@@ -23,7 +23,7 @@ COMMANDS = {
     "serve": "serve:serve",
     "verify": "verify:verify_command",
 }
-"""The module and the name in it of each command."""
+"""The module and the attribute of each command."""
 
 
 class _Commands(click.Group):
@@ -41,19 +41,19 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="identity-reconciliation")
 def main() -> None:
-    """Says which orders belong to one customer.
+    """Find out which orders belong to one customer.
 
     Settings come from the environment or a file .env; DB_CONNECTION_STRING names the database.
-    Without it, the command uses one that is embedded in it.
+    Without it, commands use an embedded database.
     """
 
 
 def fail(code: int, message: str) -> NoReturn:
-    """End the command with an exit code, and say why on standard error."""
+    """End the command with an exit code and a message on standard error."""
     click.echo(f"identity: {message}", err=True)
     sys.exit(code)
 
 
-def fail_without(error: ModuleNotFoundError) -> NoReturn:
+def fail_missing_package(error: ModuleNotFoundError) -> NoReturn:
     """End the command, because a package of the extra ``files`` is missing."""
-    fail(2, f"{error.name} is not installed; it needs pip install 'identity-reconciliation[files]'")
+    fail(2, f"{error.name} is not installed; run pip install 'identity-reconciliation[files]'")

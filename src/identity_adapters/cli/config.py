@@ -14,13 +14,13 @@ from identity_adapters.cli import fail
 )
 def config_command(is_json: bool, is_reference: bool) -> None:
     """Show every setting with its value and its source; secrets are hidden."""
-    from identity_adapters.settings import InvalidSetting, Settings, reference, shown
+    from identity_adapters.settings import InvalidSetting, Settings, describe, render_reference
 
     if is_reference:
-        click.echo(reference(), nl=False)
+        click.echo(render_reference(), nl=False)
         return
     try:
-        settings = list(shown(Settings.load()))
+        settings = list(describe(Settings.load()))
     except InvalidSetting as error:
         fail(1, str(error))
     if is_json:

@@ -1,4 +1,4 @@
-"""What every command on the database does with settings and errors."""
+"""The settings, the database and the errors of a command."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,25 +20,25 @@ from identity_core import RepositoryUnavailable
 _logger = structlog.get_logger(__name__)
 
 EMBEDDED = (
-    "Using the embedded PostgreSQL; its data lie in {folder}."
+    "Using the embedded PostgreSQL; its data are in {folder}."
     " To use a database of your own, set DB_CONNECTION_STRING=postgresql://user:password@host:5432/database"
     " in the environment or in a file .env."
 )
 
 
 @contextmanager
-def configured(failure: int = 1, *, is_service: bool = False, **options: Any) -> Iterator[Container]:
-    """The container of a command, with its database open; where that fails, the command ends with a message.
+def open_container(failure: int = 1, *, is_service: bool = False, **options: Any) -> Iterator[Container]:
+    """Open the container and the database of a command; errors end the command with a message.
 
     Args:
-        failure: the exit code then.
-        is_service: whether what there is to say is logged, rather than shown.
-        options: settings that were given to the command; None where they were not.
+        failure: the exit code of errors.
+        is_service: whether messages are logged instead of printed.
+        options: settings from the command line; None for those that were not given.
     """
     try:
-        settings = Settings.load().given("command line", **options)
+        settings = Settings.load().override("command line", **options)
         configure_logs(settings.log_format if is_service else LogFormat.TEXT, settings.log_level)
-        container = Container(settings=settings, pool_sizes=(1, 1))  # a command does one thing at a time
+        container = Container(settings=settings, pool_sizes=(1, 1))  # a command runs one statement at a time
         with open_database(container):
             if settings.database_url is None:
                 note = EMBEDDED.format(folder=settings.data_folder.absolute())
@@ -56,6 +56,6 @@ def configured(failure: int = 1, *, is_service: bool = False, **options: Any) ->
     ) as error:
         fail(failure, str(error))
     except (DBAPIError, Error) as error:
-        # The first line alone: the others quote the statement and values.
+        # Only the first line, because the others quote the statement and its values.
         cause = error.orig if isinstance(error, DBAPIError) else error
         fail(failure, f"the database cannot be used: {str(cause).strip().partition(chr(10))[0]}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from identity_adapters.cli.output import as_json, run_query, write_answer
+from identity_adapters.cli.output import json_option, run_query, write_answer
 
 if TYPE_CHECKING:
     from identity_adapters.api import MakeDetails
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.argument("other")
 @click.option("--dot", is_flag=True, help="Write a graph for Graphviz.")
 @click.option("--mermaid", is_flag=True, help="Write a graph for Mermaid.")
-@as_json
+@json_option
 def explain_command(one: str, other: str, dot: bool, mermaid: bool, is_json: bool) -> None:
     """Explain why ONE and OTHER are one customer: an email, a phone number, or contact:ID.
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from identity_adapters.cli import fail, fail_without
+from identity_adapters.cli import fail, fail_missing_package
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -13,31 +13,31 @@ if TYPE_CHECKING:
 
 @click.command("export")
 @click.argument("file", default="-")
-@click.option("--format", "format_", type=click.Choice(["jsonl", "csv", "parquet"]), help="Of the file.")
+@click.option("--format", "format_", type=click.Choice(["jsonl", "csv", "parquet"]), help="The file format.")
 def export_command(file: str, format_: str | None) -> None:
     """Export everything: JSON Lines of identities, or CSV or Parquet of contacts.
 
     The name of the FILE determines the format: it ends in .jsonl, .csv or .parquet, and in .gz or
-    .zst for compression. Without a FILE it writes JSON Lines to the standard output.
+    .zst for compression. Without a FILE, it writes JSON Lines to standard output.
 
     CSV and Parquet can be imported again and make the same identities.
     """
-    from identity_adapters.cli.database import configured
+    from identity_adapters.cli.database import open_container
     from identity_adapters.postgres import check_schema
     from identity_adapters.postgres.export import NeedsRepair, read_identities, read_records
 
     try:
         from identity_adapters.files import writing
     except ModuleNotFoundError as error:
-        fail_without(error)
-    format_ = format_ or writing.format_of(file)
+        fail_missing_package(error)
+    format_ = format_ or writing.detect_format(file)
     write: dict[str, Callable[[URL], int]] = {
         "jsonl": lambda url: writing.write_identities(file, read_identities(url)),
         "csv": lambda url: writing.write_csv(file, read_records(url)),
         "parquet": lambda url: writing.write_parquet(file, read_records(url)),
     }
     try:
-        with configured() as container:
+        with open_container() as container:
             url = container.database_url()
             check_schema(url)
             written = write[format_](url)

@@ -1,7 +1,7 @@
-"""A chain of evidence as a graph, in the languages of Graphviz and Mermaid.
+"""A chain of evidence as a graph for Graphviz or Mermaid.
 
-Emails may hold quotes, brackets, backslashes and markup. Each value is one node whose label shows it;
-nothing in it ends the label, or is taken for a part of the language.
+Emails may contain quotes, brackets, backslashes and markup. Each value is a node with the value as its
+label; it is escaped, so that it cannot end the label or act as syntax.
 """
 
 import re
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def to_dot(chain: Sequence["Link"]) -> str:
-    """The graph for Graphviz.
+    """Convert a chain to a graph for Graphviz.
 
     In a quoted label a backslash escapes, and ``&`` begins an entity:
     https://graphviz.org/doc/info/lang.html
     """
-    nodes = _nodes(chain)
+    nodes = _name_nodes(chain)
     lines = [f'  {node} [label="{_escape_for_dot(value.value)}"];' for value, node in nodes.items()]
     lines += [
         f'  {nodes[link.one]} -- {nodes[link.other]} [label="{link.reason} {link.id}"];' for link in chain
@@ -27,17 +27,19 @@ def to_dot(chain: Sequence["Link"]) -> str:
 
 
 def to_mermaid(chain: Sequence["Link"]) -> str:
-    """The graph for Mermaid.
+    """Convert a chain to a graph for Mermaid.
 
-    Any character may be written as its number: https://mermaid.js.org/syntax/flowchart.html. All are
-    that could begin markup, since labels may be taken for Markdown.
+    Any character can be written as its number: https://mermaid.js.org/syntax/flowchart.html. All
+    characters that could begin markup are, because labels may be interpreted as Markdown.
     """
-    nodes = {value: f'{node}["{_escape_for_mermaid(value.value)}"]' for value, node in _nodes(chain).items()}
+    nodes = {
+        value: f'{node}["{_escape_for_mermaid(value.value)}"]' for value, node in _name_nodes(chain).items()
+    }
     lines = [f"  {nodes[link.one]} -- {link.reason} {link.id} --- {nodes[link.other]}" for link in chain]
     return "\n".join(["graph LR", *lines])
 
 
-def _nodes(chain: Iterable["Link"]) -> dict["Identifier", str]:
+def _name_nodes(chain: Iterable["Link"]) -> dict["Identifier", str]:
     values = dict.fromkeys(value for link in chain for value in (link.one, link.other))
     return {value: f"n{number}" for number, value in enumerate(values)}
 

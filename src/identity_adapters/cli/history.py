@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from identity_adapters.cli import fail
-from identity_adapters.cli.output import as_json, run_query, write_answer
+from identity_adapters.cli.output import json_option, run_query, write_answer
 
 if TYPE_CHECKING:
     from identity_adapters.api import MakeDetails
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 @click.command("history")
 @click.argument("contact_id", type=click.IntRange(0, 2**63 - 1))
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]),
-              help="Show the identity as it was then (UTC).")  # fmt: skip
-@as_json
+              help="Show the identity as it was at this time (UTC).")  # fmt: skip
+@json_option
 def history_command(contact_id: int, as_of: datetime | None, is_json: bool) -> None:
-    """List the events of the identity of a contact, or show the identity as it was at some time.
+    """List the events of the identity of a contact, or show the identity as it was at a time.
 
-    Exit code 0: it is known. 1: there was no such contact.
+    Exit code 0: the contact exists. 1: it never existed.
     """
     from identity_adapters.api.events import to_history_answer
     from identity_adapters.api.identities import IdentityPage, to_identity_page
@@ -38,7 +38,7 @@ def history_command(contact_id: int, as_of: datetime | None, is_json: bool) -> N
 
     answer = run_query(query)
     if answer is None:
-        fail(1, f"there was no contact {contact_id}")
+        fail(1, f"CONTACT_ID must be the id of a contact; {contact_id} never existed")
     if isinstance(answer, IdentityPage):
         contacts = [(c.id, c.email, c.phone_number, c.link_precedence, c.created_at) for c in answer.contacts]
         write_answer(answer, is_json, ("contact", "email", "phone number", "", "created at"), contacts)

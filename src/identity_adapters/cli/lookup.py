@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from identity_adapters.cli.output import as_json, run_query, write_answer
+from identity_adapters.cli.output import json_option, run_query, write_answer
 
 if TYPE_CHECKING:
     from identity_adapters.api import MakeDetails
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.option("--email", help="An email of the customer.")
 @click.option("--phone-number", help="A phone number of the customer.")
 @click.option("--contact", "contact_id", type=click.IntRange(0, 2**63 - 1), help="The id of a contact.")
-@as_json
+@json_option
 def lookup_command(
     email: str | None, phone_number: str | None, contact_id: int | None, is_json: bool
 ) -> None:

@@ -1,4 +1,4 @@
-"""How queries are run, and how their answers are written."""
+"""Running queries and writing their answers."""
 
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-as_json = click.option("--json", "is_json", is_flag=True, help="Write JSON, as HTTP answers it.")
+json_option = click.option("--json", "is_json", is_flag=True, help="Write the JSON of the HTTP answer.")
 
 
 def run_query(query: "Callable[[QueryIdentities, MakeDetails], Coroutine[Any, Any, T]]") -> T:
-    """The result of a query on the configured database."""
-    from identity_adapters.cli.database import configured
+    """Run a query on the configured database and return its result."""
+    from identity_adapters.cli.database import open_container
     from identity_adapters.container import run
     from identity_adapters.postgres import check_schema
     from identity_core import InvalidDetails
 
     try:
-        with configured() as container:
+        with open_container() as container:
             check_schema(container.database_url())
             return run(container, query(container.query_identities(), container.make_details()))
     except InvalidDetails as error:

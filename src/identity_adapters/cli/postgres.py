@@ -1,4 +1,4 @@
-"""``identity postgres``: PostgreSQL's own programs, on the database that the service uses."""
+"""``identity postgres``: PostgreSQL's own programs on the database of the service."""
 
 import os
 import subprocess
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 def postgres_command(program: str, arguments: tuple[str, ...]) -> None:
     """Run a program of PostgreSQL's, such as psql or pg_dump, on the database of the service.
 
-    It need not be told which database that is: it finds it in its environment. For the embedded database the
-    programs that come with it are there too.
+    The program finds the database in its environment. For the embedded database, the packaged programs are
+    on its PATH.
     """
-    from identity_adapters.cli.database import configured
+    from identity_adapters.cli.database import open_container
     from identity_adapters.embedded import packaged_programs
 
-    with configured() as container:
+    with open_container() as container:
         settings = container.settings()
-        environment = os.environ | _as_libpq_has_it(container.database_url())
+        environment = os.environ | _to_libpq_variables(container.database_url())
         if settings.database_url is None:
             programs = settings.postgres_programs or packaged_programs()
             environment["PATH"] = f"{programs}:{environment['PATH']}"
@@ -37,8 +37,8 @@ def postgres_command(program: str, arguments: tuple[str, ...]) -> None:
             fail(1, f"{program} cannot be run: {error.strerror}")
 
 
-def _as_libpq_has_it(url: "URL") -> dict[str, str]:
-    """The variables by which every program of PostgreSQL's finds a database."""
+def _to_libpq_variables(url: "URL") -> dict[str, str]:
+    """Convert a URL to the environment variables of PostgreSQL's programs."""
     from psycopg.conninfo import conninfo_to_dict
     from psycopg.pq import Conninfo
 

@@ -14,39 +14,41 @@ import click
 from identity_adapters.cli import fail
 
 SHUTDOWN_TIMEOUT = 30
-"""Seconds that requests in flight have to finish once the service is told to stop."""
+"""Seconds that requests in flight have to finish when the service stops."""
 
 WORKER_START_TIMEOUT = 60
-"""Seconds that a worker has to start on a busy machine before it is taken for stuck, and replaced."""
+"""Seconds that a worker has to start on a busy machine before it counts as stuck and is replaced."""
 
 
 @click.command()
 @click.option("--host", help="The address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port to listen on.  [default: 8000]")
-@click.option("--workers", type=click.IntRange(1, 64), help="How many processes serve.  [default: 1]")
+@click.option("--workers", type=click.IntRange(1, 64), help="The number of processes.  [default: 1]")
 def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """Serve POST /identify over HTTP."""
     import structlog
     import uvicorn
 
     from identity_adapters import metrics
-    from identity_adapters.cli.database import configured
+    from identity_adapters.cli.database import open_container
     from identity_adapters.http.protocol import BoundedProtocol, Bounds
     from identity_adapters.postgres import migrate
 
     _exit_cleanly_on(signal.SIGTERM)
     with ExitStack() as stack:
-        container = stack.enter_context(configured(host=host, port=port, workers=workers, is_service=True))
+        container = stack.enter_context(
+            open_container(host=host, port=port, workers=workers, is_service=True)
+        )
         settings, url = container.settings(), container.database_url()
         if settings.migrate_at_start:
             migrate(url)
         if not settings.api_keys and not settings.is_local:
             structlog.get_logger(__name__).warning(
-                "no API keys are configured: whoever can reach this address may ask for every customer;"
-                " see IDENTITY_API_KEYS",
+                "no API keys are configured: any client that can reach this address can read every customer;"
+                " set IDENTITY_API_KEYS",
                 host=settings.host,
             )
-        # Once is enough. A worker that starts while the database is away waits for it like the others.
+        # One migration is enough. Workers that start while the database is down wait for it.
         os.environ["IDENTITY_MIGRATE_AT_START"] = "no"
         os.environ["DB_CONNECTION_STRING"] = url.render_as_string(hide_password=False)
         if settings.workers > 1 and metrics.FOLDER not in os.environ:
@@ -66,7 +68,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
             ws="none",
             log_config=None,
             access_log=False,  # a request line may hold personal values
-            proxy_headers=False,  # nobody asks where a request came from
+            proxy_headers=False,  # the client address is not used
             server_header=False,
             timeout_keep_alive=cast(int, settings.keep_alive),
             timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
@@ -78,7 +80,10 @@ def _shared_folder() -> TemporaryDirectory[str]:
     try:
         return TemporaryDirectory(prefix="identity-metrics-")
     except OSError:
-        fail(1, "several workers share their metrics in a temporary folder, and none can be made; see TMPDIR")
+        fail(
+            1,
+            "several workers share metrics in a temporary folder, which cannot be created; set TMPDIR",
+        )
 
 
 def _exit_cleanly_on(number: signal.Signals) -> None:

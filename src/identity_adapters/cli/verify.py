@@ -8,23 +8,23 @@ import click
 
 
 @click.command("verify")
-@click.option("--repair", "is_repair", is_flag=True, help="Repair what is violated.")
-@click.option("--dry-run", is_flag=True, help="With --repair: only show what it would do.")
+@click.option("--repair", "is_repair", is_flag=True, help="Repair violations.")
+@click.option("--dry-run", is_flag=True, help="With --repair: only show what would be repaired.")
 @click.option("--json", "is_json", is_flag=True, help="Write JSON.")
 def verify_command(is_repair: bool, dry_run: bool, is_json: bool) -> None:
-    """Check the database for every invariant, while the service runs.
+    """Check every invariant of the database, which may be in use.
 
-    Exit code 0: all hold. 1: some are violated. 2: it could not be checked.
+    Exit code 0: all hold. 1: some are violated. 2: the check failed.
     """
     import attrs
 
-    from identity_adapters.cli.database import configured
+    from identity_adapters.cli.database import open_container
     from identity_adapters.container import run
     from identity_adapters.postgres import check_schema, repair_database, verify
 
     if dry_run and not is_repair:
-        raise click.UsageError("--dry-run goes with --repair")
-    with configured(failure=2) as container:
+        raise click.UsageError("--dry-run needs --repair")
+    with open_container(failure=2) as container:
         url = container.database_url()
         check_schema(url)
         repaired = None
@@ -40,8 +40,8 @@ def verify_command(is_repair: bool, dry_run: bool, is_json: bool) -> None:
         if repaired is not None:
             click.echo(
                 f"{'Would repair' if dry_run else 'Repaired'} {repaired.identities} identities:"
-                f" {repaired.linked} contacts linked anew, {repaired.deleted} deleted that held the same"
-                f" details as another, {repaired.evidence} pieces of evidence removed that a contact holds."
+                f" {repaired.linked} contacts relinked, {repaired.deleted} duplicate contacts deleted,"
+                f" {repaired.evidence} redundant pieces of evidence removed."
             )
         for violation in violations:
             examples = ", ".join(map(str, violation.examples))

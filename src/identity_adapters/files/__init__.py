@@ -1,1 +1,1 @@
-"""Contacts from files, and into files: CSV, JSON Lines and Parquet."""
+"""Reading contacts from files and writing them to files: CSV, JSON Lines and Parquet."""

@@ -1,7 +1,7 @@
-"""Rows of Parquet files.
+"""Reading the rows of Parquet files.
 
-DuckDB reads them, because it keeps to a limit of memory. A few hundred bytes of Parquet can stand for
-gigabytes, and what a file says of its own sizes can be wrong, so no look at them beforehand is enough.
+DuckDB reads them, because it enforces a memory limit. A few hundred bytes of Parquet can encode
+gigabytes, and the sizes that a file declares can be wrong, so checking them beforehand is not enough.
 """
 
 import io
@@ -17,18 +17,18 @@ import duckdb
 from identity_adapters.files.row import Columns, FileUnusable, Rejected, Row
 
 MAGIC = b"PAR1"
-"""What a file begins and ends with."""
+"""The first and the last bytes of a file."""
 
-MEMORY = "200MB"
-"""What reading takes of memory."""
+MEMORY_LIMIT = "200MB"
+"""Memory that reading uses at most."""
 
 MAX_FIELD = 10_000
-"""Bytes of one field."""
+"""Bytes of one field at most."""
 
 MAX_FOOTER = 2**20
-"""Bytes of the footer, of which the limit of memory does not count what it takes: some 300 times as much."""
+"""Bytes of the footer at most. The memory limit ignores what a footer needs: about 300 times its size."""
 
-_AT_ONCE = 500
+_BLOCK = 500
 
 _TIMES = {
     "date": "TRY_CAST({} AS TIMESTAMP)",
@@ -37,96 +37,96 @@ _TIMES = {
     "timestamp with time zone": "{}",
     "timestamptz_ns": "CAST({} AS TIMESTAMP_NS)",
 }
-"""Types of times, and what `epoch_us` takes of them."""
+"""Types of times, and their conversions for `epoch_us`."""
 
 _NUMBERS = {"tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger", "ubigint"}
 _SMALL = {"varchar", "boolean", "decimal", "double", "float", "time", "null", *_TIMES, *_NUMBERS}
-"""Types whose values are small, unlike lists; a text can be measured before it is taken."""
+"""Types whose values are small, unlike lists; the length of a text is checked before it is fetched."""
 
 _NEVER = 2**63 - 1
-"""Microseconds since 1970 that no datetime can be."""
+"""Microseconds since 1970 beyond the range of datetime."""
 
 _COLUMNS = ("email", "phone_number", "created_at")
 _SCHEMA = "SELECT name, coalesce(num_children, 0) FROM parquet_schema($path)"
-_READING = """
+_READ = """
 SELECT {columns}, line FROM read_parquet(
     $path, binary_as_string=true, file_row_number=true, hive_partitioning=false, utf8_validation='{invalid}'
 ) AS file({names}, line)
 """
 
-# A text that is not UTF-8 differs between the reading that replaces the wrong bytes and the one that
-# leaves them out. A field that is too long never becomes a value of Python.
+# Invalid UTF-8 gives different texts if the invalid bytes are replaced and if they are ignored. A field
+# that is too long never becomes a Python value.
 _ROWS = """
 SELECT a.line + 1, CASE {too_long} END, CASE {not_utf8} END, {values}
-FROM ({replacing}) AS a POSITIONAL JOIN ({leaving_out}) AS b
+FROM ({replacing}) AS a POSITIONAL JOIN ({ignoring}) AS b
 """
 
 
-def rows(file: str, stream: IO[bytes], columns: Columns) -> Iterator[Row | Rejected]:
-    """The rows of a file, in order, and what could not be read of it; a time is one since 1970.
+def read_rows(file: str, stream: IO[bytes], columns: Columns) -> Iterator[Row | Rejected]:
+    """Read the rows of a file in order; rows that cannot be read are yielded as `Rejected`.
 
     Args:
         file: its name.
-        stream: the same file, opened.
-        columns: what its columns are called.
+        stream: the open file.
+        columns: the names of its columns.
 
     Raises:
-        FileUnusable: none of it can be read, or it lacks the columns.
+        FileUnusable: it cannot be read at all, or columns are missing.
     """
-    path = {"path": f"/dev/fd/{stream.fileno()}"}  # a name would be taken for a pattern
+    path = {"path": f"/dev/fd/{stream.fileno()}"}  # DuckDB interprets a name as a pattern
     line = 0
     try:
         stream.seek(-8, io.SEEK_END)
         footer, end = stream.read(4), stream.read(4)
         if end == MAGIC and int.from_bytes(footer, "little") > MAX_FOOTER:
-            raise FileUnusable(
-                file, f"its footer has over {MAX_FOOTER // 2**20} MiB; fewer row groups take less"
-            )
-        with closing(_database()) as database:
-            names = _top_level(database.execute(_SCHEMA, path).fetchall())
-            reading = _reading(names, columns.find(names))
-            described = database.execute(f"{reading.format(invalid='strict')} LIMIT 0", path).description
+            raise FileUnusable(file, f"its footer has over {MAX_FOOTER // 2**20} MiB; write fewer row groups")
+        with closing(_open_database()) as database:
+            names = _find_column_names(database.execute(_SCHEMA, path).fetchall())
+            read = _build_read(names, columns.find(names))
+            described = database.execute(f"{read.format(invalid='strict')} LIMIT 0", path).description
             types = {column: type_.id for column, type_, *_ in described[:-1]}
             for column, type_ in types.items():
                 if type_ not in _SMALL:
-                    raise FileUnusable(file, f"its column of {column} is a {type_}")
-            found = database.execute(_query(reading, types), path)
+                    raise FileUnusable(
+                        file, f"its column {column} is a {type_}; it must be text, a number or a time"
+                    )
+            found = database.execute(_build_query(read, types), path)
             is_time = types["created_at"] in _TIMES
-            read = chain.from_iterable(iter(partial(found.fetchmany, _AT_ONCE), []))
-            for line, too_long, not_utf8, email, phone_number, created_at in read:
+            records = chain.from_iterable(iter(partial(found.fetchmany, _BLOCK), []))
+            for line, too_long, not_utf8, email, phone_number, created_at in records:
                 if too_long is not None:
                     yield Rejected(file, line, too_long, f"has over {MAX_FIELD:,} bytes")
                 elif not_utf8 is not None:
-                    yield Rejected(file, line, not_utf8, "is not UTF-8")
+                    yield Rejected(file, line, not_utf8, "is not valid UTF-8")
                 elif is_time and created_at is not None:
                     yield line, email, phone_number, timedelta(microseconds=created_at)
                 else:
                     yield line, email, phone_number, created_at
     except (OSError, UnicodeError, duckdb.Error) as error:
         if line == 0:
-            raise FileUnusable(file, f"cannot be read: {_reason(error)}") from None
-        yield Rejected.rest(file, line + 1, _reason(error))
+            raise FileUnusable(file, f"cannot be read: {_describe(error)}") from None
+        yield Rejected.rest(file, line + 1, _describe(error))
     except ValueError as error:
         raise FileUnusable(file, str(error)) from None
 
 
-def _database() -> duckdb.DuckDBPyConnection:
+def _open_database() -> duckdb.DuckDBPyConnection:
     database = duckdb.connect(
         config={
-            "memory_limit": MEMORY,
+            "memory_limit": MEMORY_LIMIT,
             "threads": 1,
             "temp_directory": "",
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
     )
-    # Row groups can be larger than the limit, and need not be in memory as a whole. A progress bar would be
-    # written to the standard output.
+    # Row groups can be larger than the limit, and need not be in memory as a whole. A progress bar would
+    # go to standard output.
     return database.execute("SET disable_parquet_prefetching = true; SET enable_progress_bar = false")
 
 
-def _top_level(schema: Iterable[tuple[str, int]]) -> list[str]:
-    """The columns of a file, of all nodes of its schema in depth-first order."""
+def _find_column_names(schema: Iterable[tuple[str, int]]) -> list[str]:
+    """The names of the top-level columns in a schema, whose nodes are in depth-first order."""
     names = []
     inside = 0
     for name, children in list(schema)[1:]:
@@ -138,18 +138,18 @@ def _top_level(schema: Iterable[tuple[str, int]]) -> list[str]:
     return names
 
 
-def _reading(names: Sequence[str], positions: Iterable[int | None]) -> str:
-    """SQL for email, phone number, time and line of each row; what becomes of invalid UTF-8 is left open."""
+def _build_read(names: Sequence[str], positions: Iterable[int | None]) -> str:
+    """SQL for email, phone number, time and line of each row, with a placeholder for the UTF-8 policy."""
     columns = [
         f"{'NULL' if position is None else f'c{position}'} AS {column}"
         for column, position in zip(_COLUMNS, positions, strict=True)
     ]
     aliases = [f"c{position}" for position in range(len(names))]
-    return _READING.format(columns=", ".join(columns), names=", ".join(aliases), invalid="{invalid}")
+    return _READ.format(columns=", ".join(columns), names=", ".join(aliases), invalid="{invalid}")
 
 
-def _query(reading: str, types: Mapping[str, str]) -> str:
-    """SQL for the line of each row, the column that is too long or not UTF-8, and the values."""
+def _build_query(read: str, types: Mapping[str, str]) -> str:
+    """SQL for the line of each row, the column that is too long or invalid UTF-8, and the values."""
     too_long, not_utf8, values = ["WHEN false THEN NULL"], ["WHEN false THEN NULL"], []
     for column, type_ in types.items():
         if type_ == "varchar":
@@ -165,18 +165,18 @@ def _query(reading: str, types: Mapping[str, str]) -> str:
         too_long=" ".join(too_long),
         not_utf8=" ".join(not_utf8),
         values=", ".join(values),
-        replacing=reading.format(invalid="replace"),
-        leaving_out=reading.format(invalid="ignore"),
+        replacing=read.format(invalid="replace"),
+        ignoring=read.format(invalid="ignore"),
     )
 
 
-def _reason(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     match error:
         case OSError(strerror=str(reason)):
             return reason
         case duckdb.OutOfMemoryException():
-            return f"that takes over {MEMORY} of memory; smaller row groups or pages take less"
+            return f"it needs over {MEMORY_LIMIT} of memory; write smaller row groups or pages"
         case duckdb.ConversionException():
-            return "a time lies too far away"
+            return "a time is out of range"
         case _:
-            return "it is cut short or damaged"
+            return "it is truncated or damaged"

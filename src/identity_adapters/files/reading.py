@@ -1,10 +1,10 @@
-"""Rows of files, one after the other, each with the line it stands on.
+"""Reading the rows of files one by one, each with its line number.
 
-CSV is read by Python's own reader and JSON Lines by msgspec, since they can tell the line of every
-row, also of one that is refused later; pyarrow, DuckDB and polars tell it of broken rows alone.
+Python's own reader reads CSV, and msgspec reads JSON Lines, because they know the line of every row,
+also of one that is rejected later; pyarrow, DuckDB and polars know the lines of broken rows only.
 
-Text is read a row at a time, and a row has a limit, so that memory is bounded however well a file is
-compressed.
+Text is read one row at a time, and the size of a row is limited. This bounds memory, however well a
+file is compressed.
 """
 
 import codecs
@@ -25,10 +25,10 @@ from identity_adapters.files import parquet
 from identity_adapters.files.row import Columns, FileUnusable, Rejected, Row
 
 MAX_ROW = 2**20
-"""Bytes of one row of text; a longer one is most likely a quote that was never closed."""
+"""Bytes of one row of text at most; a longer row usually comes from an unclosed quote."""
 
 SUFFIXES = {".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".gz", ".zst"}
-"""What the name of a file in a folder ends in if it is one of ours. What is in it is seen by its content."""
+"""Suffixes of the files that are read from a folder. Their content determines the format."""
 
 STANDARD_INPUT = "-"
 
@@ -37,23 +37,23 @@ _DELIMITERS = ",;\t|"
 _BROKEN = (OSError, EOFError, UnicodeError, zlib.error, pa.ArrowException)
 _ROW_TOO_LONG = f"has over {MAX_ROW // 2**20} MiB"
 
-# What cannot be decoded becomes a lone surrogate, which no email or phone number may have.
+# Undecodable bytes become a lone surrogate, which makes an email or a phone number invalid.
 _UNDECODABLE = "identity-lone-surrogate"
 codecs.register_error(_UNDECODABLE, lambda error: ("\udc80", cast(UnicodeDecodeError, error).end))
 
 
-def files_in(paths: Iterable[str], *, follow_links: bool = False) -> tuple[list[str], list[str]]:
-    """The files that some paths name; of a folder all that look like ours, in the order of their names.
+def find_files(paths: Iterable[str], *, follow_links: bool = False) -> tuple[list[str], list[str]]:
+    """Find the files under some paths; of a folder, all files with one of `SUFFIXES`, in the order of names.
 
     Args:
-        paths: names of files and folders. They may be symbolic links.
-        follow_links: whether to take the symbolic links in a folder as well.
+        paths: names of files and folders, which may be symbolic links.
+        follow_links: whether to read the symbolic links in a folder as well.
 
     Returns:
         The files, and the symbolic links that were skipped.
 
     Raises:
-        FileUnusable: there is nothing under a name.
+        FileUnusable: a path does not exist, or a folder has no such file.
     """
     found: list[str] = []
     skipped: list[str] = []
@@ -63,31 +63,33 @@ def files_in(paths: Iterable[str], *, follow_links: bool = False) -> tuple[list[
             inside = sorted(one for one in path.iterdir() if one.is_file() and one.suffix in SUFFIXES)
             links = [] if follow_links else [one for one in inside if one.is_symlink()]
             if len(links) == len(inside):
-                but = " but symbolic links" if links else ""
-                raise FileUnusable(name, f"has no file that ends in {', '.join(sorted(SUFFIXES))}{but}")
+                links_only = " except symbolic links" if links else ""
+                raise FileUnusable(
+                    name, f"has no file that ends in {', '.join(sorted(SUFFIXES))}{links_only}"
+                )
             found += [str(one) for one in inside if follow_links or not one.is_symlink()]
             skipped += map(str, links)
         elif name != STANDARD_INPUT and not path.exists():
-            raise FileUnusable(name, "is not there")
+            raise FileUnusable(name, "does not exist")
         else:
             found.append(name)
     return found, skipped
 
 
-def rows(
+def read_rows(
     file: str, columns: Columns, *, encoding: str = "utf-8", delimiter: str | None = None
 ) -> Iterator[Row | Rejected]:
-    """The rows of a file, in order, and what could not be read of it.
+    """Read the rows of a file in order; rows that cannot be read are yielded as `Rejected`.
 
     Args:
-        file: its name, or ``-`` for the standard input.
-        columns: what its columns are called.
-        encoding: of its text.
-        delimiter: of CSV; the one that its first line is full of if it is None.
+        file: its name, or ``-`` for standard input.
+        columns: the names of its columns.
+        encoding: of CSV.
+        delimiter: of CSV; None for the most frequent candidate in its first line.
 
     Raises:
-        FileUnusable: it cannot be opened, or lacks the columns.
-        LookupError: there is no such encoding.
+        FileUnusable: it cannot be opened, or columns are missing.
+        LookupError: the encoding is unknown.
     """
     with ExitStack() as stack:
         try:
@@ -98,8 +100,8 @@ def rows(
             start = stream.peek(4)[:4]
             if start == parquet.MAGIC:
                 if not stream.seekable() or file == STANDARD_INPUT:
-                    raise FileUnusable(file, "Parquet can be read from a file alone")
-                yield from parquet.rows(file, stream, columns)
+                    raise FileUnusable(file, "is Parquet, which can be read from a regular file only")
+                yield from parquet.read_rows(file, stream, columns)
                 return
             if start.startswith(_GZIP):
                 stream = io.BufferedReader(gzip.GzipFile(fileobj=stream))
@@ -109,17 +111,17 @@ def rows(
                 stream.read(3)
             start = stream.peek(1)[:1]
         except _BROKEN as error:
-            raise FileUnusable(file, f"cannot be read: {_reason(error)}") from None
+            raise FileUnusable(file, f"cannot be read: {_describe(error)}") from None
         if start == b"{":
             yield from _json_rows(file, stream, columns)
         else:
             yield from _csv_rows(file, stream, columns, encoding, delimiter)
 
 
-def _reason(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     if isinstance(error, UnicodeError):
-        return "it is not text in this encoding"
-    return (error.strerror if isinstance(error, OSError) else None) or "it is cut short or damaged"
+        return "it is not valid in this encoding"
+    return (error.strerror if isinstance(error, OSError) else None) or "it is truncated or damaged"
 
 
 class _RowTooLong(csv.Error):
@@ -127,11 +129,11 @@ class _RowTooLong(csv.Error):
 
 
 class _Bounded(io.BufferedReader):
-    """A stream of which one row can take only so much.
+    """A stream that limits the bytes of one row.
 
     Args:
-        stream: what to read.
-        row: tells which row is being read.
+        stream: the stream to read.
+        row: returns the number of the current row.
     """
 
     def __init__(self, stream: IO[bytes], row: Callable[[], int]) -> None:
@@ -144,7 +146,7 @@ class _Bounded(io.BufferedReader):
         if row != self._row:
             self._row, self._taken = row, 0
         if self._taken > MAX_ROW:
-            self._taken = 0  # the rest of the row is read to be skipped
+            self._taken = 0  # the rest of the row is read and skipped
             raise _RowTooLong(_ROW_TOO_LONG)
         chunk = super().read1(size)
         self._taken += len(chunk)
@@ -152,7 +154,7 @@ class _Bounded(io.BufferedReader):
 
 
 def _skip_line(text: io.TextIOWrapper) -> bool:
-    """Read to the end of a line; whether there is more of it."""
+    """Read to the end of a line; return whether it continues beyond the limit of a row."""
     try:
         text.readline()
     except _RowTooLong:
@@ -166,7 +168,7 @@ def _csv_rows(
     line = 1
     bounded = _Bounded(stream, lambda: line)
     with io.TextIOWrapper(bounded, encoding, _UNDECODABLE, newline="") as text:
-        csv.field_size_limit(2 * MAX_ROW)  # a row ends before it does
+        csv.field_size_limit(2 * MAX_ROW)  # the limit of a row applies first
         try:
             first = text.readline()
             if not first.strip():
@@ -180,7 +182,7 @@ def _csv_rows(
         except (csv.Error, TypeError):  # a delimiter of several characters is a TypeError
             raise FileUnusable(file, "its first line is not that of a CSV file") from None
         except _BROKEN as error:
-            raise FileUnusable(file, f"cannot be read: {_reason(error)}") from None
+            raise FileUnusable(file, f"cannot be read: {_describe(error)}") from None
         except ValueError as error:
             raise FileUnusable(file, str(error)) from None
         reader = csv.reader(text, delimiter=delimiter, strict=True)
@@ -206,14 +208,14 @@ def _csv_rows(
                 return
             except csv.Error as error:
                 if isinstance(error, _RowTooLong):
-                    before += 1  # the reader has not counted the line that it was in
+                    before += 1  # the reader has not counted the current line
                     is_inside = True
                 last = reader.line_num + before - 1
                 yield Rejected(
                     file, line, "row", str(error) if last == line else f"{error}, up to line {last}"
                 )
             except _BROKEN as error:
-                yield Rejected.rest(file, line, _reason(error))
+                yield Rejected.rest(file, line, _describe(error))
                 return
 
 
@@ -232,8 +234,8 @@ def _json_rows(file: str, stream: IO[bytes], columns: Columns) -> Iterator[Row |
                 continue
         except _BROKEN as error:
             if line == 1:
-                raise FileUnusable(file, f"cannot be read: {_reason(error)}") from None
-            yield Rejected.rest(file, line, _reason(error))
+                raise FileUnusable(file, f"cannot be read: {_describe(error)}") from None
+            yield Rejected.rest(file, line, _describe(error))
             return
         if not text:
             return
@@ -254,7 +256,7 @@ def _json_rows(file: str, stream: IO[bytes], columns: Columns) -> Iterator[Row |
                 continue
             if len(positions) == 100:
                 positions.clear()
-            if len(text) <= 10_000:  # so that what is remembered stays small
+            if len(text) <= 10_000:  # keeps the cache small
                 positions[names] = found
         values = tuple(row.values())
         email, phone_number, created_at = found

@@ -1,4 +1,4 @@
-"""What is read of files: rows, where their values stand, and what is left out."""
+"""Rows of files, the columns of their values, and rejected rows."""
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -9,10 +9,10 @@ MAX_COLUMNS = 1_000
 
 
 class FileUnusable(Exception):
-    """A file of which nothing can be read.
+    """A file that cannot be read at all.
 
     Attributes:
-        file: its name, as it was given.
+        file: its name, as the caller wrote it.
         reason: why.
     """
 
@@ -24,13 +24,13 @@ class FileUnusable(Exception):
 
 @frozen
 class Rejected:
-    """A row that is left out.
+    """A rejected row, or a rejected file from some line on.
 
     Attributes:
-        file: the name of the file, as it was given.
-        line: its line in the file, for Parquet its row; 0 where the file is left out as a whole.
-        field: the field that is wrong, or ``row`` or ``file`` where it is as a whole.
-        reason: why. It quotes no value.
+        file: the name of the file, as the caller wrote it.
+        line: its line in the file, for Parquet its row; 0 for the whole file.
+        field: the invalid field, or ``row`` or ``file`` for the whole row or file.
+        reason: what is wrong. It quotes no value.
     """
 
     file: str
@@ -40,15 +40,15 @@ class Rejected:
 
     @classmethod
     def rest(cls, file: str, line: int, reason: str) -> "Rejected":
-        """What ends a file before its end: this line, and all behind it."""
+        """Reject a file from a line on."""
         return cls(file, line, "file", f"the rest cannot be read: {reason}")
 
 
 Row: TypeAlias = tuple[int, Any, Any, Any]
-"""Line, email, phone number and time, as they stand in the file; a time in Parquet is one since 1970."""
+"""Line, email, phone number and time, as in the file; a time of Parquet is a duration since 1970."""
 
 
-_USUAL = {
+_USUAL_NAMES = {
     "email": ("email", "e-mail", "email_address", "emailaddress", "mail"),
     "phone_number": ("phone_number", "phonenumber", "phone", "telephone", "mobile", "tel"),
     "created_at": ("created_at", "createdat", "created", "date", "timestamp", "time", "seen_at"),
@@ -57,10 +57,10 @@ _USUAL = {
 
 @frozen
 class Columns:
-    """What the columns of the files are called.
+    """The names of the columns.
 
     Attributes:
-        email: the name of that of emails; any of the usual names where it is None.
+        email: the name of the column of emails; None for any of the usual names.
         phone_number: likewise.
         created_at: likewise.
     """
@@ -70,25 +70,31 @@ class Columns:
     created_at: str | None = None
 
     def find(self, names: Sequence[str]) -> tuple[int | None, int | None, int | None]:
-        """Where they are among some names.
+        """Find the columns.
+
+        Args:
+            names: the names of all columns, in order.
+
+        Returns:
+            The positions of email, phone number and time; None for a missing column.
 
         Raises:
-            ValueError: one that was named is not there, neither email nor phone number is, one is
-                there twice, or there are too many.
+            ValueError: a column is missing or occurs twice, there is neither an email nor a phone
+                number, or there are too many columns.
         """
         if len(names) > MAX_COLUMNS:
             raise ValueError(f"has over {MAX_COLUMNS:,} columns")
         positions: list[int | None] = []
-        plain = [name.strip().lower().replace(" ", "_") for name in names]
-        for column, usual in _USUAL.items():
+        normalized = [name.strip().lower().replace(" ", "_") for name in names]
+        for column, usual in _USUAL_NAMES.items():
             named = getattr(self, column)
             if named is not None and named not in names:
                 raise ValueError(f"has no column {named}")
-            among = plain if named is None else names
-            name = named or next((name for name in usual if name in plain), None)
-            if name is not None and among.count(name) > 1:
+            candidates = normalized if named is None else names
+            name = named or next((name for name in usual if name in normalized), None)
+            if name is not None and candidates.count(name) > 1:
                 raise ValueError(f"has two columns called {name}")
-            positions.append(None if name is None else among.index(name))
+            positions.append(None if name is None else candidates.index(name))
         if positions[0] is None and positions[1] is None:
-            raise ValueError("has no column of emails or phone numbers that is called as usual; name them")
+            raise ValueError("must have a column of emails or phone numbers with a usual name; name it")
         return positions[0], positions[1], positions[2]

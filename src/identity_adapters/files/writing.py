@@ -1,4 +1,4 @@
-"""What is on record into a file: identities as JSON Lines, contacts as CSV or Parquet."""
+"""Writing to a file: identities as JSON Lines, contacts as CSV or Parquet."""
 
 import csv
 import gzip
@@ -29,17 +29,17 @@ _SCHEMA = pa.schema(
 )
 
 
-def format_of(file: str) -> str:
-    """The format that the name of a file ends in; JSON Lines if it says nothing."""
+def detect_format(file: str) -> str:
+    """The format that the suffix of a file name determines; JSON Lines without such a suffix."""
     suffixes = [suffix.lstrip(".") for suffix in Path(file).suffixes]
     return next((one for one in reversed(suffixes) if one in FORMATS), "jsonl")
 
 
 def write_identities(file: str, identities: Iterable[Identity]) -> int:
-    """JSON Lines, one identity each, as ``POST /identify`` answers it; how many there were."""
+    """Write JSON Lines, each an identity as ``POST /identify`` answers it; return how many."""
     encode = msgspec.json.Encoder().encode
     written = 0
-    with _opened(file) as stream:
+    with _open(file) as stream:
         for identity in identities:
             contact = {
                 "primaryContactId": identity.primary_contact_id,
@@ -53,9 +53,9 @@ def write_identities(file: str, identities: Iterable[Identity]) -> int:
 
 
 def write_csv(file: str, rows: Iterable[tuple[Any, ...]]) -> int:
-    """CSV, one contact a row; how many there were."""
+    """Write CSV, one contact per row; return how many."""
     written = 0
-    with _opened(file) as stream:
+    with _open(file) as stream:
         text = io.TextIOWrapper(stream, "utf-8", newline="")
         writer = csv.writer(text)
         writer.writerow(NAMES)
@@ -67,10 +67,10 @@ def write_csv(file: str, rows: Iterable[tuple[Any, ...]]) -> int:
 
 
 def write_parquet(file: str, rows: Iterable[tuple[Any, ...]]) -> int:
-    """Parquet, one contact a row; how many there were."""
+    """Write Parquet, one contact per row; return how many."""
     rows = iter(rows)
     written = 0
-    with _opened(file) as stream, pq.ParquetWriter(stream, _SCHEMA) as writer:
+    with _open(file) as stream, pq.ParquetWriter(stream, _SCHEMA) as writer:
         while block := list(islice(rows, _ROWS)):
             columns = [
                 pa.array(column, type)
@@ -82,14 +82,14 @@ def write_parquet(file: str, rows: Iterable[tuple[Any, ...]]) -> int:
 
 
 @contextmanager
-def _opened(file: str) -> Iterator[IO[bytes]]:
-    """What to write to; under another name until it is whole, so that nobody takes a part for all."""
+def _open(file: str) -> Iterator[IO[bytes]]:
+    """A stream to write a file, which gets its name only when it is complete."""
     if file == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
     unfinished = Path(f"{file}.unfinished")
-    # What lies there, a link included, is removed, and never written through.
+    # An existing file or link is removed, so that nothing is written through a link.
     unfinished.unlink(missing_ok=True)
     created = open(unfinished, "xb", opener=open_private)  # noqa: SIM115
     try:

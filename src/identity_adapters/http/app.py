@@ -8,15 +8,21 @@ from litestar import Litestar
 from litestar.config.cors import CORSConfig
 
 from identity_adapters.api import MakeDetails
-from identity_adapters.http.auth import RateLimit, before_request, check_keys
-from identity_adapters.http.openapi import OUTCOME_HEADER, document, document_endpoint
+from identity_adapters.http.auth import RateLimit, make_key_check, to_before_request
+from identity_adapters.http.openapi.document import build_document, create_document_endpoint
+from identity_adapters.http.openapi.operation import OUTCOME_HEADER
 from identity_adapters.http.problems import HANDLERS
-from identity_adapters.http.routes.changes import changes_endpoint
-from identity_adapters.http.routes.explain import explain_endpoint
-from identity_adapters.http.routes.health import CheckReady, live, metrics_endpoint, ready_endpoint
-from identity_adapters.http.routes.identify import Identify, identify_endpoint, preview_endpoint
-from identity_adapters.http.routes.identities import history_endpoint, identity_endpoint
-from identity_adapters.http.routes.lookup import lookup_endpoint
+from identity_adapters.http.routes.changes import create_changes_endpoint
+from identity_adapters.http.routes.explain import create_explain_endpoint
+from identity_adapters.http.routes.health import (
+    CheckReady,
+    create_metrics_endpoint,
+    create_ready_endpoint,
+    live,
+)
+from identity_adapters.http.routes.identify import Identify, create_identify_endpoint, create_preview_endpoint
+from identity_adapters.http.routes.identities import create_history_endpoint, create_identity_endpoint
+from identity_adapters.http.routes.lookup import create_lookup_endpoint
 from identity_adapters.http.routes.pages import PAGES
 from identity_adapters.keys import ApiKey
 from identity_core import ChangeFeed, ContactDetails, QueryIdentities
@@ -40,7 +46,7 @@ def create_app(
     check: Callable[[], CheckReady],
     make_details: MakeDetails = ContactDetails,
     *,
-    exposition: Callable[[], Awaitable[bytes]],
+    render_metrics: Callable[[], Awaitable[bytes]],
     is_shutting_down: Callable[[], bool],
     keys: Sequence[ApiKey] = (),
     rate_limit: float | None = None,
@@ -55,36 +61,36 @@ def create_app(
         identify: returns the use case that identifies one of many customers; called for each request.
         queries: returns the use case that only reads.
         feed: returns the feed of changes.
-        check: returns a check that raises `RepositoryUnavailable` while requests cannot be answered.
-        make_details: makes details of an email and a phone number as they were sent.
-        exposition: returns the metrics in the text format of Prometheus.
-        is_shutting_down: whether the service was told to stop.
-        keys: the API keys and their scopes; none for everybody and everything.
-        rate_limit: requests a second that each key may make; None for any number.
-        lifespan: what runs while the application runs.
-        max_body_size: bytes; a larger body is rejected.
+        check: returns a check that raises `RepositoryUnavailable` while the service cannot answer.
+        make_details: makes details of the email and the phone number of a request.
+        render_metrics: returns the metrics in the text format of Prometheus.
+        is_shutting_down: whether the service is stopping.
+        keys: the API keys; without any, no request needs one.
+        rate_limit: requests per second of each key; None for no limit.
+        lifespan: context managers that are entered while the application runs.
+        max_body_size: the maximum size of a body, in bytes.
         allowed_origins: origins whose pages may send requests, such as ``https://shop.example``.
-        has_pages: whether the pages for people are served.
+        has_pages: whether the interactive documentation is served.
     """
-    check_key = check_keys(keys, RateLimit(rate_limit) if rate_limit else None) if keys else None
-    # Litestar resolves the dependencies of a handler at each request, in a task group. Handlers that
-    # close over what they need cost nothing.
+    check_key = make_key_check(keys, RateLimit(rate_limit) if rate_limit else None) if keys else None
+    # Litestar resolves the dependencies of a handler on each request, in a task group. Handlers that
+    # close over their dependencies avoid this cost.
     handlers = [
-        identify_endpoint(identify, make_details, check_key),
-        preview_endpoint(queries, make_details),
-        lookup_endpoint(queries, make_details),
-        explain_endpoint(queries, make_details),
-        identity_endpoint(queries),
-        history_endpoint(queries),
-        changes_endpoint(feed, is_shutting_down),
+        create_identify_endpoint(identify, make_details, check_key),
+        create_preview_endpoint(queries, make_details),
+        create_lookup_endpoint(queries, make_details),
+        create_explain_endpoint(queries, make_details),
+        create_identity_endpoint(queries),
+        create_history_endpoint(queries),
+        create_changes_endpoint(feed, is_shutting_down),
         live,
-        ready_endpoint("/health/ready", "ready", check, is_shutting_down),
-        ready_endpoint("/health", "health", check, is_shutting_down),  # what most probes request
-        metrics_endpoint(exposition),
+        create_ready_endpoint("/health/ready", "ready", check, is_shutting_down),
+        create_ready_endpoint("/health", "health", check, is_shutting_down),  # for most probes
+        create_metrics_endpoint(render_metrics),
     ]
     return Litestar(
-        [*handlers, document_endpoint(document(handlers)), *(PAGES if has_pages else ())],
-        before_request=before_request(check_key) if check_key is not None else None,
+        [*handlers, create_document_endpoint(build_document(handlers)), *(PAGES if has_pages else ())],
+        before_request=to_before_request(check_key) if check_key is not None else None,
         cors_config=_cors(allowed_origins) if allowed_origins else None,
         exception_handlers=HANDLERS,
         lifespan=list(lifespan),

@@ -1,4 +1,4 @@
-"""Who may ask for what, and how often, where API keys are configured."""
+"""Authorization and rate limits of API keys."""
 
 import time
 from collections.abc import Awaitable, Callable, Collection
@@ -12,27 +12,27 @@ from litestar.types import Scope
 
 from identity_adapters.http.problems import RequestRejected
 from identity_adapters.http.state import KEY
-from identity_adapters.keys import ApiKey, key_of
+from identity_adapters.keys import ApiKey, find_key
 
 SCOPE = "scope"
-"""The name of a handler's option that says which scope it needs; one without may be asked by everybody."""
+"""The option of a handler for the scope that it needs; a handler without one needs no API key."""
 
 Check: TypeAlias = Callable[[Scope], None]
 
 
 @frozen
 class RateLimit:
-    """How often each key may ask: so many times a second, and as many at once.
+    """A limit of requests per second for each key, with bursts of the requests of one second.
 
-    It is the generic cell rate algorithm (ITU-T I.371): of each key nothing is kept but the time at
-    which all that it asked for would be over, had it come at the rate.
+    This is the generic cell rate algorithm (ITU-T I.371). Per key it stores only the time at which all
+    earlier requests would be done at the given rate.
     """
 
     rate: float
     _over_at: dict[ApiKey, float] = field(factory=dict, init=False)
 
     def wait(self, key: ApiKey, now: float) -> float:
-        """Seconds after which a request of a key is welcome; 0 if it is now, and then it counts.
+        """Seconds until a request of a key is allowed; 0 if it is allowed now, and then it counts.
 
         >>> limit = RateLimit(2)
         >>> [limit.wait("shop", now) for now in (0, 0, 0, 0.5)]
@@ -45,42 +45,39 @@ class RateLimit:
         return 0
 
 
-def check_keys(keys: Collection[ApiKey], limit: RateLimit | None) -> Check:
-    """What refuses a request that its key does not allow.
+def make_key_check(keys: Collection[ApiKey], limit: RateLimit | None) -> Check:
+    """Make a check that rejects requests without a sufficient API key.
 
-    Raises:
-        RequestRejected: with 401 it has no key that is configured, with 403 the key is not for this, with
-            429 the key was used too often.
+    The check raises `RequestRejected`: 401 without a configured key, 403 if the key lacks the scope, and
+    429 if the key exceeds the rate limit.
     """
 
     def check(scope: Scope) -> None:
         needed = scope["route_handler"].opt.get(SCOPE)
         if needed is None:
             return
-        key = key_of(_secret(scope), keys)
+        key = find_key(_read_secret(scope), keys)
         if key is None:
             raise RequestRejected(
                 HTTPStatus.UNAUTHORIZED,
-                "needs an API key: Authorization: Bearer …",
+                "an API key is required: Authorization: Bearer …",
                 {"WWW-Authenticate": "Bearer"},
             )
         scope["state"][KEY] = key.name
         if needed not in key.scopes:
-            raise RequestRejected(
-                HTTPStatus.FORBIDDEN, f"the API key is not for this; it needs the scope {needed}"
-            )
+            raise RequestRejected(HTTPStatus.FORBIDDEN, f"the API key needs the scope {needed}")
         if limit is not None and (wait := limit.wait(key, time.monotonic())):
             raise RequestRejected(
                 HTTPStatus.TOO_MANY_REQUESTS,
-                f"the API key may ask {limit.rate:g} times a second",
+                f"the API key allows {limit.rate:g} requests per second",
                 {"Retry-After": f"{ceil(wait)}"},
             )
 
     return check
 
 
-def before_request(check: Check) -> Callable[[Request[Any, Any, Any]], Awaitable[None]]:
-    """The check as what Litestar calls before it calls a handler."""
+def to_before_request(check: Check) -> Callable[[Request[Any, Any, Any]], Awaitable[None]]:
+    """Make the hook that Litestar calls before a handler."""
 
     async def check_request(request: Request[Any, Any, Any]) -> None:
         check(request.scope)
@@ -88,7 +85,7 @@ def before_request(check: Check) -> Callable[[Request[Any, Any, Any]], Awaitable
     return check_request
 
 
-def _secret(scope: Scope) -> bytes:
+def _read_secret(scope: Scope) -> bytes:
     for name, value in scope["headers"]:
         if name == b"authorization":
             scheme, _, secret = value.partition(b" ")

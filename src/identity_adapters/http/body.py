@@ -1,4 +1,4 @@
-"""Details out of the body of a request."""
+"""Parsing details from the body of a request."""
 
 from http import HTTPStatus
 from typing import Any
@@ -7,11 +7,12 @@ import msgspec
 from litestar.types import Receive, Scope
 
 from identity_adapters.api import MakeDetails
-from identity_adapters.http.openapi import Body
-from identity_adapters.http.problems import FieldError, InvalidFields, RequestRejected
+from identity_adapters.http.openapi.operation import Body
+from identity_adapters.http.problem import FieldError
+from identity_adapters.http.problems import InvalidFields, RequestRejected
 from identity_core import ContactDetails, InvalidDetails
 
-# The names that clients know the fields of the core by.
+# The names of the core's fields in requests.
 _NAMES = {
     "email": ("email",),
     "phone_number": ("phoneNumber",),
@@ -69,47 +70,50 @@ EXPLAIN_BODY = Body(
 
 
 async def read_details(scope: Scope, receive: Receive, make_details: MakeDetails) -> ContactDetails:
-    """The details in the body of a request.
+    """Read the details in the body of a request.
 
     Raises:
-        RequestRejected: the body is no JSON object, or names every field that cannot be used.
+        RequestRejected: the body is not a JSON object, or fields are invalid; it names each of them.
     """
     body = await read_json_object(scope, receive)
     return parse_details(body.get("email"), body.get("phoneNumber"), make_details)
 
 
 def parse_details(email: Any, phone_number: Any, make_details: MakeDetails) -> ContactDetails:
-    """Details of values as they were sent.
+    """Make details of the values in a request.
 
     Raises:
-        InvalidFields: names every field that cannot be used.
+        InvalidFields: fields are invalid; it names each of them.
     """
     try:
         return make_details(email, phone_number)
     except InvalidDetails as error:
         first = error
     errors = []
-    for values in ((email, None), (None, phone_number)):  # each alone, since the first error hides the other
+    for values in (
+        (email, None),
+        (None, phone_number),
+    ):  # the first error hides the other
         try:
             make_details(*values)
         except InvalidDetails as error:
             if error.field != "details":
-                errors += _field_errors(error)
-    raise InvalidFields(*(errors or _field_errors(first)))
+                errors += _to_field_errors(error)
+    raise InvalidFields(*(errors or _to_field_errors(first)))
 
 
-def _field_errors(error: InvalidDetails) -> list[FieldError]:
+def _to_field_errors(error: InvalidDetails) -> list[FieldError]:
     return [FieldError(name, error.reason) for name in _NAMES[error.field]]
 
 
 async def read_json_object(scope: Scope, receive: Receive) -> dict[str, Any]:
-    """The body of a request.
+    """Read the body of a request.
 
     Raises:
-        RequestRejected: it is no JSON object.
+        RequestRejected: it is not a JSON object.
     """
     try:
-        body = msgspec.json.decode(await _body(scope, receive))
+        body = msgspec.json.decode(await _read_body(scope, receive))
     except RecursionError:
         raise _invalid_body("is nested too deeply") from None
     except UnicodeDecodeError:
@@ -125,25 +129,25 @@ def _invalid_body(reason: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> I
     return InvalidFields(FieldError("body", reason), status=status)
 
 
-async def _body(scope: Scope, receive: Receive) -> bytes:
-    # Litestar's own way makes a mapping of all headers, which takes a twentieth of the time of a request.
+async def _read_body(scope: Scope, receive: Receive) -> bytes:
+    # Litestar would make a mapping of all headers, which takes 5 % of the time of a request.
     for name, value in scope["headers"]:
         if name == b"content-type" and value != b"application/json":
-            _refuse_other_content(value.decode("latin-1"))
-    most: Any = scope["litestar_app"].request_max_body_size
+            _check_content_type(value.decode("latin-1"))
+    limit: Any = scope["litestar_app"].request_max_body_size
     body: bytes = b""
     while True:
         message: Any = await receive()
         if message["type"] == "http.disconnect":
-            raise RequestRejected(HTTPStatus.BAD_REQUEST, "the client is gone")
+            raise RequestRejected(HTTPStatus.BAD_REQUEST, "the client closed the connection")
         body += message["body"]
-        if len(body) > most:
-            raise _invalid_body("is too large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        if len(body) > limit:
+            raise _invalid_body(f"must have at most {limit} bytes", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         if not message.get("more_body"):
             return body
 
 
-def _refuse_other_content(content_type: str) -> None:
+def _check_content_type(content_type: str) -> None:
     media_type, _, parameters = content_type.lower().partition(";")
     charset = parameters.strip().removeprefix("charset=").strip('"')
     if media_type.strip() != "application/json" or charset not in ("", "utf-8", "utf8"):

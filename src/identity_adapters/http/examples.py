@@ -1,4 +1,4 @@
-"""The example that the OpenAPI document shows: two contacts of one customer, and how they came to be one."""
+"""The example in the OpenAPI document: two contacts of one customer, and their history."""
 
 from typing import Any
 

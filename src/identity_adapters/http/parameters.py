@@ -1,4 +1,4 @@
-"""Path and query parameters out of a request, as a struct declares them."""
+"""Parsing path and query parameters into a struct."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,18 +7,19 @@ from typing import Any, TypeVar
 import msgspec
 from litestar import Request
 
-from identity_adapters.http.openapi import schema_of
-from identity_adapters.http.problems import FieldError, InvalidFields
+from identity_adapters.http.openapi.schema import build_schema
+from identity_adapters.http.problem import FieldError
+from identity_adapters.http.problems import InvalidFields
 
 T = TypeVar("T")
 Parameters = TypeVar("Parameters", bound=msgspec.Struct)
 
 
 def collect(*parses: Callable[[], T]) -> list[T]:
-    """What each of some functions returns, if none of them raises.
+    """Call parsers and return all their results.
 
     Raises:
-        InvalidFields: with the errors of all that raised.
+        InvalidFields: some parsers raised it; it has the errors of all of them.
     """
     values: list[T] = []
     errors: list[FieldError] = []
@@ -33,18 +34,18 @@ def collect(*parses: Callable[[], T]) -> list[T]:
 
 
 def parse_parameters(request: Request[Any, Any, Any], kind: type[Parameters]) -> Parameters:
-    """The parameters of a request.
+    """Parse the parameters of a request.
 
     Args:
-        request: has each of them in its path or its query.
-        kind: declares them; a type of our own has a method `parse` that takes the text and raises ValueError.
+        request: has the parameters in its path or its query.
+        kind: declares them; a custom type has a method `parse` that takes a text and raises ValueError.
 
     Raises:
-        InvalidFields: names every parameter that cannot be used.
+        InvalidFields: parameters are invalid; it names each of them.
     """
-    given = {**request.query_params, **request.path_params}
-    fields = [one for one in msgspec.structs.fields(kind) if one.encode_name in given]
-    values = collect(*(partial(_convert, given[one.encode_name], one) for one in fields))
+    texts = {**request.query_params, **request.path_params}
+    fields = [one for one in msgspec.structs.fields(kind) if one.encode_name in texts]
+    values = collect(*(partial(_convert, texts[one.encode_name], one) for one in fields))
     return kind(**dict(zip((one.name for one in fields), values, strict=True)))
 
 
@@ -54,17 +55,17 @@ def _convert(text: str, parameter: msgspec.structs.FieldInfo) -> Any:
             text, parameter.type, strict=False, dec_hook=lambda kind, text: kind.parse(text)
         )
     except msgspec.ValidationError:
-        reason = _reason(schema_of(parameter.type))
+        reason = _describe(build_schema(parameter.type))
         raise InvalidFields(FieldError(parameter.encode_name, reason)) from None
 
 
-def _reason(schema: dict[str, Any]) -> str:
+def _describe(schema: dict[str, Any]) -> str:
     match schema:
-        case {"type": "integer", "minimum": least, "maximum": most}:
-            return f"must be a whole number from {least} to {most}"
-        case {"type": "number", "minimum": least, "maximum": most}:
-            return f"must be a number from {least} to {most}"
+        case {"type": "integer", "minimum": minimum, "maximum": maximum}:
+            return f"must be a whole number from {minimum} to {maximum}"
+        case {"type": "number", "minimum": minimum, "maximum": maximum}:
+            return f"must be a number from {minimum} to {maximum}"
         case {"format": "date-time"}:
-            return "must be a time as in RFC 3339, such as 2026-04-01T12:00:00Z"
+            return "must be an RFC 3339 time, such as 2026-04-01T12:00:00Z"
         case _:
-            return "must be the `next` of the answer before"
+            return "must be the `next` of an earlier answer"

@@ -1,26 +1,26 @@
-"""What a connection may cost: bytes, seconds, and how many there are.
+"""Limits of a connection: bytes, seconds, and the number of connections.
 
 Theory of operation
 ===================
 
-uvicorn's protocol hands whatever arrives to its parser, so several requests can be under way on one
-connection, and nothing can be said of how large the one that is arriving is. Here the parser gets one
-request at a time: its head once that is whole, then its body and no byte more, and the next head when
-the answer has been written. Each bound is then a bound on one thing:
+uvicorn's protocol passes all incoming bytes to its parser. So several requests can be in flight on one
+connection, and the size of the incoming request is unknown. Here the parser gets one request at a time:
+its head once the head is complete, then exactly the bytes of its body, and the next head after the
+response has been written. Each limit then applies to a single thing:
 
-- A head is refused as soon as more bytes than it may have wait for its end.
-- What arrives behind a request waits unparsed, and reading pauses after the first piece of it.
-- An answer that the client does not read keeps the next request waiting, so that one answer at most
-  waits to be sent.
-- A single deadline holds, whatever the connection waits for: the rest of a request, the next request,
-  or a client that reads on.
+- A head is rejected as soon as the bytes received without its end exceed the limit.
+- Bytes that arrive after a request stay unparsed, and reading pauses after the first chunk of them.
+- A response that the client does not read delays the next request, so at most one response waits to be
+  sent.
+- A single deadline applies to the event that the connection waits for: the rest of a request,
+  the next request, or a client that reads.
 
-An offer to upgrade is left out of the head, which is parsed again (RFC 9110, 7.8: a server may ignore it).
-The parser would take the body for the new protocol, and uvicorn what follows for the next request.
+An upgrade header is removed from the head, and the head is parsed again (RFC 9110, 7.8: a server may
+ignore it). Otherwise the parser would treat the body as the new protocol, and uvicorn would treat the
+bytes after it as the next request.
 """
 
 import asyncio
-import json
 import re
 from http import HTTPStatus
 from math import inf
@@ -30,23 +30,25 @@ import httptools
 from attrs import frozen
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from identity_adapters.http.problem import PROBLEM_JSON, encode_problem
+
 _END_OF_HEAD = b"\r\n\r\n"
 _NO_METHOD = re.compile(rb"[^A-Z\r\n]")
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
 
 _FRAMING = 8
-"""Bytes of framing that may come with each byte of a chunked body; a chunk of one byte has five."""
+"""Bytes of framing allowed per byte of a chunked body; a chunk of one byte has at least five."""
 
 
 @frozen
 class Bounds:
-    """What a client may cost.
+    """The limits of a connection.
 
     Attributes:
-        header_size: bytes that path and headers of a request may have.
-        connections: how many clients may be connected.
-        request_timeout: seconds within which a request has to arrive whole.
-        write_timeout: seconds within which a client has to read some of what waits for it.
+        header_size: the maximum size of the path and the headers of a request, in bytes.
+        connections: the maximum number of connected clients.
+        request_timeout: seconds within which a complete request must arrive.
+        write_timeout: seconds within which a client must read a part of the response.
     """
 
     header_size: int
@@ -56,26 +58,26 @@ class Bounds:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with bounds; its parser gets one request at a time."""
+    """uvicorn's protocol with limits; its parser gets one request at a time."""
 
     def __init__(self, bounds: Bounds, **parts: Any) -> None:
         super().__init__(**parts)
         self._bounds = bounds
-        self._arrived = b""  # not parsed yet
-        self._is_in_flight = False  # whether a request is to be answered
-        self._has_body = False  # whether body of the request is still to come
-        self._body_left: int | None = None  # bytes of it; None for a chunked one
-        self._framing_left = 0  # bytes that a chunked body may have beside its content
-        self._unsent = 0  # bytes of answers that waited for the client when the deadline was set
+        self._arrived = b""  # bytes that are not parsed yet
+        self._is_in_flight = False  # whether a request waits for its response
+        self._has_body = False  # whether the body is incomplete
+        self._body_left: int | None = None  # bytes until its end; None for a chunked body
+        self._framing_left = 0  # bytes of framing that a chunked body may still have
+        self._unsent = 0  # bytes of responses that were unsent when the deadline was set
         self._deadline = inf
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > self._bounds.connections:
-            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many clients are connected", "Retry-After: 1")
+            self._reject(HTTPStatus.SERVICE_UNAVAILABLE, "too many clients are connected", "Retry-After: 1")
         else:
-            self._expect_within(self._bounds.request_timeout)
+            self._set_deadline(self._bounds.request_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
@@ -88,13 +90,13 @@ class BoundedProtocol(HttpToolsProtocol):
         is_first = not self._arrived and not self._has_body and not self._is_in_flight
         self._arrived = self._arrived + data if self._arrived else data
         self._parse()
-        if self._is_in_flight and not self._has_body:  # most requests arrive at once
+        if self._is_in_flight and not self._has_body:  # most requests arrive in one piece
             self._deadline = inf
         elif is_first and (self._arrived or self._has_body):
-            self._expect_within(self._bounds.request_timeout)
+            self._set_deadline(self._bounds.request_timeout)
 
     def _parse(self) -> None:
-        """Hand the parser as much of what arrived as it may have."""
+        """Feed the parser as many of the received bytes as it may have."""
         try:
             while self._arrived and not self.transport.is_closing():
                 if self._has_body:
@@ -104,18 +106,19 @@ class BoundedProtocol(HttpToolsProtocol):
                     return
                 elif not self._parse_head():
                     return
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):  # CONNECT goes on as an upgrade does
-            self._refuse(HTTPStatus.BAD_REQUEST, "it is no HTTP request")
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):  # CONNECT is handled like an upgrade
+            self._reject(HTTPStatus.BAD_REQUEST, "the request is not valid HTTP")
 
     def _parse_head(self) -> bool:
-        """Parse the head of a request, if it is whole."""
+        """Parse the head of a request if it is complete; return whether it is."""
         arrived = self._arrived
         size = arrived.find(_END_OF_HEAD) + len(_END_OF_HEAD)
         is_whole = size >= len(_END_OF_HEAD)
         if (size if is_whole else len(arrived)) > self._bounds.header_size:
-            most = self._bounds.header_size
-            self._refuse(
-                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"path and headers have more than {most} bytes"
+            limit = self._bounds.header_size
+            self._reject(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                f"path and headers must have at most {limit} bytes",
             )
         elif is_whole:
             head, self._arrived = arrived[:size], arrived[size:]
@@ -124,7 +127,7 @@ class BoundedProtocol(HttpToolsProtocol):
             except httptools.HttpParserUpgrade:
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.feed_data(_UPGRADE.sub(b"", head))
-        elif _NO_METHOD.match(arrived):  # a client that speaks TLS is not kept waiting
+        elif _NO_METHOD.match(arrived):  # for example TLS, which never sends the end of a head
             raise httptools.HttpParserError
         return is_whole
 
@@ -134,16 +137,16 @@ class BoundedProtocol(HttpToolsProtocol):
             self._body_left -= len(body)
             self.parser.feed_data(body)
             if self._has_body and not self._body_left:
-                raise httptools.HttpParserError("the body goes on behind its end")
+                raise httptools.HttpParserError("the body continues after its end")
             return
-        # A chunked body ends with a line, so what ends with the line cannot hold what follows it.
+        # A chunked body ends with a line break, so a piece up to a line break holds nothing after the body.
         arrived, start = self._arrived, 0
         while self._has_body and start < len(arrived):
             end = arrived.find(b"\n", start) + 1 or len(arrived)
             self.parser.feed_data(arrived[start:end])
             self._framing_left -= end - start
             if self._framing_left < 0:
-                self._refuse(HTTPStatus.BAD_REQUEST, "its chunks are mostly framing")
+                self._reject(HTTPStatus.BAD_REQUEST, "the chunks of the body must not be mostly framing")
                 return
             start = end
         self._arrived = arrived[start:]
@@ -152,7 +155,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         if self._has_body or self._is_in_flight:
-            raise ValueError("the parser sees an end where the head told of none")
+            raise ValueError("the parser sees a head inside a request")
         hosts = 0
         body_left = None
         for name, value in self.headers:
@@ -161,13 +164,13 @@ class BoundedProtocol(HttpToolsProtocol):
             elif name == b"content-length":
                 body_left = int(value)
         if hosts != 1 and self.parser.get_http_version() == "1.1":  # RFC 9112, 3.2
-            self._refuse(HTTPStatus.BAD_REQUEST, "an HTTP/1.1 request must have one Host header")
+            self._reject(HTTPStatus.BAD_REQUEST, "an HTTP/1.1 request must have one Host header")
             return
         super().on_headers_complete()
         self._is_in_flight = self._has_body = True
         self._body_left = body_left
         self._framing_left = self._bounds.header_size
-        self.headers = []  # what a trailer holds is no header
+        self.headers = []  # trailers are not headers
 
     def on_body(self, body: bytes) -> None:
         self._framing_left += (1 + _FRAMING) * len(body)
@@ -178,28 +181,28 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._has_body = False
         super().on_message_complete()
-        if not self._is_in_flight:  # it was answered before all of it was here
-            self._expect_within(self.timeout_keep_alive)
+        if not self._is_in_flight:  # the response was sent before the body was complete
+            self._set_deadline(self.timeout_keep_alive)
 
     def on_response_complete(self) -> None:
         self._is_in_flight = False
         self.server_state.total_requests += 1
         if self.transport.is_closing():
-            self._expect_within(self._bounds.write_timeout)
+            self._set_deadline(self._bounds.write_timeout)
             return
         self.flow.resume_reading()
-        if self._has_body:  # it was answered early, and has to arrive in time all the same
+        if self._has_body:  # answered early; the body must still arrive in time
             return
         if self.transport.get_write_buffer_size():
-            self._expect_within(self._bounds.write_timeout)
+            self._set_deadline(self._bounds.write_timeout)
         else:
-            self._expect_within(self._bounds.request_timeout if self._arrived else self.timeout_keep_alive)
+            self._set_deadline(self._bounds.request_timeout if self._arrived else self.timeout_keep_alive)
         if self._arrived:
             self._parse()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._expect_within(self._bounds.write_timeout)
+        self._set_deadline(self._bounds.write_timeout)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -209,49 +212,49 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
             self._parse()
 
-    def _expect_within(self, seconds: float) -> None:
-        """Give the client so many seconds, for whatever the connection waits for."""
+    def _set_deadline(self, seconds: float) -> None:
+        """Set the deadline for the event that the connection waits for."""
         self._unsent = self.transport.get_write_buffer_size()
         self._deadline = self.loop.time() + seconds
-        # Most deadlines are over before their time comes. A timer that is early enough stays.
+        # Most deadlines are replaced before they expire. A timer that fires early enough is kept.
         if self._timer is not None:
             if self._timer.when() <= self._deadline:
                 return
             self._timer.cancel()
-        self._timer = self.loop.call_at(self._deadline, self._look_at_deadline)
+        self._timer = self.loop.call_at(self._deadline, self._check_deadline)
 
-    def _look_at_deadline(self) -> None:
+    def _check_deadline(self) -> None:
         self._timer = None
         if self._deadline == inf:
             return
         if self.loop.time() < self._deadline:
-            self._timer = self.loop.call_at(self._deadline, self._look_at_deadline)
+            self._timer = self.loop.call_at(self._deadline, self._check_deadline)
         elif unsent := self.transport.get_write_buffer_size():
             if unsent < self._unsent:
-                self._expect_within(self._bounds.write_timeout)
+                self._set_deadline(self._bounds.write_timeout)
             else:
                 self.transport.abort()
         elif self._has_body or self._arrived:
-            within = f"{self._bounds.request_timeout:g} s"
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"it did not arrive within {within}")
+            seconds = f"{self._bounds.request_timeout:g} s"
+            self._reject(HTTPStatus.REQUEST_TIMEOUT, f"the request must arrive within {seconds}")
         else:
             self.transport.close()
 
-    def _refuse(self, status: HTTPStatus, detail: str, *headers: str) -> None:
-        """Answer with a problem document, unless an answer was begun, and close the connection."""
+    def _reject(self, status: HTTPStatus, detail: str, *headers: str) -> None:
+        """Answer with a problem document, unless a response has started, and close the connection."""
         if self.transport.is_closing():
             return
-        is_begun = (self._has_body or self._is_in_flight) and self.cycle.response_started
-        if not is_begun:
-            body = json.dumps({"title": status.phrase, "status": status, "detail": detail})
+        has_started = (self._has_body or self._is_in_flight) and self.cycle.response_started
+        if not has_started:
+            body = encode_problem(status, detail)
             head = [
                 f"HTTP/1.1 {status.value} {status.phrase}",
-                "Content-Type: application/problem+json",
+                f"Content-Type: {PROBLEM_JSON}",
                 f"Content-Length: {len(body)}",
                 "Connection: close",
                 *headers,
             ]
-            self.transport.write("\r\n".join([*head, "", body]).encode())
+            self.transport.write("\r\n".join([*head, "", ""]).encode() + body)
         self._arrived = b""
         self.transport.close()
-        self._expect_within(self._bounds.write_timeout)
+        self._set_deadline(self._bounds.write_timeout)

@@ -1,4 +1,4 @@
-"""The adapters of all three ports over PostgreSQL, and what a database needs beside them."""
+"""PostgreSQL adapters of all three ports, and the migration, verification and repair of databases."""
 
 from identity_adapters.postgres.census import Census, take_census
 from identity_adapters.postgres.database import Database

@@ -6,10 +6,10 @@ from identity_adapters.postgres import statements
 from identity_adapters.postgres.database import Database, execute
 
 CENSUS_TIMEOUT = 60.0
-"""Seconds within which everything has to be counted."""
+"""Seconds that a census may take."""
 
 LARGEST = 10
-"""How many of the largest identities a census lists."""
+"""The number of largest identities in a census."""
 
 
 class Census(NamedTuple):
@@ -22,10 +22,10 @@ class Census(NamedTuple):
 
 
 async def take_census(database: Database) -> Census:
-    """Count everything that is recorded. It reads whole tables: seconds, for millions of contacts.
+    """Count everything that is recorded. It reads whole tables, which takes seconds for millions of contacts.
 
     Raises:
-        RepositoryUnavailable: it cannot be counted for now.
+        RepositoryUnavailable: the database cannot be read for now.
     """
 
     async def attempt() -> Census:

@@ -1,4 +1,4 @@
-"""Cursors into the feed of changes."""
+"""Cursors of the change feed."""
 
 import re
 
@@ -6,18 +6,18 @@ from attrs import frozen
 
 from identity_core import InvalidCursor
 
-_WRITTEN = re.compile(r"([0-9:,]*)_([0-9:,]*)_([0-9]{1,19})")
+_CURSOR = re.compile(r"([0-9:,]*)_([0-9:,]*)_([0-9]{1,19})")
 _SNAPSHOT = re.compile(r"([0-9]{1,20}):([0-9]{1,20}):((?:[0-9]{1,20},)*[0-9]{1,20})?")
 
 
 @frozen
 class Cursor:
-    """How far the events were delivered.
+    """A position in the change feed.
 
     Attributes:
         since: the transaction snapshot up to which everything was delivered; None for nothing.
-        until: the transaction snapshot that is being delivered, if one answer did not hold it.
-        event_id: the last event of it that was delivered.
+        until: the transaction snapshot that is being delivered, if it needs several answers.
+        event_id: the last delivered event of `until`.
 
     >>> str(Cursor("10:12:11", "15:15:", 7))
     '10:12:11_15:15:_7'
@@ -33,26 +33,26 @@ class Cursor:
         return f"{self.since or ''}_{self.until or ''}_{self.event_id}"
 
     @classmethod
-    def parse(cls, written: str) -> "Cursor":
-        """Parse what `str` wrote.
+    def parse(cls, text: str) -> "Cursor":
+        """Parse the text of a cursor.
 
         Raises:
-            InvalidCursor: it is no such text.
+            InvalidCursor: the text is not a cursor.
         """
-        if found := _WRITTEN.fullmatch(written):
+        if found := _CURSOR.fullmatch(text):
             since, until, event_id = found[1] or None, found[2] or None, int(found[3])
             if event_id < 2**63 and all(part is None or _is_snapshot(part) for part in (since, until)):
                 return cls(since, until, event_id)
         raise InvalidCursor("unknown cursor")
 
 
-def _is_snapshot(written: str) -> bool:
+def _is_snapshot(text: str) -> bool:
     """Whether PostgreSQL accepts a text as a ``pg_snapshot``.
 
-    It is checked here because PostgreSQL quotes in its log what it rejects.
+    It is checked here, because PostgreSQL quotes rejected values in its log.
     https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT-PARTS
     """
-    found = _SNAPSHOT.fullmatch(written)
+    found = _SNAPSHOT.fullmatch(text)
     if found is None:
         return False
     xmin, xmax = int(found[1]), int(found[2])

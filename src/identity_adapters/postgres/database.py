@@ -1,8 +1,7 @@
-"""The database as the ports need it: connections, statements, timeouts, and retries of what passes.
+"""Access to the database: connections, statements, timeouts, and retries after transient failures.
 
-A decision is pure, and making it twice is making it once. So after a deadlock with another
-transaction, a serialization failure or a lost connection the attempt is made again, even if the
-connection was lost while committing and nobody knows the outcome.
+A decision is pure and idempotent. So an attempt is retried after a deadlock, a serialization failure or
+a lost connection, even if the connection was lost during the commit and the outcome is unknown.
 """
 
 import asyncio
@@ -24,10 +23,10 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 RETRY_PERIOD = 3.0
-"""Seconds for which a failure that passes is retried."""
+"""Seconds during which a transient failure is retried."""
 
 CHECK_TIMEOUT = 2.0
-"""Seconds within which the database has to answer a check."""
+"""Seconds within which the database must answer a check."""
 
 Connection: TypeAlias = psycopg.AsyncConnection[Any]
 T = TypeVar("T")
@@ -37,8 +36,8 @@ class Database:
     """A migrated database, as the adapters of the ports use it.
 
     Args:
-        engine: as `create_engine` makes it.
-        answer_timeout: seconds after which a database that does not answer is given up.
+        engine: made by `create_engine`.
+        answer_timeout: seconds after which an attempt without an answer fails.
         on_retry: called with the reason of each retry.
     """
 
@@ -57,18 +56,18 @@ class Database:
         """Check that the database is reachable and migrated.
 
         Raises:
-            RepositoryUnavailable: it is not.
+            RepositoryUnavailable: one of the two does not hold.
         """
         await self.fetch(statements.CHECK, {}, answer_timeout=CHECK_TIMEOUT, retry_period=0)
 
-    async def fetch(self, statement: str, values: dict[str, Any], **patience: float) -> list[tuple[Any, ...]]:
-        """The rows of a single statement; `patience` is passed to `retry`."""
+    async def fetch(self, statement: str, values: dict[str, Any], **timeouts: float) -> list[tuple[Any, ...]]:
+        """Run a single statement and return its rows; `timeouts` is passed to `retry`."""
 
         async def attempt() -> list[tuple[Any, ...]]:
             async with self.connection() as connection:
                 return await execute(connection, statement, values)
 
-        return await self.retry(attempt, **patience)
+        return await self.retry(attempt, **timeouts)
 
     async def retry(
         self,
@@ -77,13 +76,13 @@ class Database:
         answer_timeout: float | None = None,
         retry_period: float = RETRY_PERIOD,
     ) -> T:
-        """Run an attempt, again and again while it ends in a failure that passes.
+        """Run an attempt, and retry it after transient failures.
 
         Raises:
-            RepositoryUnavailable: it failed for too long, or in a failure that does not pass.
+            RepositoryUnavailable: the failure lasts too long, or is not transient.
         """
         clock = asyncio.get_running_loop().time
-        give_up_at = clock() + retry_period
+        deadline = clock() + retry_period
         delay = 0.01
         while True:
             try:
@@ -94,7 +93,7 @@ class Database:
                 failure = classify(error)
                 if failure is None:
                     raise
-                if not failure.passes or clock() + delay > give_up_at:
+                if not failure.is_transient or clock() + delay > deadline:
                     raise failure.to_error() from None
             self._on_retry(failure.reason)
             await asyncio.sleep(uniform(delay / 2, delay))
@@ -102,7 +101,7 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A pooled connection, as the driver has it; through SQLAlchemy a statement takes twice as long."""
+        """A pooled connection of the driver, because statements take twice as long through SQLAlchemy."""
         async with self._engine.connect() as pooled:
             connection = cast(Connection, (await pooled.get_raw_connection()).driver_connection)
             try:
@@ -113,8 +112,8 @@ class Database:
 
 
 async def execute(connection: Connection, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Run one of `statements`; its rows."""
-    is_prepared = statement not in statements.PLANNED_ANEW
+    """Run one of `statements` and return its rows."""
+    is_prepared = statement not in statements.REPLANNED
     cursor = await connection.execute(statement, values, prepare=is_prepared, binary=True)
     if cursor.description is None:
         return []
@@ -126,9 +125,9 @@ async def execute(connection: Connection, statement: str, values: dict[str, Any]
 
 
 async def _with_timeout(seconds: float, attempt: Coroutine[Any, Any, T]) -> T:
-    """The result of an attempt that ends in time.
+    """Await an attempt until a timeout.
 
-    A connection that does not answer takes seconds to give up. Nobody waits for that.
+    An unresponsive connection takes seconds to cancel. The caller does not wait for that.
     """
     task = asyncio.create_task(attempt)
     try:
@@ -139,4 +138,4 @@ async def _with_timeout(seconds: float, attempt: Coroutine[Any, Any, T]) -> T:
     finally:
         if not task.done():
             task.cancel()
-            task.add_done_callback(lambda given_up: given_up.cancelled() or given_up.exception())
+            task.add_done_callback(lambda cancelled: cancelled.cancelled() or cancelled.exception())

@@ -1,4 +1,4 @@
-"""How the service connects to PostgreSQL."""
+"""Connections to PostgreSQL."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -18,40 +18,39 @@ def create_engine(
     lock_timeout: float = 5.0,
     prepare_statements: bool = True,
 ) -> "AsyncEngine":
-    """An engine whose connections are set up as `PostgresContactRepository` needs them.
+    """Create an engine whose connections have the settings that `PostgresContactRepository` needs.
 
     Args:
         url: of the form ``postgresql+psycopg://…``.
-        pool_size: how many connections there are at most.
-        pool_timeout: seconds to wait for one of them.
+        pool_size: the maximum number of connections.
+        pool_timeout: seconds to wait for a free connection.
         statement_timeout: seconds that one statement may take.
         lock_timeout: seconds that one statement may wait for a lock.
-        prepare_statements: whether the server keeps statements; a pooler may be in between that does not.
+        prepare_statements: whether to prepare statements on the server, which some poolers do not support.
     """
-    from sqlalchemy.ext.asyncio import create_async_engine  # takes long to import
+    from sqlalchemy.ext.asyncio import create_async_engine  # slow to import
 
-    # A pooler may leave these out. Nothing is wrong then, but slower.
+    # A pooler may drop these. Everything still works then, but slower.
     session = {
         "timezone": "UTC",
         "statement_timeout": f"{statement_timeout:g}s",
         "lock_timeout": f"{lock_timeout:g}s",
-        # Every statement finds each of its rows by an index. The planner does not know how few
-        # there are: it would read whole tables or indexes, even more so where they were small
-        # when it last counted.
+        # Every statement finds its rows by an index. The planner overestimates their number and would
+        # read whole tables or indexes, especially if these were small at the last analysis.
         "enable_seqscan": "off",
         "enable_hashjoin": "off",
         "enable_mergejoin": "off",
         "jit": "off",
-        # That plan is as good for all values, and is made once.
+        # The same plan suits all values, and is made once.
         "plan_cache_mode": "force_generic_plan",
-        # Room for hashing is taken for as many rows as the planner expects, which after an identity
-        # of thousands are millions, and given back at once: several MB for each statement.
+        # PostgreSQL allocates hash tables for the expected number of rows. After an identity with
+        # thousands of contacts it expects millions: several MB for each statement.
         "work_mem": "512kB",
         "hash_mem_multiplier": "1",
     }
     engine = create_async_engine(
         url,
-        isolation_level="AUTOCOMMIT",  # transactions are begun where they are needed
+        isolation_level="AUTOCOMMIT",  # transactions are started explicitly
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=pool_timeout,
@@ -59,7 +58,7 @@ def create_engine(
         connect_args={
             "options": " ".join(f"-c {name}={value}" for name, value in session.items()),
             "connect_timeout": 3,
-            # A database whose machine is gone is noticed within seconds, not within hours.
+            # A lost database machine is noticed within seconds, not hours.
             "keepalives_idle": 5,
             "keepalives_interval": 2,
             "keepalives_count": 3,
@@ -69,11 +68,11 @@ def create_engine(
     )
 
     async def set_up(driver: psycopg.AsyncConnection[Any]) -> None:
-        # The locks make it enough; what is stricter would refuse what they keep apart.
+        # The locks make this level sufficient; a stricter one would reject transactions that they order.
         await driver.set_isolation_level(psycopg.IsolationLevel.READ_COMMITTED)
         if not prepare_statements:
             driver.prepare_threshold = None
-        if driver.info.parameter_status("TimeZone") != "UTC":  # a pooler, which keeps this one
+        if driver.info.parameter_status("TimeZone") != "UTC":  # behind a pooler that dropped it
             await driver.set_autocommit(True)
             await driver.execute("SET timezone = 'UTC'")
 

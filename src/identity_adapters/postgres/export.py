@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import URL, Connection, text
 
 from identity_adapters.postgres.statements import CREATED_AT, EMAIL, PHONE_NUMBER
-from identity_adapters.postgres.verify import LINKS, snapshot, violations
+from identity_adapters.postgres.verify import LINK_KINDS, find_violations, open_snapshot
 from identity_core import Contact, Identity, LinkPrecedence
 
 _LIVE = f"""
@@ -19,7 +19,7 @@ _LIVE = f"""
 _IDENTITIES = text(f"SELECT * FROM ({_LIVE}) AS live ORDER BY primary_id, created_at, id")
 _CONTACTS = text(f"SELECT id, email, phone_number, created_at, primary_id FROM ({_LIVE}) AS live ORDER BY id")
 
-# A pair can join what is known alone: it is dated after the contacts that hold its two values.
+# Evidence joins only known values, so it is dated after the contacts that hold its two values.
 _EVIDENCE = text(f"""
     WITH live AS NOT MATERIALIZED ({_LIVE})
     SELECT
@@ -54,7 +54,7 @@ def read_identities(url: URL) -> Iterator[Identity]:
         NeedsRepair: the database has to be repaired first.
         sqlalchemy.exc.SQLAlchemyError: it cannot be read.
     """
-    with snapshot(url) as connection:
+    with open_snapshot(url) as connection:
         _check(connection)
         for _, rows in groupby(connection.execute(_IDENTITIES), key=lambda row: row.primary_id):
             yield Identity.of(
@@ -74,7 +74,7 @@ def read_records(url: URL) -> Iterator[Record]:
         NeedsRepair: the database has to be repaired first.
         sqlalchemy.exc.SQLAlchemyError: it cannot be read.
     """
-    with snapshot(url) as connection:
+    with open_snapshot(url) as connection:
         _check(connection)
         for query in (_CONTACTS, _EVIDENCE):
             for row in connection.execute(query):
@@ -82,7 +82,7 @@ def read_records(url: URL) -> Iterator[Record]:
 
 
 def _check(connection: Connection) -> None:
-    if any(next(violations(connection, kind), None) for kind in LINKS):
+    if any(next(find_violations(connection, kind), None) for kind in LINK_KINDS):
         raise NeedsRepair(
             "some contacts do not point straight at a live primary contact; run 'identity verify --repair'"
         )

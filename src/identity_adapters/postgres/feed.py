@@ -18,7 +18,7 @@ class PostgresChangeFeed:
     """A `ChangeFeed` over the tables that `migrate` sets up.
 
     Args:
-        database: where they are.
+        database: the database with these tables.
     """
 
     def __init__(self, database: Database) -> None:
@@ -31,10 +31,10 @@ class PostgresChangeFeed:
             async with self._database.connection() as connection:
                 until = cursor.until
                 if until is None:
-                    [(until,)] = await execute(connection, statements.NOW, {})
+                    [(until,)] = await execute(connection, statements.CURRENT_SNAPSHOT, {})
                 statement = statements.CHANGES if cursor.since is None else statements.CHANGES_SINCE
-                given = {"since": cursor.since, "until": until, "after": cursor.event_id, "limit": limit}
-                found = [*map(to_recorded_event, await execute(connection, statement, given))]
+                parameters = {"since": cursor.since, "until": until, "after": cursor.event_id, "limit": limit}
+                found = [*map(to_recorded_event, await execute(connection, statement, parameters))]
             if len(found) < limit:
                 return found, str(Cursor(since=until))
             return found, str(Cursor(cursor.since, until, found[-1].id))

@@ -12,12 +12,12 @@ GLOBAL_LOCK = 0x6964_656E_7469_7479
 """The key of the global lock."""
 
 
-def identifiers_of(batch: Iterable[ContactDetails]) -> set[Identifier]:
+def collect_identifiers(batch: Iterable[ContactDetails]) -> set[Identifier]:
     """The identifiers of a batch, each once."""
     return {identifier for details in batch for identifier in details.identifiers}
 
 
-def lock_keys(identifiers: Iterable[Identifier]) -> list[int]:
+def to_lock_keys(identifiers: Iterable[Identifier]) -> list[int]:
     """The keys of the locks on identifiers, ascending: 64 bits, spread by a hash."""
     return sorted(
         {

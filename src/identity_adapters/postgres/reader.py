@@ -24,7 +24,7 @@ class PostgresIdentityReader:
     """An `IdentityReader` over the tables that `migrate` sets up.
 
     Args:
-        database: where they are.
+        database: the database with these tables.
         emails: the forms in which another program may have stored an email.
     """
 
@@ -40,35 +40,39 @@ class PostgresIdentityReader:
         if not rows:
             return None
         # What links join is one identity, even if the contacts that join it were deleted.
-        found = await offload(len(rows), to_snapshot, self._emails.reader(), rows)
+        found = await offload(len(rows), to_snapshot, self._emails.make_reader(), rows)
         return tuple(chain.from_iterable(found.identities))
 
     async def pages(
         self, of: ContactDetails | int, after: tuple[datetime, int] | None = None, limit: int = 100
     ) -> list[Page]:
         batch = [] if isinstance(of, int) else [of]
-        given: dict[str, Any] = (
+        parameters: dict[str, Any] = (
             {"id": of} if isinstance(of, int) else {"details": self._emails.to_json(batch)}
         )
         hubs = statements.HUBS_OF_CONTACT if isinstance(of, int) else statements.HUBS
         created_at, id = ("-infinity", 0) if after is None else (after[0].isoformat(), after[1])
-        cut = {"created_at": created_at, "id": id, "limit": limit + 1}  # one more tells whether there is more
+        cut = {
+            "created_at": created_at,
+            "id": id,
+            "limit": limit + 1,
+        }  # one more, to see if there are
 
         async def attempt() -> list[Page]:
             async with self._database.connection() as connection, connection.transaction():
                 await execute(connection, statements.ONE_SNAPSHOT, {})
-                links = dict(await execute(connection, hubs, given))
+                links = dict(await execute(connection, hubs, parameters))
                 identities = {"identities": json.dumps(group_linked(links))}
                 rows = await execute(connection, statements.PAGES, identities | cut)
-                return to_pages(rows, limit, self._emails.reader(batch))
+                return to_pages(rows, limit, self._emails.make_reader(batch))
 
         return await self._database.retry(attempt)
 
     async def evidence(self, contacts: Sequence[Contact]) -> list[Evidence]:
         emails = {contact.email for contact in contacts if contact.email is not None}
-        given = json.dumps([*(emails | self._emails.ascii_forms(emails))])
-        rows = await self._database.fetch(statements.EVIDENCE, {"emails": given})
-        read_email = self._emails.reader(contacts)
+        values = json.dumps([*(emails | self._emails.find_ascii_forms(emails))])
+        rows = await self._database.fetch(statements.EVIDENCE, {"emails": values})
+        read_email = self._emails.make_reader(contacts)
 
         def read() -> list[Evidence]:
             return [Evidence(id, read_email(email), number, seen_at) for id, email, number, seen_at in rows]

@@ -25,7 +25,12 @@ import psycopg
 from identity_adapters.offload import offload
 from identity_adapters.postgres import statements
 from identity_adapters.postgres.database import Database, execute
-from identity_adapters.postgres.locks import GLOBAL_LOCK, MAX_IDENTIFIER_LOCKS, identifiers_of, lock_keys
+from identity_adapters.postgres.locks import (
+    GLOBAL_LOCK,
+    MAX_IDENTIFIER_LOCKS,
+    collect_identifiers,
+    to_lock_keys,
+)
 from identity_adapters.postgres.rows import EmailForms, load_snapshot, read_snapshot
 from identity_adapters.postgres.writes import write
 from identity_core import ContactDetails, Decide, Decision, Snapshot
@@ -38,7 +43,7 @@ class PostgresContactRepository:
     """A `ContactRepository` over the tables that `migrate` sets up.
 
     Args:
-        database: where they are.
+        database: the database with these tables.
         emails: the forms in which another program may have stored an email.
     """
 
@@ -50,9 +55,9 @@ class PostgresContactRepository:
         return await read_snapshot(self._database, batch, self._emails)
 
     async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Decision:
-        identifiers = identifiers_of(batch)
+        identifiers = collect_identifiers(batch)
         is_global = len(identifiers) > MAX_IDENTIFIER_LOCKS
-        keys = "" if is_global else json.dumps(lock_keys(identifiers))
+        keys = "" if is_global else json.dumps(to_lock_keys(identifiers))
         details = self._emails.to_json(batch)
         others: set[int] = set()
         restarts = 0
@@ -62,7 +67,7 @@ class PostgresContactRepository:
             async with self._database.connection() as connection, connection.transaction() as transaction:
                 if is_global:
                     await execute(connection, statements.LOCK_GLOBALLY, {"global_lock": GLOBAL_LOCK})
-                    [(now, ids)] = await execute(connection, statements.SUPPLY, {"count": len(batch)})
+                    [(now, ids)] = await execute(connection, statements.NOW_AND_IDS, {"count": len(batch)})
                     locked = []
                 else:
                     locks = {"global_lock": GLOBAL_LOCK, "keys": keys}
@@ -73,7 +78,7 @@ class PostgresContactRepository:
                         {"details": details, "others": json.dumps([*others]), "count": len(batch)},
                     )
                 snapshot = await load_snapshot(connection, batch, self._emails)
-                if not is_global and (not_locked := _primaries(snapshot) - set(locked)):
+                if not is_global and (not_locked := _find_primary_ids(snapshot) - set(locked)):
                     others.update(not_locked)
                     restarts += 1
                     is_global = restarts > MAX_RESTARTS
@@ -90,6 +95,6 @@ class PostgresContactRepository:
                 return decision
 
 
-def _primaries(snapshot: Snapshot) -> set[int]:
+def _find_primary_ids(snapshot: Snapshot) -> set[int]:
     """The ids of the contacts by which the identities of a snapshot are locked."""
     return {contacts[0].id for contacts in snapshot.identities}

@@ -1,4 +1,4 @@
-"""Rows as values of the core, and the two forms in which an email may be stored."""
+"""Conversion of rows to values of the core, and the two forms of a stored email."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +10,7 @@ from attrs import frozen
 from identity_adapters.offload import offload
 from identity_adapters.postgres import statements
 from identity_adapters.postgres.database import Connection, Database, execute
-from identity_adapters.postgres.failures import TOO_MUCH
+from identity_adapters.postgres.failures import TOO_MANY_CONTACTS
 from identity_core import (
     Contact,
     ContactDetails,
@@ -24,10 +24,10 @@ from identity_core import (
 
 MAX_CONTACTS = 25_000
 MAX_CONTACTS_IN_BULK = 100_000
-"""How many contacts several details, or thousands of them, match at most beside those of one identity.
+"""How many contacts a batch, or a batch of thousands, may match besides those of one identity.
 
-Where they match more, fewer of them are decided at a time. One large identity is no reason to:
-it would be read again for each of its details instead of once for all of them.
+If it matches more, it is decided in smaller batches. One large identity alone does not split a batch,
+because it would then be read once per batch.
 """
 
 _LINK_PRECEDENCES = {precedence.value: precedence for precedence in LinkPrecedence}
@@ -41,29 +41,29 @@ class EmailForms:
     """The two forms of an email with an international domain.
 
     Attributes:
-        to_ascii: of an email that is not all ASCII, the other form in which another program may
-            have stored it, or None. Contacts with it are found, too.
-        to_unicode: of such a form, the email as details have it.
+        to_ascii: converts an email that is not all ASCII to the other form in which another program may
+            have stored it, or to None. Contacts with this form are found as well.
+        to_unicode: converts such a form to the form of details.
     """
 
     to_ascii: Callable[[str], str | None] = lambda _: None
     to_unicode: Callable[[str], str] = str
 
     def to_json(self, batch: Iterable[ContactDetails]) -> str:
-        """A row for each of the details, in each form that may be stored."""
+        """Encode a row for each of the details, in each form that may be stored."""
         keys = {details.key for details in batch}
-        keys |= {(form, number) for email, number in keys for form in self.ascii_forms([email])}
+        keys |= {(form, number) for email, number in keys for form in self.find_ascii_forms([email])}
         return json.dumps([{"email": email, "phone_number": phone_number} for email, phone_number in keys])
 
-    def ascii_forms(self, emails: Iterable[str | None]) -> set[str]:
-        """The other forms of emails, those that have one."""
+    def find_ascii_forms(self, emails: Iterable[str | None]) -> set[str]:
+        """Find the ASCII forms of those emails that have one."""
         forms = (self.to_ascii(email) for email in emails if email is not None and not email.isascii())
         return {form for form in forms if form is not None}
 
-    def reader(self, batch: Iterable[ContactDetails | Contact] = ()) -> ReadEmail:
-        """Reads stored emails; an email of the batch is in the form of details already."""
-        given = {details.email for details in batch}
-        return lambda email: self.to_unicode(email) if "xn--" in email and email not in given else email
+    def make_reader(self, batch: Iterable[ContactDetails | Contact] = ()) -> ReadEmail:
+        """Make a function that reads stored emails; an email of the batch already has the form of details."""
+        known = {details.email for details in batch}
+        return lambda email: self.to_unicode(email) if "xn--" in email and email not in known else email
 
 
 def _contact_limit(batch: Sequence[ContactDetails]) -> int | None:
@@ -81,18 +81,18 @@ async def load_snapshot(
     Raises:
         RepositoryBusy: the batch matches too many contacts.
     """
-    details, limit, read_email = emails.to_json(batch), _contact_limit(batch), emails.reader(batch)
+    details, limit, read_email = emails.to_json(batch), _contact_limit(batch), emails.make_reader(batch)
     rows = await execute(connection, statements.LOAD, {"details": details, "limit": limit})
     if limit is not None and len(rows) >= limit:
-        [(others,)] = await execute(connection, statements.OTHERS, {"details": details})
+        [(others,)] = await execute(connection, statements.COUNT_OTHERS, {"details": details})
         if others >= limit:
-            raise TOO_MUCH.to_error()
+            raise TOO_MANY_CONTACTS.to_error()
         rows = await execute(connection, statements.LOAD, {"details": details, "limit": None})
     return await offload(len(rows), to_snapshot, read_email, rows)
 
 
 async def read_snapshot(database: Database, batch: Sequence[ContactDetails], emails: EmailForms) -> Snapshot:
-    """`load_snapshot` on a connection of its own, without locks."""
+    """Read everything known of a batch on a separate connection, without locks."""
 
     async def attempt() -> Snapshot:
         async with database.connection() as connection:
@@ -102,7 +102,7 @@ async def read_snapshot(database: Database, batch: Sequence[ContactDetails], ema
 
 
 def to_snapshot(read_email: ReadEmail, rows: Iterable[tuple[Any, ...]]) -> Snapshot:
-    """The snapshot that rows of `statements.LOAD` or `statements.FIND` are."""
+    """Convert rows of `statements.LOAD` or `statements.FIND` to a snapshot."""
     contacts: list[Contact] = []
     evidence: list[tuple[str, str]] = []
     links_of_deleted: dict[int, int | None] = {}
@@ -120,7 +120,7 @@ def to_snapshot(read_email: ReadEmail, rows: Iterable[tuple[Any, ...]]) -> Snaps
 
 
 def to_pages(rows: Iterable[tuple[Any, ...]], limit: int, read_email: ReadEmail) -> list[Page]:
-    """The pages that rows of `statements.PAGES` are."""
+    """Convert rows of `statements.PAGES` to pages."""
     pages: list[Page] = []
     for (primary_id, total, emails, numbers), of_identity in groupby(rows, key=lambda row: row[1:5]):
         contacts = [
@@ -141,7 +141,7 @@ def to_pages(rows: Iterable[tuple[Any, ...]], limit: int, read_email: ReadEmail)
 
 
 def to_recorded_event(row: tuple[Any, ...]) -> RecordedEvent:
-    """The event that a row of `contact_events` is."""
+    """Convert a row of `contact_events` to an event."""
     id, happened_at, kind, primary_id, contact_id, evidence_id, absorbed_ids = row
     return RecordedEvent(
         id,

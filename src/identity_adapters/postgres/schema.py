@@ -1,4 +1,4 @@
-"""Setting up the tables, in a new database or beside the `contacts` of an existing one."""
+"""Migration of a new database, or of an existing one with a table `contacts`."""
 
 import logging
 import time
@@ -11,7 +11,7 @@ from sqlalchemy.pool import NullPool
 _logger = logging.getLogger(__name__)
 
 MIGRATION_LOCK = 0x6D69_6772_6174_6521
-"""The advisory lock that one process at a time migrates under."""
+"""The key of the advisory lock that lets one process migrate at a time."""
 
 VERSION_TABLE = "identity_schema_version"
 
@@ -21,36 +21,36 @@ _REVISIONS = frozenset(path.name.partition("_")[0] for path in (_MIGRATIONS / "v
 
 
 class SchemaUnusable(Exception):
-    """The database, or its `contacts` table, is of another kind; nothing was changed."""
+    """The database, or its table `contacts`, is unsuitable; nothing was changed."""
 
 
 class SchemaOutdated(Exception):
-    """The database is not migrated, or to an older version's schema; the text says what to do."""
+    """The database has no schema or that of an older version; the text says what to do."""
 
 
 def migrate(url: URL) -> None:
-    """Bring the database to the schema of this version. Any number of processes may at once.
+    """Migrate the database to the schema of this version. Any number of processes may do so at once.
 
-    An existing `contacts` table is adopted as it is: no row of it is rewritten, and others may
-    go on writing it meanwhile. The schema of a newer version is left as it is; schemas only grow, so
-    that this version works with it.
+    An existing table `contacts` is adopted: none of its rows is rewritten, and other programs may
+    continue to write to it meanwhile. The schema of a newer version is left unchanged; schemas only
+    grow, so this version works with it.
 
     Args:
         url: of the form ``postgresql+psycopg://…``.
 
     Raises:
-        SchemaUnusable: there is a table `contacts` that lacks what is needed, or the database
-            has an encoding whose emails cannot be compared.
-        sqlalchemy.exc.DBAPIError: the database cannot be reached, or refuses.
+        SchemaUnusable: an existing table `contacts` lacks required columns, or emails cannot be compared
+            in the encoding of the database.
+        sqlalchemy.exc.DBAPIError: the database cannot be reached, or rejects a statement.
     """
-    from alembic import command  # takes long to import, and most commands do without
+    from alembic import command  # slow to import, and most commands do not need it
     from alembic.config import Config
 
-    with _connection(url) as connection:
-        _wait_for_turn(connection)
+    with _connect(url) as connection:
+        _acquire_lock(connection)
         _check_encoding(connection)
-        if not _REVISIONS.issuperset(_revisions(connection)):
-            _logger.warning("the database has the schema of a newer version, which is left as it is")
+        if not _REVISIONS.issuperset(_read_revisions(connection)):
+            _logger.warning("the database has the schema of a newer version; it is left unchanged")
             return
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS))
@@ -59,29 +59,29 @@ def migrate(url: URL) -> None:
 
 
 def check_schema(url: URL) -> None:
-    """Nothing, if the database has the schema of this version, or of a newer one; nothing is changed.
+    """Check that the database has the schema of this version or of a newer one.
 
     Args:
         url: as for `migrate`.
 
     Raises:
-        SchemaOutdated: it has none, or an older version's.
-        sqlalchemy.exc.DBAPIError: the database cannot be reached, or refuses.
+        SchemaOutdated: it has no schema, or that of an older version.
+        sqlalchemy.exc.DBAPIError: the database cannot be reached, or rejects a statement.
     """
-    with _connection(url) as connection:
-        revisions = _revisions(connection)
+    with _connect(url) as connection:
+        revisions = _read_revisions(connection)
     if not revisions:
         raise SchemaOutdated("the database is not migrated; run 'identity migrate' first")
     if revisions <= _REVISIONS - {max(_REVISIONS)}:
-        raise SchemaOutdated("the database has an older version's schema; run 'identity migrate' first")
+        raise SchemaOutdated("the database has the schema of an older version; run 'identity migrate' first")
 
 
-def _connection(url: URL) -> Connection:
+def _connect(url: URL) -> Connection:
     return create_engine(url, poolclass=NullPool, hide_parameters=True).connect()
 
 
-def _revisions(connection: Connection) -> set[str]:
-    """The migrations that the database is at: one, or none where it was never migrated."""
+def _read_revisions(connection: Connection) -> set[str]:
+    """Read the revision of the database; none if it was never migrated."""
     found: set[str] = set()
     if connection.scalar(text("SELECT to_regclass(:name)"), {"name": VERSION_TABLE}) is not None:
         found.update(connection.scalars(text(f"SELECT version_num FROM {VERSION_TABLE}")))
@@ -97,14 +97,18 @@ def _check_encoding(connection: Connection) -> None:
     ).one()
     connection.rollback()
     if encoding != "UTF8" and width > 1:
-        raise SchemaUnusable(f"the encoding of the database is {encoding}; it must be UTF8, or of one byte")
+        raise SchemaUnusable(f"the encoding of the database must be UTF8 or single-byte, not {encoding}")
 
 
 def build_indexes(table: str, indexes: Mapping[str, str]) -> None:
-    """Build indexes by their names, in a migration.
+    """Build indexes in a migration.
 
-    Others may write the table meanwhile. An index that an interrupted build left behind is there, but
-    not valid; it is built again.
+    Other programs may write to the table meanwhile. An interrupted build leaves an invalid index, which
+    is built again.
+
+    Args:
+        table: the table.
+        indexes: the indexed expressions by the names of the indexes.
     """
     from alembic import op
 
@@ -119,9 +123,9 @@ def build_indexes(table: str, indexes: Mapping[str, str]) -> None:
             op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {table} {indexed}")
 
 
-def _wait_for_turn(connection: Connection) -> None:
-    # Asked for again and again instead of waited for: an index that is built while others write
-    # waits for every running statement, also for one that waits for this lock.
+def _acquire_lock(connection: Connection) -> None:
+    # The lock is polled, because a concurrent index build waits for every running statement, including
+    # one that waits for this lock.
     while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": MIGRATION_LOCK}).scalar():
         connection.rollback()
         time.sleep(0.1)

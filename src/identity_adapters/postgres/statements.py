@@ -1,52 +1,52 @@
-"""Every SQL statement of the repository, as psycopg takes it.
+"""Every SQL statement of the ports, in the syntax of psycopg.
 
-Lists come as JSON: an array of values, or of objects that become rows. So a statement is the same
-for one of the details and for a thousand, and PostgreSQL can keep its plan. It keeps the plan that
-it makes when the tables are new and empty, too, for as long as they were not analysed. So each row
-is looked up by a subquery of its own, which OFFSET 0 keeps apart: then nothing but the index serves
-it, whereas of a join the planner may think that reading all of a small table is as good.
+Lists are JSON: an array of values, or of objects that become rows. So a statement is the same for one
+and for a thousand details, and PostgreSQL can keep its plan. PostgreSQL also keeps a plan that it made
+while the tables were new and empty, until they are analysed. So each row is looked up by a subquery of
+its own, which OFFSET 0 keeps from being inlined: then only the index can serve it. In a join, the
+planner may prefer to read a whole small table.
 """
 
-# Others may have stored an email as it was typed. These two are what is compared, with an
-# index on each (see migrations); for values stored by this service they change nothing. They
-# are of collation "C", so that they mean the same in every database. That lower-cases ASCII
-# alone, so letters are taken apart from their accents before, and composed after. Only UTF8 can
-# be; in the other encodings that `migrate` accepts a character is one byte, and needs not be.
+# Other programs may have stored values as they were typed. These two expressions normalize them for
+# comparison, with an index on each (see migrations); they do not change values stored by this service.
+# They use the collation "C", so that they mean the same in every database. It lower-cases ASCII only,
+# so accents are decomposed before and composed after. This needs UTF8; in the other encodings that
+# `migrate` accepts a character is one byte, and there is nothing to compose.
 EMAIL = """CASE WHEN octet_length(c.email) = length(c.email) THEN lower(btrim(c.email) COLLATE "C")
     ELSE normalize(lower(normalize(btrim(c.email), NFD) COLLATE "C"), NFC) END"""
 PHONE_NUMBER = """translate(c.phone_number COLLATE "C", ' -./()[]', '')"""
 
-# Others may have stored a date that Python has none for, such as infinity.
+# Other programs may have stored a date that Python cannot represent, such as infinity.
 CREATED_AT = "least(greatest(c.created_at, '0001-01-01'), '9999-12-31 23:59:59.999999')"
 
-_GIVEN = """
-given AS MATERIALIZED (
+_INPUT = """
+input AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%(details)s) AS details (email text, phone_number text)
 )
 """
 
 
-# The live contacts that have an email or a phone number of those given; some come twice.
+# The live contacts that have an email or a phone number of the input; some occur twice.
 # Indexes: idx_contacts_compared_email_nfc, idx_contacts_compared_phone_number.
 _MATCHED = f"""
     SELECT found.id, found.linked_id
-    FROM (SELECT DISTINCT email FROM given) AS given
+    FROM (SELECT DISTINCT email FROM input) AS input
     CROSS JOIN LATERAL (
         SELECT c.id, c.linked_id FROM contacts c
-        WHERE {EMAIL} = given.email AND c.deleted_at IS NULL OFFSET 0
+        WHERE {EMAIL} = input.email AND c.deleted_at IS NULL OFFSET 0
     ) AS found
     UNION ALL
     SELECT found.id, found.linked_id
-    FROM (SELECT DISTINCT phone_number FROM given) AS given
+    FROM (SELECT DISTINCT phone_number FROM input) AS input
     CROSS JOIN LATERAL (
         SELECT c.id, c.linked_id FROM contacts c
-        WHERE {PHONE_NUMBER} = given.phone_number AND c.deleted_at IS NULL OFFSET 0
+        WHERE {PHONE_NUMBER} = input.phone_number AND c.deleted_at IS NULL OFFSET 0
     ) AS found
 """
 
-# An identity is followed along its links both ways, through deleted contacts as well, which
-# therefore come too. A hub is what contacts are linked to: the primary alone, where all is as it
-# should be. So every contact of the identity is linked to a hub, or is one that is linked to none.
+# An identity is traversed along its links in both directions, through deleted contacts as well, which
+# are therefore included. A hub is a contact that others are linked to; in a consistent identity only the
+# primary is one. So every contact of the identity is linked to a hub, or is a hub without a link.
 # Indexes: contacts_pkey, idx_contacts_linked_id.
 _HUB = """
 hub (id) AS (
@@ -73,50 +73,50 @@ FROM hub CROSS JOIN LATERAL (
 ) AS c
 """
 
-# The contacts of every identity that the :details match, and those pairs of them that are recorded
-# as evidence: rows without an id. At most so many rows as :limit says come; NULL stands
-# for all. Indexes: all of the above, and the unique one of the evidence.
+# The contacts of every identity that the :details match, and the pairs of the details that are recorded
+# as evidence: rows without an id. At most :limit rows; NULL for all.
+# Indexes: all of the above, and the unique one of the evidence.
 LOAD = f"""
-WITH RECURSIVE {_GIVEN}, matched AS ({_MATCHED}), {_HUB}
+WITH RECURSIVE {_INPUT}, matched AS ({_MATCHED}), {_HUB}
 {_MEMBERS}
 UNION ALL
 SELECT NULL, found.email, found.phone_number, NULL, NULL, NULL, NULL
-FROM given CROSS JOIN LATERAL (
+FROM input CROSS JOIN LATERAL (
     SELECT evidence.email, evidence.phone_number FROM contact_evidence evidence
-    WHERE evidence.email = given.email AND evidence.phone_number = given.phone_number OFFSET 0
+    WHERE evidence.email = input.email AND evidence.phone_number = input.phone_number OFFSET 0
 ) AS found
 LIMIT CAST(%(limit)s AS bigint)
 """
 
-# How many contacts the identities have that the :details match, but for the one with the most.
+# The number of contacts in the identities that the :details match, without the largest identity.
 # Indexes: as above.
-OTHERS = f"""
-WITH RECURSIVE {_GIVEN}, matched AS ({_MATCHED}), {_HUB}
+COUNT_OTHERS = f"""
+WITH RECURSIVE {_INPUT}, matched AS ({_MATCHED}), {_HUB}
 SELECT coalesce(sum(linked.number) - max(linked.number), 0)
 FROM hub CROSS JOIN LATERAL (SELECT count(*) AS number FROM contacts c WHERE c.linked_id = hub.id) AS linked
 """
 
-# The contacts of the identity that the contact :id belongs to, be it deleted.
+# The contacts of the identity of the contact :id, which may be deleted.
 _CONTACT = "SELECT c.id, c.linked_id FROM contacts c WHERE c.id = %(id)s"
 FIND = f"""
 WITH RECURSIVE matched AS ({_CONTACT}), {_HUB}
 {_MEMBERS}
 """
 
-# The hubs of the identities that the :details match, or of the one of the contact :id, and what each of
-# them is linked to itself. Indexes: as above.
+# The hubs of the identities that the :details match, or of the identity of the contact :id, each with the
+# contact that it is linked to itself. Indexes: as above.
 _HUBS = f"""
 {_HUB}
 SELECT hub.id, c.linked_id
 FROM hub LEFT JOIN LATERAL (SELECT c.linked_id FROM contacts c WHERE c.id = hub.id OFFSET 0) AS c ON true
 WHERE hub.id IS NOT NULL
 """
-HUBS = f"WITH RECURSIVE {_GIVEN}, matched AS ({_MATCHED}), {_HUBS}"
+HUBS = f"WITH RECURSIVE {_INPUT}, matched AS ({_MATCHED}), {_HUBS}"
 HUBS_OF_CONTACT = f"WITH RECURSIVE matched AS ({_CONTACT}), {_HUBS}"
 
-# Of each of the :identities, given as lists of hubs, the oldest first: the primary, how much there is of
-# it, and a row for each of at most :limit contacts after the one of :created_at and :id, the oldest first,
-# or else one row without a contact. Those whose contacts were all deleted are left out.
+# For each of the :identities, which are lists of hubs, oldest first: the primary, the totals, and a row
+# for each of at most :limit contacts after (:created_at, :id), oldest first, or one row without a contact.
+# Identities without live contacts are omitted.
 # Indexes: contacts_pkey, idx_contacts_linked_id.
 PAGES = f"""
 SELECT page.*
@@ -144,15 +144,15 @@ CROSS JOIN LATERAL (
 ORDER BY since, primary_id, created_at, id
 """
 
-# All that a transaction reads is as it was when it began to.
+# Everything that the transaction reads comes from one transaction snapshot.
 ONE_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 
 # The evidence with one of the :emails. Index: the unique one of the evidence.
 EVIDENCE = """
 SELECT found.id, found.email, found.phone_number, found.seen_at AT TIME ZONE 'UTC'
-FROM json_array_elements_text(%(emails)s) AS given (email)
+FROM json_array_elements_text(%(emails)s) AS input (email)
 CROSS JOIN LATERAL (
-    SELECT * FROM contact_evidence evidence WHERE evidence.email = given.email OFFSET 0
+    SELECT * FROM contact_evidence evidence WHERE evidence.email = input.email OFFSET 0
 ) AS found
 ORDER BY found.id
 """
@@ -166,19 +166,19 @@ _EVENT = """
 # Index: idx_contact_events_primary_id.
 EVENTS = f"""
 SELECT {_EVENT}
-FROM json_array_elements_text(%(ids)s) AS given (id)
+FROM json_array_elements_text(%(ids)s) AS input (id)
 CROSS JOIN LATERAL (
-    SELECT * FROM contact_events event WHERE event.primary_id = CAST(given.id AS bigint) OFFSET 0
+    SELECT * FROM contact_events event WHERE event.primary_id = CAST(input.id AS bigint) OFFSET 0
 ) AS event
 WHERE event.id > %(after)s
 ORDER BY event.id
 LIMIT CAST(%(limit)s AS bigint)
 """
 
-# The snapshot of now: which transactions are over.
-NOW = "SELECT CAST(pg_current_snapshot() AS text)"
+# The current transaction snapshot: which transactions have ended.
+CURRENT_SNAPSHOT = "SELECT CAST(pg_current_snapshot() AS text)"
 
-# The events after :after of transactions that were over by :until, at most :limit.
+# The events after :after of transactions that had ended by :until, at most :limit.
 # Index: contact_events_pkey.
 CHANGES = f"""
 SELECT {_EVENT}
@@ -190,7 +190,7 @@ ORDER BY event.id
 LIMIT %(limit)s
 """
 
-# The same, but without those of transactions that were over by :since.
+# The same, without the events of transactions that had ended by :since.
 # Index: idx_contact_events_transaction_id.
 CHANGES_SINCE = f"""
 SELECT {_EVENT}
@@ -205,52 +205,52 @@ ORDER BY event.id
 LIMIT %(limit)s
 """
 
-# Takes an advisory lock for each of :keys, in their order, and shares the one over :global_lock.
+# Takes an advisory lock for each of :keys, in their order, and shares that of :global_lock.
 LOCK_IDENTIFIERS = """
 SELECT pg_advisory_xact_lock_shared(%(global_lock)s)
 UNION ALL
 SELECT pg_advisory_xact_lock(CAST(key AS bigint)) FROM json_array_elements_text(%(keys)s) AS key
 """
 
-# Takes the one over :global_lock, which waits for all others and keeps them waiting.
+# Takes the lock of :global_lock exclusively, which waits for all others and blocks them.
 LOCK_GLOBALLY = "SELECT pg_advisory_xact_lock(%(global_lock)s)"
 
-_SUPPLY = """
-supply AS MATERIALIZED (
+_SEQUENCE = """
+sequence AS MATERIALIZED (
     SELECT CAST(pg_get_serial_sequence('contacts', 'id') AS regclass) AS ids
 )
 """
-_NOW_AND_IDS = """
+_TIME_AND_IDS = """
     clock_timestamp(),
-    (SELECT array_agg(nextval(supply.ids)) FROM supply, generate_series(1, %(count)s))
+    (SELECT array_agg(nextval(sequence.ids)) FROM sequence, generate_series(1, %(count)s))
 """
 
 # The time, and :count new ids.
-SUPPLY = f"WITH {_SUPPLY} SELECT {_NOW_AND_IDS}"
+NOW_AND_IDS = f"WITH {_SEQUENCE} SELECT {_TIME_AND_IDS}"
 
 # Locks the primaries of the identities that the :details match, and those of :others, in the
 # order of their ids. Then, with all of them held: their ids, the time, and :count new ids.
 # The aggregate is evaluated, and with it the other columns, when the last lock is held.
-# Indexes: as in the first, and contacts_pkey.
+# Indexes: those of the matched contacts, and contacts_pkey.
 LOCK_PRIMARIES = f"""
-WITH {_GIVEN}, {_SUPPLY}
-SELECT coalesce(array_agg(locked.id), '{{}}'), {_NOW_AND_IDS}
+WITH {_INPUT}, {_SEQUENCE}
+SELECT coalesce(array_agg(locked.id), '{{}}'), {_TIME_AND_IDS}
 FROM (
     SELECT coalesce(matched.linked_id, matched.id) AS id
     FROM ({_MATCHED}) AS matched
     UNION
     SELECT CAST(other AS bigint) FROM json_array_elements_text(%(others)s) AS other
     ORDER BY id
-) AS wanted
+) AS target
 CROSS JOIN LATERAL (
-    SELECT c.id FROM contacts c WHERE c.id = wanted.id FOR NO KEY UPDATE
+    SELECT c.id FROM contacts c WHERE c.id = target.id FOR NO KEY UPDATE
 ) AS locked
 """
 
-# Nothing; fails if the tables are not there.
+# Returns nothing; fails if the tables do not exist.
 CHECK = "SELECT FROM contacts, contact_evidence, contact_events LIMIT 0"
 
-# Writes what is new.
+# Inserts new contacts, evidence and events.
 INSERT = """
 WITH created AS (
     INSERT INTO contacts (id, email, phone_number, linked_id, link_precedence, created_at, updated_at)
@@ -277,7 +277,7 @@ FROM ROWS FROM (
 ORDER BY new.ordinality
 """
 
-# The same for very many rows, which come more quickly without JSON.
+# The same for very many rows, which are faster without JSON.
 COPY_CONTACTS = """
 COPY contacts (id, email, phone_number, linked_id, link_precedence, created_at, updated_at) FROM STDIN
 """
@@ -285,7 +285,7 @@ COPY_EVENTS = """
 COPY contact_events (happened_at, kind, primary_id, contact_id, evidence_id, absorbed_ids) FROM STDIN
 """
 
-# WriteSet what is on record. It joins, so its plan has to fit the size that the tables have by then.
+# Changes recorded rows. It joins, so its plan must fit the current sizes of the tables.
 # Indexes: contacts_pkey, and the unique one of the evidence.
 UPDATE = """
 WITH altered AS (
@@ -308,7 +308,8 @@ USING json_to_recordset(%(superseded)s) AS held (email text, phone_number text)
 WHERE evidence.email = held.email AND evidence.phone_number = held.phone_number
 """
 
-# Contacts, identities, merges, and the sizes of the :limit largest identities of several contacts.
+# The numbers of contacts, identities and merges, and the sizes of the :limit largest identities with
+# several contacts.
 # It reads whole tables.
 CENSUS = """
 SELECT
@@ -326,5 +327,5 @@ SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL work_me
 SET LOCAL statement_timeout = '60s'
 """
 
-PLANNED_ANEW = frozenset([UPDATE, CENSUS])
-"""The statements whose plan is not kept."""
+REPLANNED = frozenset([UPDATE, CENSUS])
+"""The statements that are planned on each execution."""

@@ -3,7 +3,7 @@
 Identities are the connected components of the recorded values (see `identity_core.rules.reconcile`).
 Each invariant checked here follows from that, from how contacts store it, or from both.
 
-Verification reads one transaction snapshot, holds a handful of rows in memory, and disturbs nobody.
+Verification reads one transaction snapshot, holds a few rows in memory, and blocks no other transaction.
 Repair runs short transactions under the same locks as everything else. Each is complete in itself,
 so a repair can be interrupted and run again.
 """
@@ -22,10 +22,10 @@ from identity_adapters.postgres.statements import CREATED_AT, EMAIL, PHONE_NUMBE
 from identity_core import ContactDetails, ContactRepository, WriteSet, repair
 
 EXAMPLES = 5
-"""How many ids a violation is shown by at most."""
+"""The maximum number of ids that illustrate a violation."""
 
 BATCH_SIZE = 32
-"""About how many violations one transaction repairs."""
+"""The approximate number of violations that one transaction repairs."""
 
 _LIVE = f"""
     SELECT c.id, nullif({EMAIL}, '') AS email, nullif({PHONE_NUMBER}, '') AS phone_number,
@@ -33,16 +33,16 @@ _LIVE = f"""
     FROM contacts c WHERE c.deleted_at IS NULL
 """
 
-# Each query gives a row for each violation: the id to show it by, the email and the phone number
-# that match what has to be repaired, and what has to be repaired together. The identity of a contact is
-# taken to be that of the contact it is linked to; where that is wrong, another kind says so.
+# Each query returns a row for each violation: the id that illustrates it, the email and the phone number
+# that match the contacts to repair, and a key of violations that are repaired together. The identity of a
+# contact is assumed to be that of the contact it is linked to; if that is wrong, another kind reports it.
 _LINKS = """
-    SELECT live.id, live.email, live.phone_number, live.linked_id AS together
+    SELECT live.id, live.email, live.phone_number, live.linked_id AS repair_key
     FROM live {} JOIN contacts c ON c.id = live.linked_id
 """
 KINDS = {
     "precedence": """
-        SELECT id, email, phone_number, id AS together FROM live
+        SELECT id, email, phone_number, id AS repair_key FROM live
         WHERE link_precedence <> CASE WHEN linked_id IS NULL THEN 'primary' ELSE 'secondary' END""",
     "linked to a missing contact": _LINKS.format("LEFT")
     + "WHERE live.linked_id IS NOT NULL AND c.id IS NULL",
@@ -52,28 +52,28 @@ KINDS = {
     "older than its primary": _LINKS.format("")
     + f"WHERE c.deleted_at IS NULL AND (live.created_at, live.id) < ({CREATED_AT}, c.id)",
     "email in several identities": """
-        SELECT min(id) AS id, email, NULL AS phone_number, min(id) AS together FROM live
+        SELECT min(id) AS id, email, NULL AS phone_number, min(id) AS repair_key FROM live
         WHERE email IS NOT NULL GROUP BY email HAVING min(root) <> max(root)""",
     "phone number in several identities": """
-        SELECT min(id) AS id, NULL AS email, phone_number, min(id) AS together FROM live
+        SELECT min(id) AS id, NULL AS email, phone_number, min(id) AS repair_key FROM live
         WHERE phone_number IS NOT NULL GROUP BY phone_number HAVING min(root) <> max(root)""",
     "details held by several contacts": """
-        SELECT min(id) AS id, email, phone_number, min(id) AS together FROM live
+        SELECT min(id) AS id, email, phone_number, min(id) AS repair_key FROM live
         WHERE email IS NOT NULL OR phone_number IS NOT NULL
         GROUP BY email, phone_number HAVING count(*) > 1""",
     "evidence joins several identities": """
-        SELECT DISTINCT evidence.id, evidence.email, evidence.phone_number, evidence.id AS together
+        SELECT DISTINCT evidence.id, evidence.email, evidence.phone_number, evidence.id AS repair_key
         FROM contact_evidence evidence
         JOIN live one ON one.email = evidence.email
         JOIN live other ON other.phone_number = evidence.phone_number AND other.root <> one.root""",
-    "pair on record twice": """
-        SELECT evidence.id, email, phone_number, evidence.id AS together
+    "pair recorded twice": """
+        SELECT evidence.id, email, phone_number, evidence.id AS repair_key
         FROM contact_evidence evidence JOIN live USING (email, phone_number)""",
 }
 
 
-LINKS = [kind for kind in KINDS if kind.startswith("linked to")]
-"""The kinds after which a contact does not point straight at a live primary."""
+LINK_KINDS = [kind for kind in KINDS if kind.startswith("linked to")]
+"""The kinds of contacts that do not point straight at a live primary."""
 
 
 @frozen
@@ -96,9 +96,9 @@ class RepairReport:
     """What was repaired.
 
     Attributes:
-        identities: how many.
+        identities: how many identities.
         linked: contacts that got another link, link precedence or both.
-        deleted: contacts that held the same details as another.
+        deleted: contacts with the same details as another contact.
         evidence: pieces of evidence removed, because a contact holds the pair.
     """
 
@@ -127,9 +127,9 @@ def verify(url: URL) -> list[Violation]:
         sqlalchemy.exc.SQLAlchemyError: it cannot be checked.
     """
     found = []
-    with snapshot(url) as connection:
+    with open_snapshot(url) as connection:
         for kind in KINDS:
-            ids = (row_id for row_id, *_ in violations(connection, kind))
+            ids = (row_id for row_id, *_ in find_violations(connection, kind))
             examples = tuple(islice(ids, EXAMPLES))
             if examples:
                 found.append(Violation(kind, len(examples) + sum(1 for _ in ids), examples))
@@ -150,7 +150,7 @@ async def repair_database(url: URL, repository: ContactRepository, *, dry_run: b
         RepositoryUnavailable: they cannot be repaired for now. What was repaired stays repaired.
     """
     report = RepairReport()
-    with snapshot(url) as connection:
+    with open_snapshot(url) as connection:
         for batch in chain.from_iterable(_batches(connection, kind) for kind in KINDS):
             if dry_run:
                 decision = repair(batch, await repository.load(batch), datetime.now(UTC), count())
@@ -161,30 +161,31 @@ async def repair_database(url: URL, repository: ContactRepository, *, dry_run: b
 
 
 @contextmanager
-def snapshot(url: URL) -> Iterator[Connection]:
+def open_snapshot(url: URL) -> Iterator[Connection]:
     """A connection that reads one transaction snapshot, a few rows at a time."""
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True, isolation_level="REPEATABLE READ")
     with engine.connect() as connection:
         connection.execute(text("SET TRANSACTION READ ONLY"))
         # Everything is read once, and joined by hashing or sorting, which spills to disk. The planner
-        # takes tables that were never analysed for small ones, and would use nested loops.
+        # assumes that tables without statistics are small, and would use nested loops.
         connection.execute(text("SET LOCAL enable_nestloop = off"))
         yield connection.execution_options(stream_results=True, max_row_buffer=1000)
 
 
-def violations(connection: Connection, kind: str) -> Iterator[tuple[int, str | None, str | None, int]]:
+def find_violations(connection: Connection, kind: str) -> Iterator[tuple[int, str | None, str | None, int]]:
+    """Read the violations of a kind: id, email, phone number and repair key of each."""
     query = text(f"""
         WITH live AS NOT MATERIALIZED ({_LIVE})
-        SELECT * FROM ({KINDS[kind]}) AS found ORDER BY together, id
+        SELECT * FROM ({KINDS[kind]}) AS found ORDER BY repair_key, id
     """)
     with connection.execute(query) as rows:
         yield from (tuple(row) for row in rows)
 
 
 def _batches(connection: Connection, kind: str) -> Iterator[Sequence[ContactDetails]]:
-    """Details that match what violates an invariant; what belongs together is in one batch."""
+    """Batches of details that match the violations of a kind; equal repair keys stay in one batch."""
     batch: list[ContactDetails] = []
-    for _, rows in groupby(violations(connection, kind), key=lambda row: row[3]):
+    for _, rows in groupby(find_violations(connection, kind), key=lambda row: row[3]):
         batch += [
             ContactDetails.from_trusted(email, phone_number)
             for _, email, phone_number, _ in rows

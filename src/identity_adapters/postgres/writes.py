@@ -1,4 +1,4 @@
-"""Write sets as rows."""
+"""Writing of write sets."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,18 @@ from identity_adapters.postgres.database import Connection, execute
 from identity_core import Contact, WriteSet
 
 COPY_FROM = 500
-"""The number of new contacts above which they are copied instead of inserted."""
+"""The number of new contacts above which COPY is used instead of INSERT."""
 
 
 async def write(connection: Connection, writes: WriteSet, now: datetime) -> None:
-    """Write everything that a decision asks for, in two statements or fewer but for very many rows."""
+    """Write a write set, in at most two statements unless it has very many rows."""
     if len(writes.created) > COPY_FROM:
         await _copy(connection, writes, now)
         writes = evolve(writes, created=(), events=())
     if writes.created or writes.evidence or writes.events:
         new = {
             "created": [
-                {**_link(contact), "email": contact.email, "phone_number": contact.phone_number}
+                {**_to_link_row(contact), "email": contact.email, "phone_number": contact.phone_number}
                 for contact in writes.created
             ],
             "evidence": [
@@ -32,13 +32,13 @@ async def write(connection: Connection, writes: WriteSet, now: datetime) -> None
                     "id": evidence.id,
                     "email": evidence.email,
                     "phone_number": evidence.phone_number,
-                    "seen_at": _naive(evidence.seen_at),
+                    "seen_at": _to_naive(evidence.seen_at),
                 }
                 for evidence in writes.evidence
             ],
             "events": [
                 {
-                    "happened_at": _naive(event.happened_at),
+                    "happened_at": _to_naive(event.happened_at),
                     "kind": event.kind,
                     "primary_id": event.primary_id,
                     "contact_id": event.contact_id,
@@ -48,28 +48,28 @@ async def write(connection: Connection, writes: WriteSet, now: datetime) -> None
                 for event in writes.events
             ],
         }
-        await execute(connection, statements.INSERT, _as_rows(now, new))
+        await execute(connection, statements.INSERT, _to_parameters(now, new))
     if writes.altered or writes.deleted or writes.superseded:
-        altered = await offload(len(writes.altered), lambda: [*map(_link, writes.altered)])
+        altered = await offload(len(writes.altered), lambda: [*map(_to_link_row, writes.altered)])
         changed = {
             "altered": altered,
-            "deleted": [_link(contact) for contact in writes.deleted],
+            "deleted": [_to_link_row(contact) for contact in writes.deleted],
             "superseded": [{"email": email, "phone_number": number} for email, number in writes.superseded],
         }
-        await execute(connection, statements.UPDATE, _as_rows(now, changed))
+        await execute(connection, statements.UPDATE, _to_parameters(now, changed))
 
 
 async def _copy(connection: Connection, writes: WriteSet, now: datetime) -> None:
-    """Write new contacts, and all events."""
-    written_at = _naive(now)
+    """Write new contacts and all events by COPY."""
+    written_at = _to_naive(now)
     contacts = "".join(
-        f"{c.id}\t{_copied(c.email)}\t{_copied(c.phone_number)}\t{_copied(c.linked_id)}"
-        f"\t{_copied(c.link_precedence)}\t{_naive(c.created_at)}\t{written_at}\n"
+        f"{c.id}\t{_escape(c.email)}\t{_escape(c.phone_number)}\t{_escape(c.linked_id)}"
+        f"\t{_escape(c.link_precedence)}\t{_to_naive(c.created_at)}\t{written_at}\n"
         for c in writes.created
     )
     events = "".join(
-        f"{_naive(e.happened_at)}\t{e.kind}\t{e.primary_id}\t{_copied(e.contact_id)}"
-        f"\t{_copied(e.evidence_id)}\t{{{','.join(map(str, e.absorbed_ids))}}}\n"
+        f"{_to_naive(e.happened_at)}\t{e.kind}\t{e.primary_id}\t{_escape(e.contact_id)}"
+        f"\t{_escape(e.evidence_id)}\t{{{','.join(map(str, e.absorbed_ids))}}}\n"
         for e in writes.events
     )
     cursor = connection.cursor()
@@ -78,26 +78,26 @@ async def _copy(connection: Connection, writes: WriteSet, now: datetime) -> None
             await copy.write(rows)
 
 
-def _copied(value: object) -> object:
-    """A value as the text format of COPY has it; what else would have to be escaped is refused before."""
+def _escape(value: object) -> object:
+    """Escape a value for the text format of COPY; details have no other characters that need it."""
     if value is None:
         return "\\N"
     return value.replace("\\", "\\\\") if isinstance(value, str) else value
 
 
-def _as_rows(now: datetime, by_name: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    return {"now": _naive(now)} | {name: json.dumps(rows) for name, rows in by_name.items()}
+def _to_parameters(now: datetime, by_name: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    return {"now": _to_naive(now)} | {name: json.dumps(rows) for name, rows in by_name.items()}
 
 
-def _link(contact: Contact) -> dict[str, Any]:
+def _to_link_row(contact: Contact) -> dict[str, Any]:
     return {
         "id": contact.id,
         "linked_id": contact.linked_id,
         "link_precedence": contact.link_precedence,
-        "created_at": _naive(contact.created_at),
+        "created_at": _to_naive(contact.created_at),
     }
 
 
-def _naive(moment: datetime) -> str:
-    """As the columns of the table hold it: in UTC, without saying so."""
+def _to_naive(moment: datetime) -> str:
+    """Format a time for columns without a time zone, in UTC."""
     return moment.astimezone(UTC).isoformat()[: -len("+00:00")]

@@ -3,11 +3,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from identity_adapters.container import make_details_maker
-from identity_adapters.domains import ascii_form, details_in_unicode, unicode_form
+from identity_adapters.container import compose_make_details
+from identity_adapters.domains import normalize_domains, to_ascii, to_unicode
 from identity_core import InvalidDetails
 
-make_details = details_in_unicode()
+make_details = normalize_domains()
 
 
 def email_of(given):
@@ -59,7 +59,7 @@ def test_a_domain_is_mapped_as_uts_46_does():
 
 def test_a_script_whose_small_letters_are_the_younger_ones_is_small_too():
     cherokee = "anna@\N{CHEROKEE SMALL LETTER A}.example"
-    assert email_of(cherokee) == email_of(cherokee.upper()) == unicode_form(ascii_form(cherokee)) == cherokee
+    assert email_of(cherokee) == email_of(cherokee.upper()) == to_unicode(to_ascii(cherokee)) == cherokee
 
 
 def test_a_part_before_the_at_is_none_of_its_business():
@@ -89,7 +89,7 @@ def test_the_ascii_and_the_unicode_form_of_any_valid_domain_are_one(domain):
     except (idna.IDNAError, InvalidDetails):
         assume(False)
     assert one == email_of(f"a@{in_ascii}") == email_of(f"a@{in_ascii.upper()}") == email_of(one)
-    assert unicode_form(ascii_form(one) or one) == one
+    assert to_unicode(to_ascii(one) or one) == one
 
 
 @given(st.text() | LABELS, st.text() | LABELS.map("xn--{}".format))
@@ -102,6 +102,6 @@ def test_once_is_enough(local, domain):
 
 
 def test_it_goes_together_with_a_region():
-    details = make_details_maker("US")("anna@xn--mller-kva.example", "(650) 253-0000")
+    details = compose_make_details("US")("anna@xn--mller-kva.example", "(650) 253-0000")
     assert details.key == ("anna@müller.example", "+16502530000")
-    assert make_details_maker(None)("anna@xn--mller-kva.example", "1").key == ("anna@müller.example", "1")
+    assert compose_make_details(None)("anna@xn--mller-kva.example", "1").key == ("anna@müller.example", "1")

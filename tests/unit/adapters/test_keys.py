@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from identity_adapters.http.auth import RateLimit
-from identity_adapters.keys import ApiKey, Scope, key_of, new_key
+from identity_adapters.keys import ApiKey, Scope, find_key, generate_key
 
 scopes = st.sets(st.sampled_from(Scope), min_size=1)
 
 
 @given(scopes)
 def test_an_entry_tells_all_of_a_key_but_the_key(granted):
-    secret, key = new_key("shop", granted)
+    secret, key = generate_key("shop", granted)
     assert ApiKey.parse(key.entry) == key
     assert secret not in key.entry
     assert secret not in repr(key)
@@ -21,15 +21,15 @@ def test_an_entry_tells_all_of_a_key_but_the_key(granted):
 
 @given(st.lists(scopes, max_size=4), st.data())
 def test_a_key_is_found_by_itself_and_by_nothing_else(granted, data):
-    made = [new_key(f"client{number}", some) for number, some in enumerate(granted)]
+    made = [generate_key(f"client{number}", some) for number, some in enumerate(granted)]
     keys = [key for _, key in made]
     for secret, key in made:
-        assert key_of(secret.encode(), keys) == key
-    assert key_of(data.draw(st.binary(max_size=60)), keys) is None
+        assert find_key(secret.encode(), keys) == key
+    assert find_key(data.draw(st.binary(max_size=60)), keys) is None
 
 
 def test_no_two_keys_are_the_same():
-    assert len({new_key("shop", [Scope.READ])[0] for _ in range(100)}) == 100
+    assert len({generate_key("shop", [Scope.READ])[0] for _ in range(100)}) == 100
 
 
 @given(

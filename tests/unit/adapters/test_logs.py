@@ -36,11 +36,11 @@ def logged(capsys):
 
 def test_a_line_is_json_for_machines(logged):
     written = logged()
-    structlog.get_logger("identity_adapters.x").warning("cannot answer", reason="away", request_id="1")
+    structlog.get_logger("identity_adapters.x").warning("request failed", reason="away", request_id="1")
     [line] = map(json.loads, written().splitlines())
     assert line.pop("timestamp").endswith("Z")
     assert line == {
-        "event": "cannot answer", "reason": "away", "request_id": "1", "level": "warning",
+        "event": "request failed", "reason": "away", "request_id": "1", "level": "warning",
         "logger": "identity_adapters.x",
     }  # fmt: skip
 
@@ -72,7 +72,7 @@ def raised(error):
 def test_of_an_error_its_words_are_left_out(logged, format):
     written = logged(format)
     error = raised(psycopg.errors.UniqueViolation(f"DETAIL: Key (email)=({MARK}) already exists."))
-    structlog.get_logger("identity_adapters.x").error("a mistake in the program", exc_info=error)
+    structlog.get_logger("identity_adapters.x").error("internal error", exc_info=error)
     for name in ("uvicorn.error", "sqlalchemy.pool", "litestar", "root"):
         try:
             raise error

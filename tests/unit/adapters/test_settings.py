@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from identity_adapters.keys import Scope, new_key
-from identity_adapters.settings import InvalidSetting, Settings, reference, shown
+from identity_adapters.keys import Scope, generate_key
+from identity_adapters.settings import InvalidSetting, Settings, describe, render_reference
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "settings.md"
 
@@ -79,14 +79,14 @@ def test_a_value_that_cannot_be_used_is_refused_by_its_name_alone(tmp_path, vari
 
 
 def test_the_page_of_settings_is_made_of_them():
-    assert reference() in PAGE.read_text()
+    assert render_reference() in PAGE.read_text()
 
 
 def test_each_setting_tells_where_it_came_from(tmp_path):
     settings = load(tmp_path, "IDENTITY_PORT=1\nIDENTITY_WORKERS=2\n", IDENTITY_PORT="3")
-    settings = settings.given("command line", host="::1", workers=None)
+    settings = settings.override("command line", host="::1", workers=None)
     origins = {
-        setting.variable: (setting.value, setting.origin.rpartition("/")[2]) for setting in shown(settings)
+        setting.variable: (setting.value, setting.origin.rpartition("/")[2]) for setting in describe(settings)
     }
     assert origins["IDENTITY_PORT"] == ("3", "environment")
     assert origins["IDENTITY_WORKERS"] == ("2", ".env")
@@ -95,10 +95,10 @@ def test_each_setting_tells_where_it_came_from(tmp_path):
 
 
 def test_no_secret_is_shown(tmp_path):
-    secret, key = new_key("shop", [Scope.READ, Scope.IDENTIFY])
+    secret, key = generate_key("shop", [Scope.READ, Scope.IDENTIFY])
     url = "postgresql://user:hidden1@host/db?sslmode=require&password=hidden2&sslpassword=hidden3"
     settings = load(tmp_path, DB_CONNECTION_STRING=url, IDENTITY_API_KEYS=f"{key.entry}, {key.entry}")
-    shown_values = {setting.variable: setting.value for setting in shown(settings)}
+    shown_values = {setting.variable: setting.value for setting in describe(settings)}
     for text in (str(shown_values), repr(settings)):
         assert not any(hidden in text for hidden in (secret, key.hash.hex(), "hidden"))
     assert shown_values["IDENTITY_API_KEYS"] == "shop (identify read), shop (identify read)"

@@ -1,1 +1,1 @@
-"""What surrounds every operation."""
+"""The middleware around every operation."""

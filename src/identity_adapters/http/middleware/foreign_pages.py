@@ -1,14 +1,15 @@
-"""What pages in a browser may ask: nothing, unless they are the service's own or of an allowed origin.
+"""Requests from web pages are rejected unless the page belongs to the service or to an allowed origin.
 
-A browser sends requests for whatever page is open in it, also to a service that only its own machine or
-network can reach. Three headers, which a page cannot set, tell such requests from others:
+A browser sends requests on behalf of any open page, even to a service that only the browser's own machine
+or network can reach. Three headers, which a page cannot set, identify such requests:
 
-- `Sec-Fetch-Site` says how the page's site relates to the service (W3C, Fetch Metadata Request Headers).
-- `Origin` names the page's origin, at least wherever a request may write (the Fetch standard).
-- `Host` is the name that the page asked for. A page whose own name is made to lead to the service (DNS
-  rebinding) is of one origin with it for the browser, but gives its own name away.
+- `Sec-Fetch-Site` gives the relation of the page's site to the service (W3C, Fetch Metadata Request
+  Headers).
+- `Origin` names the origin of the page, at least if the request may write (the Fetch standard).
+- `Host` is the host name of the requested URL. If an attacker's host name resolves to the service (DNS
+  rebinding), the browser treats the page and the service as one origin, but `Host` has the attacker's name.
 
-Programs that are no browsers send neither of the first two.
+Clients other than browsers do not send the first two.
 """
 
 from collections.abc import Awaitable, Callable, Collection
@@ -16,28 +17,27 @@ from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import ip_address
 
-import msgspec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
-from identity_adapters.http.problems import PROBLEM_JSON, Problem
+from identity_adapters.http.problem import PROBLEM_JSON, encode_problem
 
 ANY_HOST = "*"
 
 
-def refuse_foreign_pages(
+def reject_foreign_pages(
     app: ASGIApp, *, allowed_origins: Collection[str], allowed_hosts: Collection[str] | None
 ) -> ASGIApp:
-    """The application, which is not asked by foreign pages.
+    """Wrap an application, so that requests from foreign pages are rejected.
 
     Args:
         app: the application.
-        allowed_origins: origins whose pages may ask, such as ``https://shop.example``.
-        allowed_hosts: names of the service beside those of the loopback interface; a request for any other
-            is refused. None where any name will do.
+        allowed_origins: origins whose pages may send requests, such as ``https://shop.example``.
+        allowed_hosts: host names of the service besides those of the loopback interface; requests for
+            other hosts are rejected. None to allow any host.
     """
     origins = frozenset(origin.encode() for origin in allowed_origins)
-    is_own_host = None if allowed_hosts is None else _own_hosts(allowed_hosts)
+    is_own_host = None if allowed_hosts is None else _make_host_check(allowed_hosts)
 
     def application(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != ScopeType.HTTP:
@@ -51,26 +51,26 @@ def refuse_foreign_pages(
             elif name == b"sec-fetch-site":
                 site = value
         if is_own_host is not None and not is_own_host(host):
-            return _refuse(
+            return _reject(
                 send,
                 HTTPStatus.MISDIRECTED_REQUEST,
-                "Host must be a name of this machine's loopback interface, or one of IDENTITY_ALLOWED_HOSTS",
+                "Host must be a name of the loopback interface or one of IDENTITY_ALLOWED_HOSTS",
             )
         is_from_page = origin is not None or site is not None
-        if is_from_page and not (origin in origins or _may_ask(scope, host, origin, site)):
-            return _refuse(
+        if is_from_page and not (origin in origins or _is_allowed(scope, host, origin, site)):
+            return _reject(
                 send,
                 HTTPStatus.FORBIDDEN,
-                "pages of this origin may not ask; IDENTITY_ALLOWED_ORIGINS names those that may",
+                "Origin must be the service's own or one of IDENTITY_ALLOWED_ORIGINS",
             )
         return app(scope, receive, send)
 
     return application
 
 
-def _may_ask(scope: HTTPScope, host: bytes, origin: bytes | None, site: bytes | None) -> bool:
-    """Whether the page that a browser tells of may ask."""
-    if site is None:  # an old browser, or a service that is reached neither by TLS nor on its own machine
+def _is_allowed(scope: HTTPScope, host: bytes, origin: bytes | None, site: bytes | None) -> bool:
+    """Whether a browser's request from a page is allowed."""
+    if site is None:  # an old browser, or a service reached without TLS from another machine
         return origin is None or origin.partition(b"://")[2] == host
     if site in (b"same-origin", b"none"):
         return True
@@ -81,8 +81,8 @@ def _may_ask(scope: HTTPScope, host: bytes, origin: bytes | None, site: bytes | 
     return is_followed_link and scope["method"] == "GET"
 
 
-def _own_hosts(allowed: Collection[str]) -> Callable[[bytes], bool]:
-    """What tells whether a `Host` is a name of the service."""
+def _make_host_check(allowed: Collection[str]) -> Callable[[bytes], bool]:
+    """Make a function that checks whether a `Host` names the service."""
     names = {name.lower() for name in allowed}
 
     @lru_cache(maxsize=100)
@@ -108,8 +108,8 @@ def _is_loopback_address(name: str) -> bool:
         return False
 
 
-async def _refuse(send: Send, status: HTTPStatus, detail: str) -> None:
-    body = msgspec.json.encode(Problem(status.phrase, status, detail))
+async def _reject(send: Send, status: HTTPStatus, detail: str) -> None:
+    body = encode_problem(status, detail)
     headers = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

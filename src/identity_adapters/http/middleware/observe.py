@@ -1,4 +1,4 @@
-"""What every request has, whatever becomes of it: an id, an outcome, a duration, and headers for browsers."""
+"""What every request gets, even if it fails: an id, an outcome, a duration, and headers for browsers."""
 
 import os
 import re
@@ -13,14 +13,16 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from identity_adapters.http.state import KEY, OUTCOME, REQUEST_ID
 
 Observe: TypeAlias = Callable[[str, str, float], None]
-"""Takes an operation, its outcome, and seconds."""
+"""Called with an operation, its outcome, and seconds."""
 
-_USABLE_ID = re.compile(rb"[\w.:/=-]{1,128}", re.ASCII)
+_VALID_ID = re.compile(rb"[\w.:/=-]{1,128}", re.ASCII)
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
-# For answers that do not say how they may be cached: they may hold personal values. They are JSON and
-# text, which a browser does not run; what bounds a page would cost each answer a hundredth of its time.
-_PRIVATE = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+
+# For responses without a caching header, which may hold personal values. They are JSON and text, which a
+# browser does not run; the security headers of a page would cost every response 1 % of its time.
+_DEFAULT_HEADERS = [(b"cache-control", b"no-store"), NO_SNIFFING]
 
 _PROCESS = os.urandom(8).hex().encode()
 _numbers = count(1)
@@ -29,26 +31,26 @@ _numbers = count(1)
 def observe_requests(
     app: ASGIApp, observe: Observe, *, log: Callable[..., Any] | None, is_shutting_down: Callable[[], bool]
 ) -> ASGIApp:
-    """The application, which tells of each request, and answers its id; `HEAD` is answered as `GET` is.
+    """Wrap an application, so that requests are observed and responses have an id; `HEAD` acts like `GET`.
 
-    The id is that of the header `X-Request-ID`, else the trace id of a W3C `traceparent`, else a new one.
+    The id is the `X-Request-ID` of the request, else the trace id of its W3C `traceparent`, else a new one.
 
     Args:
         app: the application.
-        observe: told of every request.
-        log: takes a line for every request; None for none.
-        is_shutting_down: whether clients are to leave: then each connection is closed after an answer.
+        observe: called for every request.
+        log: logs every request; None for no logging.
+        is_shutting_down: whether the service is stopping; then each connection is closed after a response.
     """
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
-        if scope["method"] == "HEAD":  # the server leaves the body out, going by its own scope
+        if scope["method"] == "HEAD":  # the server omits the body, because its own scope has HEAD
             scope = {**scope, "method": "GET"}
         started = time.perf_counter()
         state = scope.setdefault("state", {})
-        request_id = state[REQUEST_ID] = _request_id(scope["headers"])
+        request_id = state[REQUEST_ID] = _find_request_id(scope["headers"])
         status = 500
 
         def send_with_id(message: Message) -> Any:
@@ -60,7 +62,7 @@ def observe_requests(
                     if name == b"cache-control":
                         break
                 else:
-                    headers += _PRIVATE
+                    headers += _DEFAULT_HEADERS
                 if is_shutting_down():
                     headers.append((b"connection", b"close"))
                 message["headers"] = headers
@@ -71,7 +73,7 @@ def observe_requests(
         finally:
             handler = scope.get("route_handler")
             operation = getattr(handler, "operation_id", None) or "other"
-            outcome = state.get(OUTCOME) or _outcome(status)
+            outcome = state.get(OUTCOME) or _to_outcome(status)
             seconds = time.perf_counter() - started
             observe(operation, outcome, seconds)
             if log is not None:
@@ -88,17 +90,17 @@ def observe_requests(
     return application
 
 
-def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+def _find_request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     trace_id = None
     for name, value in headers:
-        if name == b"x-request-id" and _USABLE_ID.fullmatch(value):
+        if name == b"x-request-id" and _VALID_ID.fullmatch(value):
             return value
         if name == b"traceparent" and (traceparent := _TRACEPARENT.fullmatch(value)):
             trace_id = traceparent.group(1)
     return trace_id or b"%s%016x" % (_PROCESS, next(_numbers))
 
 
-def _outcome(status: int) -> str:
+def _to_outcome(status: int) -> str:
     if status < 400:
         return "answered"
     return "rejected" if status < 500 else "failed"

@@ -1,7 +1,7 @@
-"""Traces for OpenTelemetry. Its packages are an extra; what it sends where, its own variables say.
+"""Traces for OpenTelemetry, which are configured by its own variables; its packages are an extra.
 
-A span has the name of the operation, its status and its outcome. (The instrumentation that is to be had
-for ASGI also sends the whole URL, in which somebody may have put an email.)
+A span has the name of the operation, its status and its outcome. (OpenTelemetry's instrumentation of ASGI
+also sends the whole URL, which may contain an email.)
 """
 
 import os
@@ -20,7 +20,7 @@ from identity_adapters.http.state import OUTCOME, REQUEST_ID
 
 
 def trace_requests(app: ASGIApp) -> ASGIApp:
-    """The application, which sends a span for each request."""
+    """Wrap an application, so that it sends a span for each request."""
     name = os.environ.get("OTEL_SERVICE_NAME", "identity")
     provider = TracerProvider(resource=Resource.create({"service.name": name}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))

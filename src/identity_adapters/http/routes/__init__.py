@@ -1,1 +1,1 @@
-"""The operations, one file for each group."""
+"""The operations, grouped by module."""

@@ -11,23 +11,26 @@ from identity_adapters.api import MAX_ID, MakeDetails
 from identity_adapters.api.explanations import ExplainAnswer, to_explain_answer
 from identity_adapters.http import examples
 from identity_adapters.http.body import EXPLAIN_BODY, read_json_object
-from identity_adapters.http.openapi import QUERY_TAG, Answer, Operation
+from identity_adapters.http.openapi.operation import QUERY_TAG, Answer, Operation
 from identity_adapters.http.parameters import collect
-from identity_adapters.http.problems import FieldError, InvalidFields
+from identity_adapters.http.problem import FieldError
+from identity_adapters.http.problems import InvalidFields
 from identity_adapters.keys import Scope
 from identity_core import Identifier, InvalidDetails, QueryIdentities
 
 
-def explain_endpoint(queries: Callable[[], QueryIdentities], make_details: MakeDetails) -> HTTPRouteHandler:
+def create_explain_endpoint(
+    queries: Callable[[], QueryIdentities], make_details: MakeDetails
+) -> HTTPRouteHandler:
     operation = Operation(
         id="explain",
         tag=QUERY_TAG,
-        summary="Explain why two are one customer",
+        summary="Explain why two values are one customer",
         description=(
-            "Answers the shortest chain of evidence that joins two identifiers or contacts, and its weakest"
+            "Returns the shortest chain of evidence between two identifiers or contacts, and its weakest"
             " link. Writes nothing."
         ),
-        answer=Answer(ExplainAnswer, "The chain, or that there is none.", {"joined": examples.EXPLAINED}),
+        answer=Answer(ExplainAnswer, "The chain; empty if there is none.", {"joined": examples.EXPLAINED}),
         errors=(400, 413, 415),
         scope=Scope.READ,
         body=EXPLAIN_BODY,
@@ -49,18 +52,16 @@ def _parse_identifier(body: dict[str, Any], name: str, make_details: MakeDetails
     end = body.get(name)
     if not isinstance(end, dict):
         raise InvalidFields(FieldError(name, "must be an object"))
-    given = {member: value for member, value in end.items() if value is not None}
-    if len(given) != 1 or not given.keys() <= {"email", "phoneNumber", "contactId"}:
-        raise InvalidFields(
-            FieldError(name, "must have an email, a phoneNumber or a contactId, and nothing else")
-        )
-    [(member, value)] = given.items()
+    members = {member: value for member, value in end.items() if value is not None}
+    if len(members) != 1 or not members.keys() <= {"email", "phoneNumber", "contactId"}:
+        raise InvalidFields(FieldError(name, "must have exactly one of email, phoneNumber and contactId"))
+    [(member, value)] = members.items()
     if member == "contactId":
         if type(value) is not int or not 0 <= value <= MAX_ID:
             raise InvalidFields(FieldError(f"{name}.contactId", f"must be a whole number from 0 to {MAX_ID}"))
         return value
     try:
-        [identifier] = make_details(given.get("email"), given.get("phoneNumber")).identifiers
+        [identifier] = make_details(members.get("email"), members.get("phoneNumber")).identifiers
     except InvalidDetails as error:
         reason = "must not be blank" if error.field == "details" else error.reason
         raise InvalidFields(FieldError(f"{name}.{member}", reason)) from None

@@ -1,4 +1,4 @@
-"""How the service is: live, ready, and in numbers."""
+"""The health of the service, and its metrics."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
@@ -7,7 +7,7 @@ import msgspec
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from identity_adapters.http.openapi import SERVICE_TAG, Answer, Operation
+from identity_adapters.http.openapi.operation import SERVICE_TAG, Answer, Operation
 from identity_adapters.keys import Scope
 from identity_core import RepositoryUnavailable
 
@@ -17,7 +17,7 @@ _PROMETHEUS = "text/plain; version=0.0.4"
 
 
 class Health(msgspec.Struct):
-    """How the service is."""
+    """The health of the service."""
 
     status: str
 
@@ -26,7 +26,7 @@ _LIVE = Operation(
     id="live",
     tag=SERVICE_TAG,
     summary="Check whether the service runs",
-    description="Answers while the process runs.",
+    description="Answers 200 while the process runs.",
     answer=Answer(Health, "The service runs.", {"live": {"status": "live"}}),
 )
 
@@ -36,14 +36,14 @@ def live() -> Health:
     return Health("live")
 
 
-def ready_endpoint(
+def create_ready_endpoint(
     path: str, id: str, check: Callable[[], CheckReady], is_shutting_down: Callable[[], bool]
 ) -> HTTPRouteHandler:
     operation = Operation(
         id=id,
         tag=SERVICE_TAG,
         summary="Check whether the service can answer",
-        description="Answers 200 while the database answers and is migrated and the service is not stopping.",
+        description="Answers 200 while the database is ready and the service is not stopping.",
         answer=Answer(Health, "The service can answer.", {"ready": {"status": "ready"}}),
     )
 
@@ -57,18 +57,18 @@ def ready_endpoint(
     return ready
 
 
-def metrics_endpoint(exposition: Callable[[], Awaitable[bytes]]) -> HTTPRouteHandler:
+def create_metrics_endpoint(render_metrics: Callable[[], Awaitable[bytes]]) -> HTTPRouteHandler:
     operation = Operation(
         id="metrics",
         tag=SERVICE_TAG,
         summary="Read the metrics",
-        description="Answers the metrics of the service in the text format of Prometheus.",
+        description="Returns the metrics in the text format of Prometheus.",
         answer=Answer(str, "The metrics.", media_type="text/plain"),
         scope=Scope.ADMIN,
     )
 
     @get("/metrics", **operation.route_options())
     async def metrics() -> Response[bytes]:
-        return Response(await exposition(), media_type=_PROMETHEUS)
+        return Response(await render_metrics(), media_type=_PROMETHEUS)
 
     return metrics

@@ -13,8 +13,9 @@ from identity_adapters.api import MakeDetails
 from identity_adapters.http import examples
 from identity_adapters.http.auth import Check
 from identity_adapters.http.body import DETAILS_BODY, read_details
-from identity_adapters.http.openapi import IDENTIFY_TAG, OUTCOME_HEADER, Answer, Operation
-from identity_adapters.http.problems import FieldError, InvalidFields
+from identity_adapters.http.openapi.operation import IDENTIFY_TAG, OUTCOME_HEADER, Answer, Operation
+from identity_adapters.http.problem import FieldError
+from identity_adapters.http.problems import InvalidFields
 from identity_adapters.http.state import OUTCOME
 from identity_adapters.keys import Scope as KeyScope
 from identity_core import ContactDetails, Identified, Identity, Outcome, Preview, QueryIdentities
@@ -23,7 +24,7 @@ Identify: TypeAlias = Callable[[ContactDetails], Awaitable[Identified]]
 
 
 class ConsolidatedContact(msgspec.Struct, rename="camel"):
-    """All that is known of one customer; the primary contact's values come first."""
+    """All known values of one customer; those of the primary contact come first."""
 
     primary_contact_id: int
     emails: tuple[str, ...]
@@ -32,13 +33,13 @@ class ConsolidatedContact(msgspec.Struct, rename="camel"):
 
 
 class IdentifyAnswer(msgspec.Struct):
-    """What `POST /identify` answers."""
+    """The answer of `POST /identify`."""
 
     contact: ConsolidatedContact
 
 
 class PreviewContact(msgspec.Struct, rename="camel"):
-    """The consolidated contact as it would be; null is the id of a contact that does not exist yet."""
+    """The consolidated contact as it would be; a contact that does not exist yet has the id null."""
 
     primary_contact_id: int | None
     emails: tuple[str, ...]
@@ -47,7 +48,7 @@ class PreviewContact(msgspec.Struct, rename="camel"):
 
 
 class PreviewAnswer(msgspec.Struct, rename="camel"):
-    """What `POST /preview` answers: what identifying the customer would do. Nothing was written."""
+    """The answer of `POST /preview`: what `POST /identify` would do. Nothing was written."""
 
     outcome: Outcome
     contact: PreviewContact
@@ -58,7 +59,7 @@ class PreviewAnswer(msgspec.Struct, rename="camel"):
 _OUTCOME_HEADERS = {outcome: (OUTCOME_HEADER.lower().encode(), outcome.value.encode()) for outcome in Outcome}
 
 
-def identify_endpoint(
+def create_identify_endpoint(
     identify: Callable[[], Identify], make_details: MakeDetails, check: Check | None
 ) -> HTTPRouteHandler:
     operation = Operation(
@@ -66,8 +67,8 @@ def identify_endpoint(
         tag=IDENTIFY_TAG,
         summary="Identify a customer",
         description=(
-            "Links the details with what is known, and answers all that is known of the customer. It is safe"
-            " to send the same again."
+            "Links the details to the known contacts, and returns all known values of the customer. It is"
+            " safe to send the same request again."
         ),
         answer=Answer(
             IdentifyAnswer,
@@ -97,8 +98,8 @@ def identify_endpoint(
         await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
-    # What Litestar does for a handler, from the request that it makes to the response, takes a quarter of
-    # the time of a request. It routes to the middleware of the handler first, which answers.
+    # Litestar's work for a handler, from its request object to its response, takes a quarter of the time of
+    # a request. It calls the middleware of the handler first, which answers.
     @post("/identify", middleware=[lambda app: answer], **operation.route_options())  # noqa: ARG005
     async def identify_customer() -> None:
         raise NotImplementedError
@@ -107,19 +108,21 @@ def identify_endpoint(
 
 
 def _reject_dry_run(scope: Scope) -> None:
-    """Reject a request that may expect that nothing is written."""
+    """Reject `dryRun`, because its sender expects that nothing is written."""
     if "dryRun" in Request(scope).query_params:
         raise InvalidFields(
-            FieldError("dryRun", "is no parameter of POST /identify, which writes; use POST /preview")
+            FieldError("dryRun", "is not a parameter of POST /identify, which writes; use POST /preview")
         )
 
 
-def preview_endpoint(queries: Callable[[], QueryIdentities], make_details: MakeDetails) -> HTTPRouteHandler:
+def create_preview_endpoint(
+    queries: Callable[[], QueryIdentities], make_details: MakeDetails
+) -> HTTPRouteHandler:
     operation = Operation(
         id="preview",
         tag=IDENTIFY_TAG,
         summary="Preview what identifying a customer would do",
-        description="Answers what `POST /identify` would do with the same details. Writes nothing.",
+        description="Returns what `POST /identify` would do with the same details. Writes nothing.",
         answer=Answer(
             PreviewAnswer,
             "The outcome and the consolidated contact as it would be.",

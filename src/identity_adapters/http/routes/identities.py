@@ -14,14 +14,15 @@ from identity_adapters.api import MAX_ID
 from identity_adapters.api.events import HistoryAnswer, to_history_answer
 from identity_adapters.api.identities import IdentityPage, PageCursor, to_identity_page
 from identity_adapters.http import examples
-from identity_adapters.http.openapi import QUERY_TAG, Answer, Operation
+from identity_adapters.http.openapi.operation import QUERY_TAG, Answer, Operation
 from identity_adapters.http.parameters import parse_parameters
-from identity_adapters.http.problems import FieldError, InvalidFields
+from identity_adapters.http.problem import FieldError
+from identity_adapters.http.problems import InvalidFields
 from identity_adapters.keys import Scope
 from identity_core import Contact, QueryIdentities, cut_page
 
 LIMIT = 1_000
-"""How many contacts or events a page has at most."""
+"""The maximum number of contacts or events in a page."""
 
 ContactId = Annotated[
     int, Meta(ge=0, le=MAX_ID, description="The id of any contact that ever existed, primary or not.")
@@ -32,13 +33,13 @@ class IdentityParameters(msgspec.Struct, rename="camel"):
     """The parameters of `GET /identities/{contactId}`."""
 
     contact_id: ContactId
-    after: Annotated[PageCursor, Meta(description="The `next` of the page before.")] | UnsetType = UNSET
-    limit: Annotated[int, Meta(ge=1, le=LIMIT, description="How many contacts at most.")] = 100
+    after: Annotated[PageCursor, Meta(description="The `next` of the previous page.")] | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=LIMIT, description="The maximum number of contacts.")] = 100
     as_of: (
         Annotated[
             datetime,
             Meta(
-                description="Answers the identity as it was at this time, in UTC unless it has an offset.",
+                description="Returns the identity as it was at this time, in UTC unless it has an offset.",
                 extra_json_schema={"format": "date-time"},
             ),
         ]
@@ -46,14 +47,14 @@ class IdentityParameters(msgspec.Struct, rename="camel"):
     ) = UNSET
 
 
-def identity_endpoint(queries: Callable[[], QueryIdentities]) -> HTTPRouteHandler:
+def create_identity_endpoint(queries: Callable[[], QueryIdentities]) -> HTTPRouteHandler:
     operation = Operation(
         id="identity",
         tag=QUERY_TAG,
         summary="Read the identity of a contact",
         description=(
-            "Answers a page of the contacts of an identity, oldest first. The contact may be any of it that"
-            " ever existed, also one that is no primary any more or was deleted."
+            "Returns a page of the contacts of an identity, oldest first. The id may be that of any contact"
+            " of the identity: primary, secondary or deleted."
         ),
         answer=Answer(IdentityPage, "A page of the identity.", {"whole": examples.IDENTITY}),
         errors=(400, 404),
@@ -63,23 +64,27 @@ def identity_endpoint(queries: Callable[[], QueryIdentities]) -> HTTPRouteHandle
 
     @get("/identities/{contactId:str}", **operation.route_options())
     async def identity(request: Request[Any, Any, Any]) -> IdentityPage:
-        given = parse_parameters(request, IdentityParameters)
-        after = None if given.after is UNSET else given.after.seniority
+        parameters = parse_parameters(request, IdentityParameters)
+        after = None if parameters.after is UNSET else parameters.after.seniority
         contacts: Sequence[Contact] | None
-        if given.as_of is UNSET:
-            if pages := await queries().pages(given.contact_id, after, given.limit):
+        if parameters.as_of is UNSET:
+            if pages := await queries().pages(parameters.contact_id, after, parameters.limit):
                 return to_identity_page(pages[0])
-            contacts = await queries().find(given.contact_id)
+            contacts = await queries().find(parameters.contact_id)
         else:
-            moment = given.as_of if given.as_of.tzinfo is not None else given.as_of.replace(tzinfo=UTC)
-            contacts = await queries().as_of(given.contact_id, moment)
+            moment = (
+                parameters.as_of
+                if parameters.as_of.tzinfo is not None
+                else parameters.as_of.replace(tzinfo=UTC)
+            )
+            contacts = await queries().as_of(parameters.contact_id, moment)
             if contacts == ():
-                raise _not_found("no contact had this id then")
+                raise _not_found("no contact had this id at that time")
         if contacts is None:
             raise _not_found("no contact ever had this id")
         if not contacts:
-            raise _not_found("this contact was deleted, and with it all of its identity")
-        return to_identity_page(cut_page(contacts, after, given.limit))
+            raise _not_found("this contact and its whole identity were deleted")
+        return to_identity_page(cut_page(contacts, after, parameters.limit))
 
     return identity
 
@@ -88,20 +93,20 @@ class HistoryParameters(msgspec.Struct, rename="camel"):
     """The parameters of `GET /identities/{contactId}/history`."""
 
     contact_id: ContactId
-    after: Annotated[int, Meta(ge=0, le=MAX_ID, description="The `next` of the page before.")] = 0
-    limit: Annotated[int, Meta(ge=1, le=LIMIT, description="How many events at most.")] = 100
+    after: Annotated[int, Meta(ge=0, le=MAX_ID, description="The `next` of the previous page.")] = 0
+    limit: Annotated[int, Meta(ge=1, le=LIMIT, description="The maximum number of events.")] = 100
 
 
-def history_endpoint(queries: Callable[[], QueryIdentities]) -> HTTPRouteHandler:
+def create_history_endpoint(queries: Callable[[], QueryIdentities]) -> HTTPRouteHandler:
     operation = Operation(
         id="history",
         tag=QUERY_TAG,
         summary="Read the history of an identity",
         description=(
-            "Answers what happened to the identity of a contact, in order: created, linked, merged with which"
-            " primaries, and by which details."
+            "Returns the events of the identity of a contact in order: what happened, which primaries were"
+            " merged, and by which details."
         ),
-        answer=Answer(HistoryAnswer, "Events, the first ones first.", {"linked": examples.HISTORY}),
+        answer=Answer(HistoryAnswer, "Events, oldest first.", {"linked": examples.HISTORY}),
         errors=(400, 404),
         scope=Scope.READ,
         parameters=HistoryParameters,
@@ -109,11 +114,11 @@ def history_endpoint(queries: Callable[[], QueryIdentities]) -> HTTPRouteHandler
 
     @get("/identities/{contactId:str}/history", **operation.route_options())
     async def history(request: Request[Any, Any, Any]) -> HistoryAnswer:
-        given = parse_parameters(request, HistoryParameters)
-        events = await queries().history(given.contact_id, given.after, given.limit + 1)
+        parameters = parse_parameters(request, HistoryParameters)
+        events = await queries().history(parameters.contact_id, parameters.after, parameters.limit + 1)
         if events is None:
             raise _not_found("no contact ever had this id")
-        return to_history_answer(events, given.limit)
+        return to_history_answer(events, parameters.limit)
 
     return history
 

@@ -1,4 +1,4 @@
-"""The pages for people: the interface in Swagger UI and in ReDoc, without anything from elsewhere."""
+"""Interactive documentation in Swagger UI and ReDoc, served without external resources."""
 
 from functools import cache
 from pathlib import Path
@@ -7,6 +7,8 @@ from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
+
+from identity_adapters.http.middleware.observe import NO_SNIFFING
 
 _FOLDER = Path(__file__).parents[1] / "assets"
 _TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript"}
@@ -26,14 +28,14 @@ _POLICY = {
     "style-src": "'self'",
     "img-src": "'self' data:",
     "connect-src": "'self'",
-    "worker-src": "blob:",  # ReDoc searches in one
+    "worker-src": "blob:",  # ReDoc runs its search in a worker
     "base-uri": "'none'",
     "form-action": "'none'",
     "frame-ancestors": "'none'",
 }
 
 
-_HEADERS = {"Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
+_HEADERS = {"Referrer-Policy": "no-referrer", NO_SNIFFING[0].decode(): NO_SNIFFING[1].decode()}
 
 
 @get("/", include_in_schema=False, sync_to_thread=False)
@@ -43,32 +45,32 @@ def start() -> Redirect:
 
 @get("/docs", include_in_schema=False, sync_to_thread=False)
 def swagger_ui() -> Response[bytes]:
-    return _page("swagger-ui.html", _POLICY)
+    return _serve_page("swagger-ui.html", _POLICY)
 
 
 @get("/redoc", include_in_schema=False, sync_to_thread=False)
 def redoc() -> Response[bytes]:
-    return _page("redoc.html", _POLICY | {"style-src": "'self' 'unsafe-inline'"})  # it makes its styles
+    return _serve_page("redoc.html", _POLICY | {"style-src": "'self' 'unsafe-inline'"})  # it generates styles
 
 
 @get("/assets/{name:str}", include_in_schema=False, sync_to_thread=False)
 def asset(name: str) -> Response[bytes]:
     if name not in _ASSETS:
         raise NotFoundException
-    return _file(name, **{"Cache-Control": "public, max-age=3600"})
+    return _serve_file(name, **{"Cache-Control": "public, max-age=3600"})
 
 
-def _page(name: str, policy: dict[str, str]) -> Response[bytes]:
-    written = "; ".join(f"{directive} {sources}" for directive, sources in policy.items())
-    return _file(name, **{"Content-Security-Policy": written, "Cache-Control": "no-cache"})
+def _serve_page(name: str, policy: dict[str, str]) -> Response[bytes]:
+    value = "; ".join(f"{directive} {sources}" for directive, sources in policy.items())
+    return _serve_file(name, **{"Content-Security-Policy": value, "Cache-Control": "no-cache"})
 
 
-def _file(name: str, **headers: str) -> Response[bytes]:
-    return Response(_content(name), media_type=_TYPES[Path(name).suffix], headers=_HEADERS | headers)
+def _serve_file(name: str, **headers: str) -> Response[bytes]:
+    return Response(_read(name), media_type=_TYPES[Path(name).suffix], headers=_HEADERS | headers)
 
 
 @cache
-def _content(name: str) -> bytes:
+def _read(name: str) -> bytes:
     return (_FOLDER / name).read_bytes()
 
 

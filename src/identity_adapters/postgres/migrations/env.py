@@ -1,4 +1,4 @@
-"""What Alembic runs to apply the migrations; `identity_adapters.postgres.schema` calls it."""
+"""The environment in which Alembic applies the migrations for `identity_adapters.postgres.schema`."""
 
 from alembic import context
 

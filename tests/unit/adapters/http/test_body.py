@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from identity_adapters.http.body import parse_details
 from identity_adapters.http.parameters import collect
-from identity_adapters.http.problems import FieldError, InvalidFields
-from identity_adapters.regions import details_of_region
+from identity_adapters.http.problem import FieldError
+from identity_adapters.http.problems import InvalidFields
+from identity_adapters.regions import normalize_phone_numbers
 from identity_core import ContactDetails
 
 values = st.sampled_from([None, "", " ", "a@x", "x", "1", "0650 1", "abc", "\0", 5, -5, 1.5, True, "9" * 300])
@@ -21,7 +22,7 @@ def errors_of(*details):
     return []
 
 
-@given(values, values, st.sampled_from([ContactDetails, details_of_region("US")]))
+@given(values, values, st.sampled_from([ContactDetails, normalize_phone_numbers("US")]))
 def test_the_errors_of_two_fields_are_those_of_each(email, phone_number, make_details):
     alone = errors_of(email, "1", make_details) + errors_of("a@x", phone_number, make_details)
     both = errors_of(email, phone_number, make_details)

@@ -1,4 +1,4 @@
-"""The contacts, new or adopted; evidence and events beside them."""
+"""Create or adopt the table of contacts, and create those of evidence and events."""
 
 from alembic import op
 from sqlalchemy import text
@@ -67,12 +67,12 @@ def upgrade() -> None:
         )
     ).all()
     if columns and (missing := COLUMNS - set(columns)):
-        raise SchemaUnusable(f"the table contacts has no column {', '.join(sorted(missing))}")
+        raise SchemaUnusable(f"the table contacts must have the columns {', '.join(sorted(missing))}")
     op.execute(TABLES)
     sequence = connection.scalar(text("SELECT pg_get_serial_sequence('contacts', 'id')"))
     if sequence is None:
-        raise SchemaUnusable("the column contacts.id has no sequence of its own")
-    # Rows that came with ids of their own leave the sequence behind.
+        raise SchemaUnusable("the column contacts.id must own a sequence")
+    # Rows that were inserted with explicit ids do not advance the sequence.
     op.execute(
         f"SELECT setval('{sequence}', max(id)) FROM contacts"
         f" HAVING max(id) > (SELECT last_value FROM {sequence})"

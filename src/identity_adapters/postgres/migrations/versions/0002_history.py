@@ -1,4 +1,4 @@
-"""What history and feed need of the events: found by primary, and by transaction."""
+"""Indexes of events by primary, for the history, and by transaction, for the feed."""
 
 from alembic import op
 
@@ -14,7 +14,7 @@ INDEXES = {
 
 
 def upgrade() -> None:
-    # Events from before have none: they are older than all that have one.
+    # Earlier events have none; they are older than all events that have one.
     op.execute(
         "ALTER TABLE contact_events ADD COLUMN IF NOT EXISTS transaction_id xid8;"
         "ALTER TABLE contact_events ALTER COLUMN transaction_id SET DEFAULT pg_current_xact_id()"

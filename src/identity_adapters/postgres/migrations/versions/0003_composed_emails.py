@@ -1,7 +1,7 @@
-"""Emails are compared composed: an index for that, and the evidence as it is compared.
+"""Compare emails in composed form: an index of contacts, and evidence in this form.
 
-Databases of before have the index idx_contacts_compared_email, too. It stays for processes of the
-version before, which would read the whole table without it.
+Older databases also have the index idx_contacts_compared_email. It stays for processes of the previous
+version, which would read the whole table without it.
 """
 
 from alembic import op

@@ -1,4 +1,4 @@
-"""Events of a repair are of the kind ``repaired``; they were of the kind ``mended``."""
+"""Rename the kind of the events of repairs from ``mended`` to ``repaired``."""
 
 from alembic import op
 

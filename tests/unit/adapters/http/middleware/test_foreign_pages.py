@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from identity_adapters.http.middleware.foreign_pages import refuse_foreign_pages
+from identity_adapters.http.middleware.foreign_pages import reject_foreign_pages
 
 SHOP = "https://shop.example"
 
@@ -29,7 +29,7 @@ def status_of(headers, method="POST", allowed_origins=(), allowed_hosts=()):
         "method": method,
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
     }
-    app = refuse_foreign_pages(application, allowed_origins=allowed_origins, allowed_hosts=allowed_hosts)
+    app = reject_foreign_pages(application, allowed_origins=allowed_origins, allowed_hosts=allowed_hosts)
     asyncio.run(app(scope, None, send))
     [status] = answered
     return status

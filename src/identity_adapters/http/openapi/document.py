@@ -1,0 +1,195 @@
+"""The OpenAPI document, built from the operations of the handlers."""
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+from litestar import MediaType, get
+from litestar.handlers import HTTPRouteHandler
+
+from identity_adapters.http.openapi.errors import (
+    COMMON_ERRORS,
+    ERRORS,
+    KEY_ERRORS,
+    REQUEST_ID_HEADER,
+    ErrorResponse,
+)
+from identity_adapters.http.openapi.operation import (
+    IDENTIFY_TAG,
+    OPERATION,
+    OUTCOME_HEADER,
+    QUERY_TAG,
+    SERVICE_TAG,
+    Operation,
+)
+from identity_adapters.http.openapi.schema import build_schema, build_schemas
+from identity_adapters.http.problem import PROBLEM_JSON, Problem
+from identity_core import Outcome
+
+_INFO = {
+    "title": "Identity reconciliation",
+    "version": version("identity-reconciliation"),
+    "summary": "Finds out which orders belong to one customer.",
+    "description": (
+        "Links the emails and phone numbers of customers, and returns those that belong to one customer."
+        " Every error is a problem document (RFC 9457). No error quotes the request."
+    ),
+    "license": {"name": "MIT", "identifier": "MIT"},
+}
+
+_TAGS = {
+    IDENTIFY_TAG: "Identify customers, or preview what identifying them would do.",
+    QUERY_TAG: "Look up identities, explain them and follow their changes. Writes nothing.",
+    SERVICE_TAG: "The health and the metrics of the service.",
+}
+
+_SECURITY_SCHEMES = {
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key. It is required if the service is configured with keys.",
+    }
+}
+
+_HEADERS: dict[str, dict[str, Any]] = {
+    REQUEST_ID_HEADER: {
+        "description": "The id of the request in logs and traces: its own `X-Request-ID`, the trace id of its"
+        " `traceparent`, or a new one.",
+        "schema": {"type": "string"},
+    },
+    OUTCOME_HEADER: {
+        "description": "What the details did: they were `known`, `created` an identity, were `linked` to"
+        " one, or `merged` several.",
+        "required": True,
+        "schema": {"$ref": "#/components/schemas/Outcome"},
+    },
+    "Retry-After": {
+        "description": "Seconds to wait before sending the request again.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "WWW-Authenticate": {
+        "description": "How to authenticate.",
+        "required": True,
+        "schema": {"type": "string", "const": "Bearer"},
+    },
+}
+
+
+def build_document(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
+    """Build the OpenAPI document of the operations of handlers."""
+    described = [
+        (handler, operation) for handler in handlers if (operation := handler.opt.get(OPERATION)) is not None
+    ]
+    kinds = [operation.answer.kind for _, operation in described]
+    schemas, components = build_schemas([Problem, Outcome, *kinds])
+    answers = dict(zip(kinds, schemas[2:], strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for handler, operation in described:
+        if operation.body is not None:
+            components |= operation.body.schemas
+        for path in handler.paths:
+            template = path.replace(":str}", "}")
+            for method in handler.http_methods:
+                schema = answers[operation.answer.kind]
+                paths.setdefault(template, {})[method.lower()] = _describe_operation(
+                    template, operation, schema
+                )
+    return {
+        "openapi": "3.1.0",
+        "info": _INFO,
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "responses": {
+                error.component: _describe_error(status, error) for status, error in ERRORS.items()
+            },
+            "headers": _HEADERS,
+            "securitySchemes": _SECURITY_SCHEMES,
+        },
+    }
+
+
+def create_document_endpoint(document: dict[str, Any]) -> HTTPRouteHandler:
+    """Make the handler that serves the document."""
+    encoded = msgspec.json.encode(document)
+
+    @get("/openapi.json", media_type=MediaType.JSON, include_in_schema=False, sync_to_thread=False)
+    def openapi() -> bytes:
+        return encoded
+
+    return openapi
+
+
+def _describe_operation(path: str, operation: Operation, schema: dict[str, Any]) -> dict[str, Any]:
+    answer = operation.answer
+    content: dict[str, Any] = {"schema": schema}
+    if answer.examples:
+        content["examples"] = _to_examples(answer.examples)
+    errors = {*operation.errors, *COMMON_ERRORS, *(KEY_ERRORS if operation.scope else ())}
+    described: dict[str, Any] = {
+        "operationId": operation.id,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "description": operation.description
+        + (f" An API key needs the scope `{operation.scope}`." if operation.scope else ""),
+        "security": [{"key": []}, {}] if operation.scope else [],
+    }
+    if operation.parameters is not None:
+        described["parameters"] = [
+            _describe_parameter(path, one) for one in msgspec.structs.fields(operation.parameters)
+        ]
+    if operation.body is not None:
+        body = operation.body
+        reference = {"$ref": f"#/components/schemas/{next(iter(body.schemas))}"}
+        media = {"schema": reference, "examples": _to_examples({"details": body.example})}
+        described["requestBody"] = {"required": True, "content": {"application/json": media}}
+    described["responses"] = {
+        "200": {
+            "description": answer.description,
+            "headers": _refer_to_headers((REQUEST_ID_HEADER, *answer.headers)),
+            "content": {answer.media_type: content},
+        }
+    } | {
+        f"{status}": {"$ref": f"#/components/responses/{ERRORS[status].component}"}
+        for status in sorted(errors)
+    }
+    return described
+
+
+def _describe_parameter(path: str, parameter: msgspec.structs.FieldInfo) -> dict[str, Any]:
+    schema = build_schema(parameter.type)
+    if parameter.default not in (msgspec.NODEFAULT, msgspec.UNSET):
+        schema["default"] = parameter.default
+    name = parameter.encode_name
+    return {
+        "name": name,
+        "in": "path" if f"{{{name}}}" in path else "query",
+        "required": parameter.required,
+        "description": schema.pop("description"),
+        "schema": schema,
+    }
+
+
+def _describe_error(status: int, error: ErrorResponse) -> dict[str, Any]:
+    problem: dict[str, Any] = {"title": HTTPStatus(status).phrase, "status": status, "detail": error.detail}
+    if error.errors:
+        problem["errors"] = error.errors
+    media = {
+        "schema": {"$ref": "#/components/schemas/Problem"},
+        "examples": _to_examples({"problem": problem}),
+    }
+    described = {"description": error.description, "content": {PROBLEM_JSON: media}}
+    return described | {"headers": _refer_to_headers(error.headers)} if error.headers else described
+
+
+def _to_examples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: {"value": value} for name, value in values.items()}
+
+
+def _refer_to_headers(names: Iterable[str]) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

@@ -1,0 +1,88 @@
+"""Descriptions of operations, which their handlers carry."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from attrs import field, frozen
+
+from identity_adapters.http.auth import SCOPE
+from identity_adapters.keys import Scope
+
+OPERATION = "operation"
+"""The option of a handler for its operation; a handler without one is not in the document."""
+
+OUTCOME_HEADER = "Identity-Outcome"
+
+IDENTIFY_TAG = "identify"
+QUERY_TAG = "query"
+SERVICE_TAG = "service"
+
+
+@frozen
+class Answer:
+    """The successful response of an operation.
+
+    Attributes:
+        kind: the type of the body: a msgspec struct or str.
+        description: the description of the body.
+        examples: example bodies by name.
+        media_type: the media type of the body.
+        headers: the names of its headers, besides the request id.
+    """
+
+    kind: Any
+    description: str
+    examples: Mapping[str, Any] = field(factory=dict)
+    media_type: str = "application/json"
+    headers: tuple[str, ...] = ()
+
+
+@frozen
+class Body:
+    """The JSON body of a request.
+
+    Attributes:
+        schemas: the component of the body, followed by the components that it refers to.
+        example: an example body.
+    """
+
+    schemas: dict[str, dict[str, Any]]
+    example: dict[str, Any]
+
+
+@frozen
+class Operation:
+    """The description of one operation.
+
+    Attributes:
+        id: its name in clients, metrics and logs.
+        tag: its group.
+        summary: a few words.
+        description: sentences.
+        answer: its successful response.
+        errors: the statuses of its own errors, besides those that every operation has.
+        scope: the scope that an API key needs; None if no key is needed.
+        parameters: the struct of its path and query parameters.
+        body: its request body.
+    """
+
+    id: str
+    tag: str
+    summary: str
+    description: str
+    answer: Answer
+    errors: tuple[int, ...] = ()
+    scope: Scope | None = None
+    parameters: type[msgspec.Struct] | None = None
+    body: Body | None = None
+
+    def route_options(self) -> dict[str, Any]:
+        """The arguments that declare a handler of this operation."""
+        return {
+            "operation_id": self.id,
+            "status_code": HTTPStatus.OK,
+            "include_in_schema": False,
+            "opt": {SCOPE: self.scope, OPERATION: self},
+        }
