@@ -9,9 +9,9 @@ from litestar.config.cors import CORSConfig
 
 from identity_adapters.api import MakeDetails
 from identity_adapters.http.auth import RateLimit, make_key_check, to_before_request
+from identity_adapters.http.errors import HANDLERS
 from identity_adapters.http.openapi.document import build_document, create_document_endpoint
 from identity_adapters.http.openapi.operation import OUTCOME_HEADER
-from identity_adapters.http.problems import HANDLERS
 from identity_adapters.http.routes.changes import create_changes_endpoint
 from identity_adapters.http.routes.explain import create_explain_endpoint
 from identity_adapters.http.routes.health import (

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from litestar import Request
 from litestar.types import Scope
 
-from identity_adapters.http.problems import RequestRejected
+from identity_adapters.http.errors import RequestRejected
 from identity_adapters.http.state import KEY
 from identity_adapters.keys import ApiKey, find_key
 

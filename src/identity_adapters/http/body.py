@@ -7,9 +7,9 @@ import msgspec
 from litestar.types import Receive, Scope
 
 from identity_adapters.api import MakeDetails
+from identity_adapters.http.errors import InvalidFields, RequestRejected
 from identity_adapters.http.openapi.operation import Body
 from identity_adapters.http.problem import FieldError
-from identity_adapters.http.problems import InvalidFields, RequestRejected
 from identity_core import ContactDetails, InvalidDetails
 
 # The names of the core's fields in requests.

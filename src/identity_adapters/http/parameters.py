@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 import msgspec
 from litestar import Request
 
+from identity_adapters.http.errors import InvalidFields
 from identity_adapters.http.openapi.schema import build_schema
 from identity_adapters.http.problem import FieldError
-from identity_adapters.http.problems import InvalidFields
 
 T = TypeVar("T")
 Parameters = TypeVar("Parameters", bound=msgspec.Struct)

@@ -11,10 +11,10 @@ from msgspec import UNSET, Meta, UnsetType
 
 from identity_adapters.api.events import ChangesAnswer, to_changes_answer
 from identity_adapters.http import examples
+from identity_adapters.http.errors import InvalidFields
 from identity_adapters.http.openapi.operation import QUERY_TAG, Answer, Operation
 from identity_adapters.http.parameters import parse_parameters
 from identity_adapters.http.problem import FieldError
-from identity_adapters.http.problems import InvalidFields
 from identity_adapters.keys import Scope
 from identity_core import ChangeFeed, InvalidCursor
 

@@ -11,10 +11,10 @@ from identity_adapters.api import MAX_ID, MakeDetails
 from identity_adapters.api.explanations import ExplainAnswer, to_explain_answer
 from identity_adapters.http import examples
 from identity_adapters.http.body import EXPLAIN_BODY, read_json_object
+from identity_adapters.http.errors import InvalidFields
 from identity_adapters.http.openapi.operation import QUERY_TAG, Answer, Operation
 from identity_adapters.http.parameters import collect
 from identity_adapters.http.problem import FieldError
-from identity_adapters.http.problems import InvalidFields
 from identity_adapters.keys import Scope
 from identity_core import Identifier, InvalidDetails, QueryIdentities
 

@@ -13,9 +13,9 @@ from identity_adapters.api import MakeDetails
 from identity_adapters.http import examples
 from identity_adapters.http.auth import Check
 from identity_adapters.http.body import DETAILS_BODY, read_details
+from identity_adapters.http.errors import InvalidFields
 from identity_adapters.http.openapi.operation import IDENTIFY_TAG, OUTCOME_HEADER, Answer, Operation
 from identity_adapters.http.problem import FieldError
-from identity_adapters.http.problems import InvalidFields
 from identity_adapters.http.state import OUTCOME
 from identity_adapters.keys import Scope as KeyScope
 from identity_core import ContactDetails, Identified, Identity, Outcome, Preview, QueryIdentities

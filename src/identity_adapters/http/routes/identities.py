@@ -14,10 +14,10 @@ from identity_adapters.api import MAX_ID
 from identity_adapters.api.events import HistoryAnswer, to_history_answer
 from identity_adapters.api.identities import IdentityPage, PageCursor, to_identity_page
 from identity_adapters.http import examples
+from identity_adapters.http.errors import InvalidFields
 from identity_adapters.http.openapi.operation import QUERY_TAG, Answer, Operation
 from identity_adapters.http.parameters import parse_parameters
 from identity_adapters.http.problem import FieldError
-from identity_adapters.http.problems import InvalidFields
 from identity_adapters.keys import Scope
 from identity_core import Contact, QueryIdentities, cut_page
 

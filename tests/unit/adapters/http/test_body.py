@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from identity_adapters.http.body import parse_details
+from identity_adapters.http.errors import InvalidFields
 from identity_adapters.http.parameters import collect
 from identity_adapters.http.problem import FieldError
-from identity_adapters.http.problems import InvalidFields
 from identity_adapters.regions import normalize_phone_numbers
 from identity_core import ContactDetails
 
