@@ -45,12 +45,14 @@ def test_every_public_name_is_on_the_page_of_the_library(package):
     assert [name for name in package.__all__ if not re.search(rf"\b{name}\b", code)] == []
 
 
-def test_functions_are_called_as_the_page_of_the_library_says():
+@pytest.mark.parametrize("package", [identity_core, identity_adapters.postgres], ids=lambda one: one.__name__)
+def test_functions_are_called_as_the_page_of_the_library_says(package):
     page = (DOCS / "reference" / "library.md").read_text()
-    called = re.findall(r"`(\w+)\(([\w, ]*)\)`", page.partition("**`identity_core.testing`**")[0])
+    [section] = re.findall(rf"^## `{package.__name__}`\n(.*?)^## ", page, re.MULTILINE | re.DOTALL)
+    called = re.findall(r"`(\w+)\(([\w, ]*)\)`", section)
     assert len(called) > 5
     for name, arguments in called:
-        parameters = list(inspect.signature(getattr(identity_core, name)).parameters)
+        parameters = list(inspect.signature(getattr(package, name)).parameters)
         assert parameters[: len(arguments.split(", "))] == arguments.split(", "), name
 
 
