@@ -63,5 +63,5 @@ def test_who_waits_as_long_as_told_is_welcome(rate, number):
 
 def test_an_entry_that_is_none_is_refused():
     for entry in ("", "shop", "shop:read", "shop:read:00", f"shop:all:{'0' * 64}", f"shop::{'0' * 64}"):
-        with pytest.raises(ValueError, match="must be of the form"):
+        with pytest.raises(ValueError, match="must have the form"):
             ApiKey.parse(entry)
