@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from identity_adapters.keys import Scope, new_key
-from tests.integration.documented import checked
-from tests.integration.processes import run, service
+from tests.support.openapi import checked
+from tests.support.processes import run, service
 
 JSON = {"Content-Type": "application/json"}
 DETAILS = json.dumps({"email": "a@x", "phoneNumber": "1"})

@@ -11,7 +11,7 @@ import yaml
 from attrs import fields
 
 from identity_adapters.settings import Settings
-from tests.integration.processes import service
+from tests.support.processes import service
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

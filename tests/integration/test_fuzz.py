@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from identity_adapters.postgres import verify
-from tests.integration.conftest import PATIENCE, connect
-from tests.integration.processes import service
+from tests.support.databases import connect
+from tests.support.processes import service
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from identity_adapters.keys import Scope, new_key
-from tests.integration.processes import service
+from tests.support.processes import service
 
 PACKAGE = "generated_identity_client"
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from openapi_spec_validator import validate
 
 from identity_core import EventKind, LinkPrecedence, LinkReason, Outcome
-from tests.integration.documented import checked
-from tests.integration.processes import service
+from tests.support.openapi import checked
+from tests.support.processes import service
 
 EMAIL_SHAPE = "must have exactly one @ between two non-empty parts"
 UNSTORABLE = "must not have control characters or lone surrogates"

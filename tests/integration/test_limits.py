@@ -7,8 +7,8 @@ from contextlib import ExitStack, suppress
 import psutil
 import pytest
 
-from tests.integration.conftest import PATIENCE, eventually
-from tests.integration.processes import service
+from tests.support.processes import service
+from tests.support.waiting import PATIENCE, wait_until
 
 BODY = b'{"email": "a@x"}'
 WHOLE = b"POST /identify HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
@@ -149,7 +149,7 @@ def test_more_clients_than_there_may_be_are_refused_until_others_leave(running):
         with suppress(OSError):
             return running.post({"email": "a@x"})[0] == 200
 
-    eventually(is_answered)
+    wait_until(is_answered)
 
 
 def test_what_is_no_http_is_refused_with_a_problem_document(running):
@@ -212,5 +212,5 @@ def test_who_reads_no_answers_costs_little_and_not_for_long(impatient):
             largest = max(largest, memory().rss)
             assert impatient.is_live()
         # All of them are sent away, though not one of them has closed its connection.
-        eventually(lambda: len(psutil.Process(impatient.process.pid).net_connections("tcp")) <= 2)
+        wait_until(lambda: len(psutil.Process(impatient.process.pid).net_connections("tcp")) <= 2)
     assert largest - before < 20_000_000

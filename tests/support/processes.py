@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.integration.conftest import PATIENCE, eventually
+from tests.support.waiting import PATIENCE, wait_until
 
 COMMAND = [sys.executable, "-m", "identity_adapters"]
 
@@ -47,21 +47,6 @@ def environment(**settings):
     patient = ("IDENTITY_REQUEST_TIMEOUT", "IDENTITY_STATEMENT_TIMEOUT", "IDENTITY_LOCK_TIMEOUT")
     usual |= dict.fromkeys((*patient, "IDENTITY_ANSWER_TIMEOUT"), f"{PATIENCE:g}")
     return kept | usual | {name: str(value) for name, value in settings.items()}
-
-
-def forget_the_shell():
-    """Have this process, and what it starts, be as if it was started by nobody in particular.
-
-    A background job ignores SIGINT, and one under nohup SIGHUP. Who ignores a signal hands that on to
-    what they start; who handles it does not, even if the handler does nothing.
-    """
-    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:  # Python's own doing
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, lambda *_: None)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    for name in list(os.environ):
-        if name.startswith("PG") or name.lower().endswith("_proxy"):  # libpq and HTTP clients heed them
-            del os.environ[name]
 
 
 def kill(*processes):
@@ -164,7 +149,7 @@ def serving(command, folder, **settings):
         )
     running = Service(process, log)
     try:
-        eventually(running.is_live)
+        wait_until(running.is_live)
         yield running
     finally:
         if process.poll() is None:
