@@ -8,13 +8,17 @@ import pytest
 
 from identity_adapters.embedded import embedded_database
 from identity_adapters.postgres import migrate
-from tests.support.databases import connect, new_database
+from tests.support.databases import connect, new_database, plain
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """The URL of a running server."""
     with embedded_database(tmp_path_factory.mktemp("server")) as url:
+        with connect(url) as connection:  # nobody crashes this one, so nothing of it has to reach a disk
+            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                connection.execute(f"ALTER SYSTEM SET {setting} = off")
+            connection.execute("SELECT pg_reload_conf()")
         yield url
 
 
@@ -24,6 +28,12 @@ def migrated(server):
     url = new_database(server)
     migrate(url)
     return url.database
+
+
+@pytest.fixture(scope="session")
+def make_database(server, migrated):
+    """Makes an empty database that is migrated; its URL as people write it."""
+    return lambda: plain(new_database(server, template=migrated))
 
 
 @pytest.fixture

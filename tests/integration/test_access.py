@@ -34,10 +34,10 @@ def keys():
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory, keys):
+def running(tmp_path_factory, keys, make_database):
     folder = tmp_path_factory.mktemp("access")
     entries = ",".join(key.entry for _, key in keys.values())
-    with service(folder, IDENTITY_DATA_DIR=folder / "data", IDENTITY_API_KEYS=entries) as one:
+    with service(folder, DB_CONNECTION_STRING=make_database(), IDENTITY_API_KEYS=entries) as one:
         one.request("POST", "/identify", DETAILS, JSON | bearer(keys[Scope.IDENTIFY][0]))
         yield checked(one)
 

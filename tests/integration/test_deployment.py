@@ -36,9 +36,9 @@ def queries():
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
+def running(tmp_path_factory, make_database):
     folder = tmp_path_factory.mktemp("deployed")
-    with service(folder, IDENTITY_DATA_DIR=folder / "data") as one:
+    with service(folder, DB_CONNECTION_STRING=make_database()) as one:
         one.identify("a@x")
         yield one
 

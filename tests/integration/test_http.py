@@ -21,9 +21,9 @@ MISSING = "must have an email, a phone number or both"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
+def running(tmp_path_factory, make_database):
     folder = tmp_path_factory.mktemp("http")
-    with service(folder, IDENTITY_DATA_DIR=folder / "data") as one:
+    with service(folder, DB_CONNECTION_STRING=make_database()) as one:
         yield checked(one)
 
 

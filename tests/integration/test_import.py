@@ -158,9 +158,9 @@ async def import_interrupted(repository, details, live, at_once, stops_after):
 
     with closing(Sorted(details)) as in_order:
         try:
-            await import_contacts(repository, rows(), at_once=at_once, on_progress=stop)
+            await import_contacts(repository, rows(), batch_size=at_once, on_progress=stop)
         except Interrupted:
-            await import_contacts(repository, rows(), at_once=at_once)
+            await import_contacts(repository, rows(), batch_size=at_once)
 
 
 def test_any_rows_in_any_order_and_any_runs_come_to_what_a_model_says(url):

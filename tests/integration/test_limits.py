@@ -15,7 +15,7 @@ WHOLE = b"POST /identify HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
+def running(tmp_path_factory, make_database):
     """A service with little room."""
     folder = tmp_path_factory.mktemp("limits")
     settings = {
@@ -23,16 +23,16 @@ def running(tmp_path_factory):
         "IDENTITY_MAX_CONNECTIONS": 5,
         "IDENTITY_MAX_BODY_SIZE": 2048,
     }
-    with service(folder, IDENTITY_DATA_DIR=folder / "data", **settings) as one:
+    with service(folder, DB_CONNECTION_STRING=make_database(), **settings) as one:
         yield one
 
 
 @pytest.fixture(scope="module")
-def impatient(tmp_path_factory):
+def impatient(tmp_path_factory, make_database):
     """A service that waits for clients for a short time."""
     folder = tmp_path_factory.mktemp("impatient")
     settings = {"IDENTITY_REQUEST_TIMEOUT": 2, "IDENTITY_KEEP_ALIVE": 1, "IDENTITY_WRITE_TIMEOUT": 1}
-    with service(folder, IDENTITY_DATA_DIR=folder / "data", **settings) as one:
+    with service(folder, DB_CONNECTION_STRING=make_database(), **settings) as one:
         yield one
 
 

@@ -17,6 +17,9 @@ from tests.support.waiting import PATIENCE, wait_until
 
 COMMAND = [sys.executable, "-m", "identity_adapters"]
 
+STARTUP = Path(__file__).parent / "startup"
+"""What Python imports first in a process of a test."""
+
 KEPT = ("LD_LIBRARY_PATH", "PATH", "TMPDIR")
 """The variables of the shell that a process of a test sees."""
 
@@ -43,10 +46,10 @@ def environment(**settings):
     because the machine is busy.
     """
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-    usual = {"HOME": "/dev/null", "LANG": "C.UTF-8", "IDENTITY_DRAIN": "0"}
+    usual = {"HOME": "/dev/null", "LANG": "C.UTF-8", "IDENTITY_DRAIN": "0", "PYTHONPATH": STARTUP}
     patient = ("IDENTITY_REQUEST_TIMEOUT", "IDENTITY_STATEMENT_TIMEOUT", "IDENTITY_LOCK_TIMEOUT")
     usual |= dict.fromkeys((*patient, "IDENTITY_ANSWER_TIMEOUT"), f"{PATIENCE:g}")
-    return kept | usual | {name: str(value) for name, value in settings.items()}
+    return kept | {name: str(value) for name, value in (usual | settings).items()}
 
 
 def kill(*processes):
