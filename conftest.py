@@ -15,7 +15,7 @@ from sybil import Sybil
 from sybil.document import PythonDocStringDocument
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 from sybil.parsers.rest import DocTestParser
-from tests.integration.processes import environment, forget_the_shell, service
+from tests.support.shell import forget_the_shell
 
 # Time says nothing about an example where the machine is busy with something else.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -33,6 +33,8 @@ def pytest_configure():
 @pytest.fixture(scope="module")
 def documented_service(tmp_path_factory):
     """The service that the examples of a page talk to; it starts when the first one does."""
+    from tests.support.processes import service  # tests of the core start no process
+
     folder = tmp_path_factory.mktemp("documented")
     with service(folder, IDENTITY_DATA_DIR=folder / "data") as running:
         yield running
@@ -47,6 +49,8 @@ def curl_has_json():
 
 def run_console(example):
     """Run each command of a block, and compare what it prints with what follows it."""
+    from tests.support.processes import environment
+
     running = example.namespace["documented_service"]
     programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     folder = running.log.parent

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from identity_adapters.keys import Scope, generate_key
-from tests.integration.documented import checked
-from tests.integration.processes import run, service
+from tests.support.openapi import checked
+from tests.support.processes import run, service
 
 JSON = {"Content-Type": "application/json"}
 DETAILS = json.dumps({"email": "a@x", "phoneNumber": "1"})
@@ -34,10 +34,10 @@ def keys():
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory, keys):
+def running(tmp_path_factory, keys, make_database):
     folder = tmp_path_factory.mktemp("access")
     entries = ",".join(key.entry for _, key in keys.values())
-    with service(folder, IDENTITY_DATA_DIR=folder / "data", IDENTITY_API_KEYS=entries) as one:
+    with service(folder, DB_CONNECTION_STRING=make_database(), IDENTITY_API_KEYS=entries) as one:
         one.request("POST", "/identify", DETAILS, JSON | bearer(keys[Scope.IDENTIFY][0]))
         yield checked(one)
 

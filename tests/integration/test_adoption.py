@@ -20,7 +20,7 @@ from identity_core import (
 )
 from identity_core.testing import violations
 from identity_core.testing.conformance.reader import read_pages
-from tests.integration.conftest import repository_on
+from tests.support.databases import repository_on
 
 EXISTING = """
 CREATE TABLE contacts (

@@ -7,9 +7,9 @@ from itertools import chain, count
 import pytest
 
 from identity_adapters.embedded import embedded_database, packaged_programs
-from tests.integration.clients import Load, adversarial
-from tests.integration.conftest import connect, new_database, plain
-from tests.integration.processes import run, service
+from tests.support.clients import Load, adversarial
+from tests.support.databases import connect, new_database, plain
+from tests.support.processes import run, service
 
 pytestmark = pytest.mark.slow
 

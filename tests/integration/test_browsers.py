@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from identity_adapters.keys import Scope, generate_key
-from tests.integration.processes import service
+from tests.support.processes import service
 
 pytestmark = pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed")
 

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from identity_adapters.embedded import embedded_database
-from tests.integration.conftest import connect, plain
-from tests.integration.processes import COMMAND, environment, run
+from tests.support.databases import connect, plain
+from tests.support.processes import COMMAND, environment, run
 
 pytestmark = pytest.mark.slow
 

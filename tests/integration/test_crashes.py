@@ -13,11 +13,12 @@ import pytest
 
 from identity_adapters.embedded import embedded_database
 from identity_adapters.postgres import migrate, verify
-from tests.integration.clients import Load, adversarial, check, components, partition
-from tests.integration.conftest import connect, eventually
-from tests.integration.processes import kill, service
-from tests.integration.proxy import commit_cutter
 from tests.integration.test_embedded import servers
+from tests.support.clients import Load, adversarial, check, components, partition
+from tests.support.databases import connect
+from tests.support.processes import kill, service
+from tests.support.proxy import commit_cutter
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -89,7 +90,7 @@ def test_a_worker_that_is_killed(tmp_path, server, size):
         load = clients.post_to(running)
         for _ in range(size(*ROUNDS)):
             load.has_gone_on()
-            kill(eventually(running.workers)[0])
+            kill(wait_until(running.workers)[0])
         load.wait()
         clients.check_and_post_again(running)
 
@@ -117,8 +118,8 @@ def test_a_database_of_which_something_is_killed(tmp_path, server, size, killed)
         load = clients.post_to(running)
         for _ in range(size(*ROUNDS)):
             load.has_gone_on()
-            kill(*eventually(lambda: killed(url, folder)))
-            eventually(lambda: running.request("GET", "/health/ready")[0] == 200)
+            kill(*wait_until(lambda: killed(url, folder)))
+            wait_until(lambda: running.request("GET", "/health/ready")[0] == 200)
         load.wait()
         clients.check_and_post_again(running)
 

@@ -11,7 +11,7 @@ import yaml
 from attrs import fields
 
 from identity_adapters.settings import Settings
-from tests.integration.processes import service
+from tests.support.processes import service
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -36,9 +36,9 @@ def queries():
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
+def running(tmp_path_factory, make_database):
     folder = tmp_path_factory.mktemp("deployed")
-    with service(folder, IDENTITY_DATA_DIR=folder / "data") as one:
+    with service(folder, DB_CONNECTION_STRING=make_database()) as one:
         one.identify("a@x")
         yield one
 

@@ -11,8 +11,9 @@ import psycopg
 import pytest
 
 from identity_adapters.embedded import EmbeddedDatabaseUnavailable, embedded_database
-from tests.integration.conftest import connect, eventually
-from tests.integration.processes import environment, has_ended, kill
+from tests.support.databases import connect
+from tests.support.processes import environment, has_ended, kill
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -131,7 +132,7 @@ def test_a_killed_owner_leaves_no_server_and_the_next_recovers(tmp_path):
             assert connection.execute(f"SELECT to_regclass('kept_{number}')::text").fetchone() == (
                 f"kept_{number}",
             )
-        eventually(lambda server=server: has_ended(server))
+        wait_until(lambda server=server: has_ended(server))
     assert servers(tmp_path) == []
 
 
@@ -231,7 +232,7 @@ def test_ctrl_c_reaches_the_owner_alone(tmp_path):
     assert os.getsid(server.pid) != os.getsid(first.pid)
     first.send_signal(signal.SIGINT)
     first.communicate()
-    eventually(lambda: has_ended(server))
+    wait_until(lambda: has_ended(server))
 
 
 @pytest.mark.parametrize("inside", [".", "postgres"])
@@ -273,7 +274,7 @@ def test_the_log_stays_small_and_private(tmp_path, monkeypatch):
         for number in range(200):
             with pytest.raises(psycopg.DataError):
                 connection.execute(f"SELECT '{number} {'x' * 10_000}'::integer")
-        eventually(lambda: log.stat().st_size <= 50_000)
+        wait_until(lambda: log.stat().st_size <= 50_000)
         assert "an old one" not in before.read_text()
         assert before.stat().st_size <= 50_000
         assert [path.stat().st_mode & 0o777 for path in (log, before)] == [0o600, 0o600]

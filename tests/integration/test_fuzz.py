@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from identity_adapters.postgres import verify
-from tests.integration.conftest import PATIENCE, connect
-from tests.integration.processes import service
+from tests.support.databases import connect, new_database, plain
+from tests.support.processes import service
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -20,10 +21,11 @@ lenient = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.functi
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory, server):
+def running(tmp_path_factory, server, migrated):
     folder = tmp_path_factory.mktemp("fuzz")
-    with service(folder, IDENTITY_DATA_DIR=folder / "data") as one:
-        one.data = folder / "data"
+    url = new_database(server, template=migrated)
+    with service(folder, DB_CONNECTION_STRING=plain(url)) as one:
+        one.database = url
         yield one
         assert "Traceback" not in one.output()
         assert "mistake" not in one.output()
@@ -32,11 +34,8 @@ def running(tmp_path_factory, server):
 @pytest.fixture
 def database_of(running):
     """The URL of the database behind the service, to look at afterwards."""
-    from identity_adapters.embedded import embedded_database
-
-    with embedded_database(running.data) as url:
-        yield url
-        assert verify(url) == []
+    yield running.database
+    assert verify(running.database) == []
 
 
 def has_whole_number(body):

@@ -11,17 +11,17 @@ from types import SimpleNamespace
 import pytest
 
 from identity_adapters.keys import Scope, generate_key
-from tests.integration.processes import service
+from tests.support.processes import service
 
 PACKAGE = "generated_identity_client"
 
 
 @pytest.fixture(scope="module")
-def generated(tmp_path_factory):
+def generated(tmp_path_factory, make_database):
     """Operations by their ids, models, and clients: with a key, without, and with too large a header."""
     folder = tmp_path_factory.mktemp("generated")
     secret, key = generate_key("shop", list(Scope))
-    settings = {"IDENTITY_DATA_DIR": folder / "data", "IDENTITY_API_KEYS": key.entry}
+    settings = {"DB_CONNECTION_STRING": make_database(), "IDENTITY_API_KEYS": key.entry}
     with service(folder, **settings) as running, ExitStack() as stack:
         document = folder / "openapi.json"
         document.write_bytes(running.request("GET", "/openapi.json")[2])

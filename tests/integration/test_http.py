@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from openapi_spec_validator import validate
 
 from identity_core import EventKind, LinkPrecedence, LinkReason, Outcome
-from tests.integration.documented import checked
-from tests.integration.processes import service
+from tests.support.openapi import checked
+from tests.support.processes import service
 
 EMAIL_SHAPE = "must have exactly one @ between two non-empty parts"
 UNSTORABLE = "must not have control characters or lone surrogates"
@@ -21,9 +21,9 @@ MISSING = "must have an email, a phone number or both"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
+def running(tmp_path_factory, make_database):
     folder = tmp_path_factory.mktemp("http")
-    with service(folder, IDENTITY_DATA_DIR=folder / "data") as one:
+    with service(folder, DB_CONNECTION_STRING=make_database()) as one:
         yield checked(one)
 
 

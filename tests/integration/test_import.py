@@ -27,16 +27,10 @@ from identity_adapters.postgres import migrate, verify
 from identity_core import ContactDetails, IdentifyContacts, import_contacts
 from identity_core.testing import batches, moments
 from identity_core.testing import components as model
-from tests.integration.clients import Load, components, partition
-from tests.integration.conftest import (
-    PATIENCE,
-    connect,
-    emptied_repository_on,
-    eventually,
-    new_database,
-    plain,
-)
-from tests.integration.processes import environment, run, service, start
+from tests.support.clients import Load, components, partition
+from tests.support.databases import connect, emptied_repository_on, new_database, plain
+from tests.support.processes import environment, run, service, start
+from tests.support.waiting import PATIENCE, wait_until
 
 HEAD = "email,phoneNumber,createdAt\n"
 FIRST = datetime(2015, 1, 1, tzinfo=UTC)
@@ -531,7 +525,7 @@ def test_killed_and_run_again_it_comes_to_the_same(tmp_path, url, server, size):
         for _ in range(3):
             [before] = connection.execute(events).fetchone()
             process = start("import", "orders.csv", cwd=tmp_path, DB_CONNECTION_STRING=plain(url))
-            eventually(
+            wait_until(
                 lambda before=before, process=process: (
                     process.poll() is not None or connection.execute(events).fetchone()[0] > before
                 )
@@ -559,7 +553,7 @@ def test_told_to_stop_it_says_so_and_leaves_nothing_on_disk(tmp_path, url, sql, 
     with connect(url) as other, other.transaction():
         other.execute("SELECT * FROM contacts FOR UPDATE")
         process = start("import", "orders.csv", cwd=tmp_path, stderr=subprocess.PIPE, **settings)
-        eventually(lambda: sql("SELECT count(*) > 1 FROM contacts") == [(True,)])
+        wait_until(lambda: sql("SELECT count(*) > 1 FROM contacts") == [(True,)])
         assert list(disk.iterdir()) != []
         process.send_signal(by)
         _, said = process.communicate(timeout=PATIENCE)

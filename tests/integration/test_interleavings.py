@@ -14,8 +14,8 @@ from identity_adapters.postgres import repository, statements
 from identity_core import ContactDetails, IdentifyContacts, reconcile
 from identity_core.testing import components, violations
 from identity_core.testing.conformance.contacts import partition
-from tests.integration.conftest import connect, patient_engine, repository_on
-from tests.integration.stepping import SECTIONS, run_in_order
+from tests.support.databases import connect, patient_engine, repository_on
+from tests.support.stepping import SECTIONS, run_in_order
 
 pytestmark = pytest.mark.slow
 

@@ -7,15 +7,15 @@ from contextlib import ExitStack, suppress
 import psutil
 import pytest
 
-from tests.integration.conftest import PATIENCE, eventually
-from tests.integration.processes import service
+from tests.support.processes import service
+from tests.support.waiting import PATIENCE, wait_until
 
 BODY = b'{"email": "a@x"}'
 WHOLE = b"POST /identify HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
+def running(tmp_path_factory, make_database):
     """A service with little room."""
     folder = tmp_path_factory.mktemp("limits")
     settings = {
@@ -23,16 +23,16 @@ def running(tmp_path_factory):
         "IDENTITY_MAX_CONNECTIONS": 5,
         "IDENTITY_MAX_BODY_SIZE": 2048,
     }
-    with service(folder, IDENTITY_DATA_DIR=folder / "data", **settings) as one:
+    with service(folder, DB_CONNECTION_STRING=make_database(), **settings) as one:
         yield one
 
 
 @pytest.fixture(scope="module")
-def impatient(tmp_path_factory):
+def impatient(tmp_path_factory, make_database):
     """A service that waits for clients for a short time."""
     folder = tmp_path_factory.mktemp("impatient")
     settings = {"IDENTITY_REQUEST_TIMEOUT": 2, "IDENTITY_KEEP_ALIVE": 1, "IDENTITY_WRITE_TIMEOUT": 1}
-    with service(folder, IDENTITY_DATA_DIR=folder / "data", **settings) as one:
+    with service(folder, DB_CONNECTION_STRING=make_database(), **settings) as one:
         yield one
 
 
@@ -152,7 +152,7 @@ def test_more_clients_than_there_may_be_are_refused_until_others_leave(running):
         with suppress(OSError):
             return running.post({"email": "a@x"})[0] == 200
 
-    eventually(is_answered)
+    wait_until(is_answered)
 
 
 def test_what_is_no_http_is_refused_with_a_problem_document(running):
@@ -215,5 +215,5 @@ def test_who_reads_no_answers_costs_little_and_not_for_long(impatient):
             largest = max(largest, memory().rss)
             assert impatient.is_live()
         # All of them are sent away, though not one of them has closed its connection.
-        eventually(lambda: len(psutil.Process(impatient.process.pid).net_connections("tcp")) <= 2)
+        wait_until(lambda: len(psutil.Process(impatient.process.pid).net_connections("tcp")) <= 2)
     assert largest - before < 20_000_000

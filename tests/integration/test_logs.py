@@ -10,8 +10,9 @@ import pytest
 
 from identity_adapters.embedded import embedded_database
 from identity_adapters.keys import Scope, generate_key
-from tests.integration.conftest import connect, eventually, plain
-from tests.integration.processes import run, service
+from tests.support.databases import connect, plain
+from tests.support.processes import run, service
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -167,4 +168,4 @@ def test_an_id_comes_back_as_it_was_sent(tmp_path):
         ] * 2  # fmt: skip
         assert len({ids[number] for number in own}) == 4
         # The line of a request is written after its answer.
-        eventually(lambda: all(f'"request_id": "{one}"' in running.output() for one in ids))
+        wait_until(lambda: all(f'"request_id": "{one}"' in running.output() for one in ids))

@@ -29,9 +29,10 @@ from identity_core import (
     InvalidCursor,
     QueryIdentities,
 )
-from tests.integration.clients import Load, adversarial, components, partition
-from tests.integration.conftest import PATIENCE, connect, eventually, new_database, plain, repository_on
-from tests.integration.processes import COMMAND, environment, run, service
+from tests.support.clients import Load, adversarial, components, partition
+from tests.support.databases import connect, new_database, plain, repository_on
+from tests.support.processes import COMMAND, environment, run, service
+from tests.support.waiting import PATIENCE, wait_until
 
 KEYS = [("a@x", "1"), ("b@x", "2"), ("b@x", "1"), ("c@x", "9"), ("a@x", "3")]
 
@@ -187,11 +188,11 @@ def test_a_reader_that_is_killed_is_told_of_every_event_once_and_can_replay_them
             arguments = [sys.executable, "-c", READER, str(running.port), *(["again"] if place else [])]
             with out.open("wb") as file:
                 reader = subprocess.Popen(arguments, cwd=tmp_path, env=environment(), stdout=file)
-            eventually(lambda out=out: out.read_text().count("\n") > 20)
+            wait_until(lambda out=out: out.read_text().count("\n") > 20)
             if number == 3:
                 load.wait()
                 last = sql("SELECT max(id) FROM contact_events")[0][0]
-                eventually(lambda out=out, last=last: f'"id": {last},' in out.read_text())
+                wait_until(lambda out=out, last=last: f'"id": {last},' in out.read_text())
             reader.send_signal(signal.SIGKILL)
             reader.wait()
             for line in out.read_text().splitlines(keepends=True):

@@ -7,8 +7,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from identity_adapters.embedded import embedded_database
-from tests.integration.conftest import connect, eventually, plain
-from tests.integration.processes import kill, service
+from tests.support.databases import connect, plain
+from tests.support.processes import kill, service
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +44,7 @@ def test_it_counts_requests_by_outcome_over_all_processes(tmp_path, url, options
             list(pool.map(lambda _: running.identify("a@x"), range(50)))
             list(pool.map(lambda _: running.post({"email": "no email"}), range(20)))
         expected = {"created": 2, "merged": 1, "linked": 1, "known": 50, "rejected": 20}
-        eventually(told(running, **expected))
+        wait_until(told(running, **expected))
         samples = scraped(running)
         name = "identity_request_duration_seconds_bucket"
         buckets = [value for key, value in samples.items() if {name, "identify", "known"} <= set(key)]
@@ -53,18 +54,18 @@ def test_it_counts_requests_by_outcome_over_all_processes(tmp_path, url, options
         assert samples["identity_batch_size_sum", "write"] == 4
         assert samples["identity_waiting_requests",] == 0
         most = 10 * len(running.workers() or [running])
-        eventually(lambda: scraped(running)["identity_pool_connections_max",] == most)
+        wait_until(lambda: scraped(running)["identity_pool_connections_max",] == most)
 
 
 def test_a_worker_that_was_killed_is_counted_on_but_holds_nothing_any_more(tmp_path, url):
     with service(tmp_path, "--workers", "2", DB_CONNECTION_STRING=plain(url)) as running:
         for _ in range(20):
             running.identify("a@x")
-        eventually(lambda: scraped(running)["identity_pool_connections_max",] == 20)
+        wait_until(lambda: scraped(running)["identity_pool_connections_max",] == 20)
         kill(running.workers()[0])
-        eventually(lambda: running.output().count("Application startup complete") == 3)
-        eventually(lambda: scraped(running)["identity_pool_connections_max",] == 20)
-        eventually(lambda: sum(requests(scraped(running)).values()) == 20)
+        wait_until(lambda: running.output().count("Application startup complete") == 3)
+        wait_until(lambda: scraped(running)["identity_pool_connections_max",] == 20)
+        wait_until(lambda: sum(requests(scraped(running)).values()) == 20)
 
 
 def test_it_tells_how_the_identity_graph_is(tmp_path, url):
@@ -80,7 +81,7 @@ def test_it_tells_how_the_identity_graph_is(tmp_path, url):
             samples = scraped(running)
             return (samples.get(("identity_contacts",)), samples.get(("identity_merges",))) == (35, 1)
 
-        eventually(has_counted)
+        wait_until(has_counted)
         samples = scraped(running)
         assert samples["identity_identities",] == 5
         largest = [samples["identity_largest_identity_contacts", str(rank)] for rank in range(1, 6)]
@@ -114,7 +115,7 @@ def test_what_was_shed_and_what_could_not_be_answered_are_told_apart(tmp_path, u
             counted = requests(scraped(running))
             return counted.get("shed", 0), counted.get("unavailable", 0)
 
-        eventually(lambda: sum(refused()) == 32)
+        wait_until(lambda: sum(refused()) == 32)
         assert 0 not in refused()
 
 
@@ -140,5 +141,5 @@ def test_metrics_are_answered_while_the_database_is_away(tmp_path):
             settings = {"DB_CONNECTION_STRING": plain(url), "IDENTITY_COUNT_EVERY": "0.01"}
             running = serving.enter_context(service(tmp_path, **settings))
             running.identify("a@x")
-        eventually(told(running, created=1))
-        eventually(lambda: "the census failed" in running.output())
+        wait_until(told(running, created=1))
+        wait_until(lambda: "the census failed" in running.output())

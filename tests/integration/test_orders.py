@@ -11,8 +11,9 @@ import networkx
 import pytest
 
 from identity_adapters.embedded import embedded_database
-from tests.integration.conftest import PATIENCE, connect
-from tests.integration.processes import service
+from tests.support.databases import connect
+from tests.support.processes import service
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 

@@ -11,11 +11,12 @@ import pytest
 
 from identity_adapters.embedded import embedded_database
 from identity_adapters.postgres import migrate
-from tests.integration.clients import Load
-from tests.integration.conftest import connect, eventually, plain
-from tests.integration.processes import has_ended, service
 from tests.integration.test_embedded import servers
 from tests.integration.test_transactions import WAITING
+from tests.support.clients import Load
+from tests.support.databases import connect, plain
+from tests.support.processes import has_ended, service
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +43,7 @@ def test_who_would_wait_behind_too_many_is_refused_at_once(tmp_path, url):
         other.execute("BEGIN")
         other.execute("LOCK TABLE contacts IN EXCLUSIVE MODE")  # it can be read, but not written
         known = [pool.submit(running.post, {"email": f"{n}@x"}) for n in range(100)]
-        eventually(lambda: sum(one.done() for one in known) >= 100 - 20 - 4 * 5)
+        wait_until(lambda: sum(one.done() for one in known) >= 100 - 20 - 4 * 5)
         refused = [one for one in known if one.done()]
         assert {one.result()[0] for one in refused} == {503}
         assert refusal(running, email="another@x") == "too many requests are waiting"
@@ -65,7 +66,7 @@ def test_queries_that_are_stuck_leave_the_connections_of_others_alone(tmp_path, 
         other.execute("LOCK TABLE contact_events IN ACCESS EXCLUSIVE MODE")
         paths = ["/identities/1/history", "/identities/1?asOf=2999-01-01T00:00:00Z"] * 30
         stuck = [pool.submit(running.request, "GET", path) for path in paths]
-        eventually(lambda: sum(one.done() for one in stuck) >= len(paths) - 1 - 5)
+        wait_until(lambda: sum(one.done() for one in stuck) >= len(paths) - 1 - 5)
         assert other.execute(WAITING).fetchone() == (1,)
         assert running.identify("a@x")["phoneNumbers"] == ["1"]
         assert running.request("GET", "/identities/1")[0] == 200
@@ -122,7 +123,7 @@ def test_whoever_waits_too_long_is_told_and_their_neighbours_are_served(tmp_path
         other.execute("BEGIN")
         other.execute("SELECT * FROM contacts FOR UPDATE")
         locked = pool.submit(refusal, running, email="locked@x", phoneNumber="2")
-        eventually(lambda: other.execute(WAITING).fetchone()[0] >= 1)
+        wait_until(lambda: other.execute(WAITING).fetchone()[0] >= 1)
         neighbours = [pool.submit(running.post, {"email": f"{n}@x"}) for n in range(30)]
         also_locked = pool.submit(refusal, running, email="locked@x", phoneNumber="3")
         assert {one.result()[0] for one in neighbours} == {200}
@@ -150,7 +151,7 @@ def test_a_database_that_stands_still_hangs_nobody(tmp_path):
             finally:
                 for process in stopped:
                     process.resume()
-            eventually(lambda: running.request("GET", "/health/ready")[0] == 200)
+            wait_until(lambda: running.request("GET", "/health/ready")[0] == 200)
             assert running.identify("a@x")["phoneNumbers"] == ["1"]
 
 
@@ -164,13 +165,13 @@ def test_a_database_that_is_away_is_waited_for(tmp_path):
         [postmaster] = servers(data)
         (data / "postgres").rename(data / "elsewhere")
         postmaster.send_signal(signal.SIGQUIT)
-        eventually(lambda: has_ended(postmaster))
+        wait_until(lambda: has_ended(postmaster))
         assert refusal(running, email="a@x") == "the database cannot be reached"
         assert running.request("GET", "/health/ready")[0] == 503
         assert running.request("GET", "/health/live")[0] == 200
         shutil.rmtree(data / "postgres", ignore_errors=True)
         (data / "elsewhere").rename(data / "postgres")
-        eventually(lambda: running.request("GET", "/health/ready")[0] == 200)
+        wait_until(lambda: running.request("GET", "/health/ready")[0] == 200)
         assert running.identify("a@x")["phoneNumbers"] == ["1"]
 
 
@@ -197,12 +198,12 @@ def test_a_full_disk_is_told_of_and_passes(tmp_path, small_disk):
             file.write(bytes(left))
         numbers = iter(range(1_000_000))
         load = Load([running.port], ((f"{n}@x", str(10**9 + n)) for n in numbers), clients=20)
-        eventually(lambda: load.statuses[503] > 0)
+        wait_until(lambda: load.statuses[503] > 0)
         load.stop()
         assert load.statuses.keys() <= {200, 503}
         filler.unlink()
-        eventually(lambda: running.request("GET", "/health/ready")[0] == 200)
-        eventually(lambda: running.post({"email": "b@x"})[0] == 200)
+        wait_until(lambda: running.request("GET", "/health/ready")[0] == 200)
+        wait_until(lambda: running.post({"email": "b@x"})[0] == 200)
         assert running.identify("a@x") == before
         for email, phone_number in load.acknowledged[-20:]:
             assert phone_number in running.identify(email)["phoneNumbers"]
@@ -219,9 +220,9 @@ def test_clients_that_go_away_cost_nothing(tmp_path, url):
                 head = f"POST /identify HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
                 client.sendall(f"{head}{body}".encode())
         other.execute("COMMIT")
-        eventually(lambda: running.post({"email": "b@x", "phoneNumber": "99999"})[0] == 200)
+        wait_until(lambda: running.post({"email": "b@x", "phoneNumber": "99999"})[0] == 200)
         idle = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'identity' AND state <> 'idle'"
-        eventually(lambda: other.execute(idle).fetchone() == (0,))
+        wait_until(lambda: other.execute(idle).fetchone() == (0,))
         connections = psutil.Process(running.process.pid).net_connections
-        eventually(lambda: all(one.status != psutil.CONN_ESTABLISHED for one in connections("tcp")))
+        wait_until(lambda: all(one.status != psutil.CONN_ESTABLISHED for one in connections("tcp")))
         assert "Traceback" not in running.output()

@@ -13,9 +13,10 @@ import pytest
 
 from identity_adapters.embedded import as_unprivileged_user, embedded_database
 from identity_adapters.postgres import create_engine, migrate
-from tests.integration.clients import Load, adversarial, check
-from tests.integration.conftest import PATIENCE, connect, eventually, new_database, plain
-from tests.integration.processes import environment, free_port, service
+from tests.support.clients import Load, adversarial, check
+from tests.support.databases import connect, new_database, plain
+from tests.support.processes import environment, free_port, service
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +67,7 @@ def test_it_is_right_behind_a_pooler(tmp_path, pooled):
     }
     details = adversarial(4000)
     with service(tmp_path, **settings) as one, service(tmp_path, **settings) as other:
-        eventually(lambda: one.request("GET", "/health/ready")[0] == 200)
+        wait_until(lambda: one.request("GET", "/health/ready")[0] == 200)
         one.identify("a@x", "1")
         page = json.loads(one.request("GET", "/identities/1")[2])
         assert page["contacts"][0]["createdAt"].endswith("Z")

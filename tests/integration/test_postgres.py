@@ -19,7 +19,7 @@ from identity_core.testing import (
     IdentityMachine,
     IdentityReaderConformance,
 )
-from tests.integration.conftest import emptied_repository_on, repository_on
+from tests.support.databases import emptied_repository_on, repository_on
 
 
 class TestConformance(ContactRepositoryConformance):

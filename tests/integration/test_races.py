@@ -4,9 +4,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.integration.clients import Load, adversarial, check
-from tests.integration.conftest import plain
-from tests.integration.processes import service
+from tests.support.clients import Load, adversarial, check
+from tests.support.databases import plain
+from tests.support.processes import service
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,9 @@ import psycopg
 import pytest
 
 from identity_adapters.embedded import as_unprivileged_user, embedded_database, packaged_programs
-from tests.integration.conftest import PATIENCE, connect, eventually, plain
-from tests.integration.processes import free_port, run, service
+from tests.support.databases import connect, plain
+from tests.support.processes import free_port, run, service
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +44,7 @@ def replica_of(url, folder):
             return False
 
     try:
-        eventually(answers)
+        wait_until(answers)
         yield replica
     finally:
         process.terminate()
@@ -63,7 +64,7 @@ def test_a_replica_answers_what_only_looks(tmp_path):
             known = primary.identify("b@x", "1")
             with connect(replica) as connection:
                 count = "SELECT count(*) FROM contacts"
-                eventually(lambda: connection.execute(count).fetchone() == (2,))
+                wait_until(lambda: connection.execute(count).fetchone() == (2,))
             with service(tmp_path, **there) as looking:
                 assert looking.request("GET", "/health/ready")[0] == 200
                 assert looking.identify("b@x", "1") == known

@@ -12,8 +12,9 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from tests.integration.conftest import PATIENCE, eventually, plain
-from tests.integration.processes import service
+from tests.support.databases import plain
+from tests.support.processes import service
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -83,7 +84,7 @@ class Balancer:
     def goes_on(self, requests=40):
         """Wait until each client was answered so many more times."""
         wanted = [asked + requests for asked in self.asked]
-        eventually(lambda: all(map(operator.ge, self.asked, wanted)))
+        wait_until(lambda: all(map(operator.ge, self.asked, wanted)))
 
 
 def was_left(connection):
@@ -97,20 +98,20 @@ def test_a_rolling_restart_under_load_loses_no_request(tmp_path, url):
     with ExitStack() as running, Balancer() as balancer:
         for name in ("one", "other"):
             balancer.services[name] = running.enter_context(service(tmp_path, **settings))
-        eventually(lambda: balancer.ready == {"one", "other"})
+        wait_until(lambda: balancer.ready == {"one", "other"})
         for name in ("one", "other"):
             balancer.goes_on()
             balancer.services[name].process.send_signal(signal.SIGTERM)
-            eventually(lambda name=name: name not in balancer.ready)
+            wait_until(lambda name=name: name not in balancer.ready)
             balancer.goes_on()
             assert balancer.services[name].stop() == 0
             balancer.goes_on()
             balancer.services[name] = running.enter_context(service(tmp_path, **settings))
-            eventually(lambda: balancer.ready == {"one", "other"})
+            wait_until(lambda: balancer.ready == {"one", "other"})
         balancer.goes_on()
         for one in balancer.services.values():  # told once more they do not drain
             one.process.send_signal(signal.SIGTERM)
-        eventually(lambda: not balancer.ready)
+        wait_until(lambda: not balancer.ready)
     assert balancer.lost == []
 
 
@@ -118,12 +119,12 @@ def test_workers_are_replaced_under_load_one_by_one(tmp_path, url):
     settings = {"DB_CONNECTION_STRING": plain(url), "IDENTITY_DRAIN": "5", "IDENTITY_KEEP_ALIVE": "600"}
     with service(tmp_path, "--workers", "2", **settings) as running, Balancer() as balancer:
         balancer.services["one"] = running
-        eventually(lambda: balancer.ready)
+        wait_until(lambda: balancer.ready)
         balancer.goes_on()
         before = {worker.pid for worker in running.workers()}
         running.process.send_signal(signal.SIGHUP)
-        eventually(lambda: before.isdisjoint({worker.pid for worker in running.workers()}))
-        eventually(lambda: len(running.workers()) == 2)
+        wait_until(lambda: before.isdisjoint({worker.pid for worker in running.workers()}))
+        wait_until(lambda: len(running.workers()) == 2)
         balancer.goes_on()
     assert balancer.lost == []
 
@@ -138,7 +139,7 @@ def test_workers_that_take_long_to_start_are_waited_for(tmp_path, url):
         before = {worker.pid for worker in running.workers()}
         assert "died" not in running.output()
         running.process.send_signal(signal.SIGHUP)
-        eventually(lambda: before.isdisjoint({worker.pid for worker in running.workers()}))
+        wait_until(lambda: before.isdisjoint({worker.pid for worker in running.workers()}))
         assert "aborting the restart" not in running.output()
 
 
@@ -147,7 +148,7 @@ def test_told_to_stop_it_says_so_first_and_goes_on_answering(tmp_path):
     with service(tmp_path, **settings) as running:
         assert running.request("GET", "/health/ready")[0] == 200
         running.process.send_signal(signal.SIGTERM)
-        eventually(lambda: running.request("GET", "/health/ready")[0] == 503)
+        wait_until(lambda: running.request("GET", "/health/ready")[0] == 503)
         _, headers, answer = running.request("GET", "/health/ready")
         assert json.loads(answer)["detail"].startswith("the service is stopping")
         assert headers["connection"] == "close"

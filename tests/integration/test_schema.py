@@ -21,9 +21,10 @@ from identity_adapters.postgres import (
     verify,
 )
 from identity_core import ContactDetails, IdentifyContacts, RepositoryBusy
-from tests.integration.conftest import connect, eventually, new_database, plain, repository_on
-from tests.integration.processes import service
 from tests.integration.test_adoption import EXISTING
+from tests.support.databases import connect, new_database, plain, repository_on
+from tests.support.processes import service
+from tests.support.waiting import wait_until
 
 
 def test_a_fresh_database_gets_wide_ids(url, sql):
@@ -125,7 +126,7 @@ def test_others_may_write_while_the_indexes_are_built(empty_url, sql):
         building = (
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'CREATE%'"
         )
-        eventually(lambda: sql(building) == [(1,)])
+        wait_until(lambda: sql(building) == [(1,)])
         sql("SET lock_timeout = '10s'")
         sql("INSERT INTO contacts (email, link_precedence) VALUES ('b@x', 'primary')")
         assert not migrating.done()

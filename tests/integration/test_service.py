@@ -9,10 +9,11 @@ from contextlib import ExitStack
 import pytest
 
 from identity_adapters.embedded import embedded_database
-from tests.integration.conftest import PATIENCE, connect, eventually, plain
-from tests.integration.processes import has_ended, kill, run, service, serving
 from tests.integration.test_embedded import servers
 from tests.integration.test_transactions import WAITING
+from tests.support.databases import connect, plain
+from tests.support.processes import has_ended, kill, run, service, serving
+from tests.support.waiting import PATIENCE, wait_until
 
 
 def test_it_knows_after_a_restart_what_it_knew_before(tmp_path):
@@ -38,7 +39,7 @@ def test_workers_share_one_embedded_database(tmp_path):
         family = running.family()
         assert len(family) >= 4
         assert running.stop() == 0
-        eventually(lambda: all(map(has_ended, family)))
+        wait_until(lambda: all(map(has_ended, family)))
 
 
 @pytest.mark.parametrize("options", [(), ("--workers", "2")])
@@ -48,7 +49,7 @@ def test_killed_it_leaves_nothing_behind_and_the_next_start_recovers(tmp_path, o
         before = first.identify("a@x", "1")
         family = first.family()
         first.stop(signal.SIGKILL)
-        eventually(lambda: all(map(has_ended, family)))
+        wait_until(lambda: all(map(has_ended, family)))
     assert servers(data) == []
     with service(tmp_path, IDENTITY_DATA_DIR=data) as second:
         assert second.identify("a@x") == before
@@ -61,8 +62,8 @@ def test_an_embedded_server_that_is_killed_is_started_again(tmp_path):
             before = running.identify("a@x", str(number))
             [server] = servers(data)
             kill(server)
-            eventually(lambda server=server: {one.pid for one in servers(data)} - {server.pid})
-            eventually(lambda before=before: running.post({"email": "a@x"}) == (200, {"contact": before}))
+            wait_until(lambda server=server: {one.pid for one in servers(data)} - {server.pid})
+            wait_until(lambda before=before: running.post({"email": "a@x"}) == (200, {"contact": before}))
         assert len(servers(data)) == 1
     assert servers(data) == []
 
@@ -75,12 +76,12 @@ def test_a_worker_that_starts_while_the_database_is_away_waits_for_it(tmp_path):
                 service(tmp_path, "--workers", "2", DB_CONNECTION_STRING=plain(url))
             )
             before = running.identify("a@x", "1")
-            eventually(lambda: running.output().count("Application startup complete") == 2)
+            wait_until(lambda: running.output().count("Application startup complete") == 2)
         kill(running.workers()[0])
-        eventually(lambda: running.output().count("Application startup complete") == 3)
+        wait_until(lambda: running.output().count("Application startup complete") == 3)
         assert running.request("GET", "/health/ready")[0] == 503
         with embedded_database(data):
-            eventually(lambda: running.post({"email": "a@x"}) == (200, {"contact": before}))
+            wait_until(lambda: running.post({"email": "a@x"}) == (200, {"contact": before}))
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
@@ -92,9 +93,9 @@ def test_told_to_stop_it_finishes_what_is_in_flight(tmp_path, by):
             other.execute("BEGIN")
             other.execute("SELECT * FROM contacts FOR UPDATE")
             in_flight = pool.submit(running.identify, "a@x", "2")
-            eventually(lambda: other.execute(WAITING).fetchone() == (1,))
+            wait_until(lambda: other.execute(WAITING).fetchone() == (1,))
             running.process.send_signal(by)
-            eventually(lambda: "Shutting down" in running.output())
+            wait_until(lambda: "Shutting down" in running.output())
             assert not in_flight.done()
             other.execute("COMMIT")
             assert in_flight.result()["phoneNumbers"] == ["1", "2"]
@@ -129,7 +130,7 @@ def test_another_asgi_server_may_serve_the_application(tmp_path):
         ThreadPoolExecutor(8) as pool,
     ):
         assert len({str(answer) for answer in pool.map(lambda _: running.identify("a@x"), range(50))}) == 1
-    eventually(lambda: servers(data) == [])
+    wait_until(lambda: servers(data) == [])
 
 
 def test_migrate_sets_a_database_up(tmp_path, empty_url, sql):

@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.integration.conftest import eventually
-from tests.integration.processes import service
+from tests.support.processes import service
+from tests.support.waiting import wait_until
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -67,7 +67,7 @@ def test_a_request_is_a_span_of_the_trace_that_it_belongs_to(tmp_path):
             running.request("POST", "/identify?marked=marked@x", body, headers)
             running.request("GET", "/identities/1", None, {})
             running.request("GET", "/marked@x", None, {})
-            eventually(
+            wait_until(
                 lambda: {"identify", "identity", "other"} <= {span.name for span, *_ in spans(received)}
             )
         [(span, values, name)] = [found for found in spans(received) if found[0].name == "identify"]

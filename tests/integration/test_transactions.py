@@ -11,7 +11,8 @@ from sqlalchemy import make_url
 from identity_adapters.postgres.locks import GLOBAL_LOCK, collect_identifiers, to_lock_keys
 from identity_core import ContactDetails, IdentifyContacts, RepositoryUnavailable, reconcile
 from identity_core.testing import violations
-from tests.integration.conftest import PATIENCE, connect, eventually, repository_on
+from tests.support.databases import connect, repository_on
+from tests.support.waiting import PATIENCE, wait_until
 
 WAITING = (
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -72,7 +73,7 @@ def meanwhile(url, sql):
             assert reached.wait(PATIENCE)
             for number, other in enumerate(others, start=1):
                 results.append(pool.submit(identify, url, other))
-                eventually(lambda number=number: sql(WAITING) == [(number,)])
+                wait_until(lambda number=number: sql(WAITING) == [(number,)])
             go_on.set()
             return [result.result() for result in results]
 
@@ -135,7 +136,7 @@ def test_very_many_details_and_few_do_not_pass_each_other(url, sql):
         held = pool.submit(transact, url, batch, partial(paused, batch, reached, go_on))
         assert reached.wait(PATIENCE)
         other = pool.submit(identify, url, ("0@x", "77777"))
-        eventually(lambda: sql(WAITING) == [(1,)])
+        wait_until(lambda: sql(WAITING) == [(1,)])
         go_on.set()
         held.result()
         assert other.result().primary_contact_id == 1
@@ -196,7 +197,7 @@ def test_a_deadlock_with_somebody_else_is_no_failure(url, sql):
         other.execute("BEGIN")
         other.execute("SELECT * FROM contacts FOR UPDATE")
         ours = pool.submit(identify, url, ("a@x", "2"))
-        eventually(lambda: sql(WAITING) == [(1,)])
+        wait_until(lambda: sql(WAITING) == [(1,)])
         # It holds the lock on the email and waits for the row; now the row waits for the lock.
         other.execute(f"SELECT pg_advisory_xact_lock({key})")
         other.execute("COMMIT")

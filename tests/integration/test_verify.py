@@ -12,9 +12,9 @@ import pytest
 from identity_adapters.postgres import migrate, repair_database, verify
 from identity_core import ContactDetails, IdentifyContacts, RepositoryUnavailable
 from identity_core.testing import violations
-from tests.integration.conftest import connect, plain, repository_on
-from tests.integration.processes import run
 from tests.integration.test_adoption import EXISTING
+from tests.support.databases import connect, plain, repository_on
+from tests.support.processes import run
 
 FIRST = (1, "a@x", "1", None, "primary", 9)
 

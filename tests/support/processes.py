@@ -13,9 +13,12 @@ from pathlib import Path
 
 import psutil
 
-from tests.integration.conftest import PATIENCE, eventually
+from tests.support.waiting import PATIENCE, wait_until
 
 COMMAND = [sys.executable, "-m", "identity_adapters"]
+
+STARTUP = Path(__file__).parent / "startup"
+"""What Python imports first in a process of a test."""
 
 KEPT = ("LD_LIBRARY_PATH", "PATH", "TMPDIR")
 """The variables of the shell that a process of a test sees."""
@@ -43,25 +46,10 @@ def environment(**settings):
     because the machine is busy.
     """
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-    usual = {"HOME": "/dev/null", "LANG": "C.UTF-8", "IDENTITY_DRAIN": "0"}
+    usual = {"HOME": "/dev/null", "LANG": "C.UTF-8", "IDENTITY_DRAIN": "0", "PYTHONPATH": STARTUP}
     patient = ("IDENTITY_REQUEST_TIMEOUT", "IDENTITY_STATEMENT_TIMEOUT", "IDENTITY_LOCK_TIMEOUT")
     usual |= dict.fromkeys((*patient, "IDENTITY_ANSWER_TIMEOUT"), f"{PATIENCE:g}")
-    return kept | usual | {name: str(value) for name, value in settings.items()}
-
-
-def forget_the_shell():
-    """Have this process, and what it starts, be as if it was started by nobody in particular.
-
-    A background job ignores SIGINT, and one under nohup SIGHUP. Who ignores a signal hands that on to
-    what they start; who handles it does not, even if the handler does nothing.
-    """
-    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:  # Python's own doing
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, lambda *_: None)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    for name in list(os.environ):
-        if name.startswith("PG") or name.lower().endswith("_proxy"):  # libpq and HTTP clients heed them
-            del os.environ[name]
+    return kept | {name: str(value) for name, value in (usual | settings).items()}
 
 
 def kill(*processes):
@@ -164,7 +152,7 @@ def serving(command, folder, **settings):
         )
     running = Service(process, log)
     try:
-        eventually(running.is_live)
+        wait_until(running.is_live)
         yield running
     finally:
         if process.poll() is None:

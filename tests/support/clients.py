@@ -9,7 +9,8 @@ from collections import Counter
 import networkx
 
 from identity_adapters.postgres import verify
-from tests.integration.conftest import connect, eventually
+from tests.support.databases import connect
+from tests.support.waiting import wait_until
 
 CLIENTS = 300
 
@@ -76,7 +77,7 @@ class Load:
     def has_gone_on(self, by=200):
         """Wait until it has come so much further, or is over."""
         until = self.count() + by
-        eventually(lambda: self.is_over() or self.count() >= until)
+        wait_until(lambda: self.is_over() or self.count() >= until)
 
     def wait(self):
         """Wait until all is posted."""
