@@ -756,6 +756,6 @@ def test_what_is_not_linked_straight_is_not_exported_by_halves(command, tmp_path
         "INSERT INTO contacts (id, email, linked_id, link_precedence) VALUES"
         " (1, 'a@x', NULL, 'primary'), (2, 'b@x', 1, 'secondary'), (3, 'c@x', 2, 'secondary')"
     )
-    assert "'identity verify --repair' mends that" in command("export", "all.csv", expect=1).stderr
+    assert "run 'identity verify --repair'" in command("export", "all.csv", expect=1).stderr
     assert list(tmp_path.iterdir()) == []
     assert "cannot be written" in command("export", "no/where.csv", expect=1).stderr

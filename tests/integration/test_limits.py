@@ -183,8 +183,7 @@ def test_a_request_that_was_answered_early_still_has_to_arrive_in_time(impatient
     refused = b"POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(BODY)
     with connection_to(impatient) as connection:
         connection.sendall(refused)
-        assert connection.recv(65536).startswith(b"HTTP/1.1 404")
-        assert answers(connection) == []
+        assert [status for status, _ in answers(connection)] == [404]
 
 
 def test_a_request_needs_one_host(running):
