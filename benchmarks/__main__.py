@@ -2,7 +2,7 @@
 
 ``speed`` compares it with a bare endpoint and with the same service without batches; ``scale`` varies the
 number of contacts, the size of identities and the number of processes; ``memory`` measures memory over
-millions of requests; ``bulk`` measures imports of files; ``looking`` measures queries of a large identity;
+millions of requests; ``bulk`` measures imports of files; ``queries`` measures queries of a large identity;
 ``compare`` compares two versions of the service in paired runs; ``chart`` draws the results.
 
 The benchmarks start everything they need except ``wrk``, which your distribution has
@@ -24,8 +24,8 @@ import psutil
 
 from benchmarks.bulk import bulk
 from benchmarks.compare import compare
-from benchmarks.looking import looking
 from benchmarks.memory import memory
+from benchmarks.queries import queries
 from benchmarks.scale import scale
 from benchmarks.speed import format_table, speed
 from identity_adapters.embedded import embedded_database
@@ -51,7 +51,7 @@ def parse_arguments() -> argparse.Namespace:
         "what",
         nargs="?",
         default="speed",
-        choices=["speed", "scale", "memory", "bulk", "looking", "compare", "chart"],
+        choices=["speed", "scale", "memory", "bulk", "queries", "compare", "chart"],
         help="[speed]",
     )
     parser.add_argument("--rounds", type=int, default=3, help="for speed and compare [3]")
@@ -96,9 +96,9 @@ def main() -> None:
             print(f"{describe_machine()}\n\nratios of this version to the version before:")
             for name, result in measured.items():
                 print(f"{name}: " + ", ".join(f"{key} {value:.3f}" for key, value in result.items()))
-        elif options.what in ("bulk", "looking"):
+        elif options.what in ("bulk", "queries"):
             measured = (
-                bulk(server, options.rows, options.contacts) if options.what == "bulk" else looking(server)
+                bulk(server, options.rows, options.contacts) if options.what == "bulk" else queries(server)
             )
             print(f"{describe_machine()}\n")
             for name, result in measured.items():

@@ -18,10 +18,10 @@ MANY = 60
 """The number of concurrent queries."""
 
 
-def looking(server: URL) -> dict[str, dict[str, float]]:
+def queries(server: URL) -> dict[str, dict[str, float]]:
     """Measure the milliseconds that one client waits, and the memory of the service afterwards."""
     measured = {}
-    url = create_loaded_database(server, "looking", CONTACTS + 1, CONTACTS)
+    url = create_loaded_database(server, "queries", CONTACTS + 1, CONTACTS)
     with run_service(url) as (port, process), connect(url) as connection:
         # As if each contact but the first had been linked by an event.
         connection.execute(
