@@ -69,6 +69,7 @@ def run(container: "Container", work: Coroutine[Any, Any, T]) -> T:
             return await work
         finally:
             await container.engine().dispose()
+            await container.query_engine().dispose()
 
     return asyncio.run(body())
 

@@ -5,7 +5,10 @@ import sys
 
 import pytest
 
+from identity_adapters.cli.database import open_container
+from identity_adapters.container import run as run_work
 from identity_adapters.embedded import embedded_database
+from identity_core import ContactDetails
 from tests.support.databases import connect, plain
 from tests.support.processes import COMMAND, environment, run
 
@@ -152,3 +155,14 @@ def test_a_command_gives_up_a_database_that_does_not_answer_in_time(tmp_path, ur
         done = run("lookup", "--email", "a@x", cwd=tmp_path, DB_CONNECTION_STRING=plain(url), **settings)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[-1] == "identity: the database does not answer"
+
+
+def test_a_command_closes_every_connection(url, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DB_CONNECTION_STRING", plain(url))
+    with open_container() as container:
+        details = ContactDetails("a@x")
+        run_work(container, container.identify_contacts()(details))
+        assert run_work(container, container.query_identities().look_up(details))
+        for engine in (container.engine(), container.query_engine()):
+            assert engine.pool.checkedin() == engine.pool.checkedout() == 0
