@@ -656,6 +656,7 @@ def test_it_says_that_it_lives(running):
 
 def test_answers_are_checked_against_the_document(running):
     id = running.identify("documented@x")["primaryContactId"]
+    preview(running, {"email": "documented@x"})
     lookup(running, {"email": "documented@x"})
     explained(running, {"email": "documented@x"}, {"contactId": id})
     running.request("GET", f"/identities/{id}")
