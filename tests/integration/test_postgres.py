@@ -54,7 +54,7 @@ class TestFeedConformance(ChangeFeedConformance):
 
 
 def test_what_several_touch_is_bounded_beside_one_large_identity(url, monkeypatch):
-    monkeypatch.setattr("identity_adapters.postgres.rows.MAX_CONTACTS", 5)
+    monkeypatch.setattr("identity_adapters.postgres.loader.MAX_CONTACTS", 5)
 
     async def body():
         async with repository_on(url) as repository:
@@ -91,7 +91,7 @@ def made(monkeypatch):
 
 
 def test_many_requests_for_one_large_identity_read_it_a_few_times(url, monkeypatch, made):
-    monkeypatch.setattr("identity_adapters.postgres.rows.MAX_CONTACTS", 50)
+    monkeypatch.setattr("identity_adapters.postgres.loader.MAX_CONTACTS", 50)
 
     async def body():
         async with repository_on(url) as repository:
@@ -107,8 +107,8 @@ def test_many_requests_for_one_large_identity_read_it_a_few_times(url, monkeypat
 
 def test_what_an_import_reads_for_a_row_does_not_grow_with_an_identity(url, monkeypatch, made, size):
     rows = size(4_000, 100_000)
-    monkeypatch.setattr("identity_adapters.postgres.rows.MAX_CONTACTS", rows // 4)
-    monkeypatch.setattr("identity_adapters.postgres.rows.MAX_CONTACTS_IN_BULK", rows // 4)
+    monkeypatch.setattr("identity_adapters.postgres.loader.MAX_CONTACTS", rows // 4)
+    monkeypatch.setattr("identity_adapters.postgres.loader.MAX_CONTACTS_IN_BULK", rows // 4)
 
     async def details():
         for number in range(rows):

@@ -8,32 +8,15 @@ from typing import Any
 
 from identity_adapters.offload import offload
 from identity_adapters.postgres import statements
-from identity_adapters.postgres.database import Database, execute
-from identity_adapters.postgres.rows import (
-    EmailForms,
-    read_snapshot,
-    to_pages,
-    to_recorded_event,
-    to_snapshot,
-)
-from identity_core import Contact, ContactDetails, Evidence, Page, RecordedEvent, Snapshot
+from identity_adapters.postgres.database import execute
+from identity_adapters.postgres.loader import PostgresSnapshotLoader
+from identity_adapters.postgres.rows import to_pages, to_recorded_event, to_snapshot
+from identity_core import Contact, ContactDetails, Evidence, Page, RecordedEvent
 from identity_core.model.snapshot import group_linked
 
 
-class PostgresIdentityReader:
-    """An `IdentityReader` over the tables that `migrate` sets up.
-
-    Args:
-        database: the database with these tables.
-        emails: the forms in which another program may have stored an email.
-    """
-
-    def __init__(self, database: Database, emails: EmailForms | None = None) -> None:
-        self._database = database
-        self._emails = emails or EmailForms()
-
-    async def load(self, batch: Sequence[ContactDetails]) -> Snapshot:
-        return await read_snapshot(self._database, batch, self._emails)
+class PostgresIdentityReader(PostgresSnapshotLoader):
+    """An `IdentityReader` over the tables that `migrate` sets up; its arguments are those of its base."""
 
     async def find(self, contact_id: int) -> tuple[Contact, ...] | None:
         rows = await self._database.fetch(statements.FIND, {"id": contact_id})
@@ -46,25 +29,25 @@ class PostgresIdentityReader:
     async def pages(
         self, of: ContactDetails | int, after: tuple[datetime, int] | None = None, limit: int = 100
     ) -> list[Page]:
-        batch = [] if isinstance(of, int) else [of]
-        parameters: dict[str, Any] = (
-            {"id": of} if isinstance(of, int) else {"details": self._emails.to_json(batch)}
-        )
-        hubs = statements.HUBS_OF_CONTACT if isinstance(of, int) else statements.HUBS
+        if isinstance(of, int):
+            start: dict[str, Any] = {"id": of}
+            hubs = statements.HUBS_OF_CONTACT
+            read_email = self._emails.make_reader()
+        else:
+            start = {"details": self._emails.to_json([of])}
+            hubs = statements.HUBS
+            read_email = self._emails.make_reader([of])
         created_at, id = ("-infinity", 0) if after is None else (after[0].isoformat(), after[1])
-        cut = {
-            "created_at": created_at,
-            "id": id,
-            "limit": limit + 1,
-        }  # one more, to see if there are
+        # One contact more than the page has shows whether there is another page.
+        cut = {"created_at": created_at, "id": id, "limit": limit + 1}
 
         async def attempt() -> list[Page]:
             async with self._database.connection() as connection, connection.transaction():
                 await execute(connection, statements.ONE_SNAPSHOT, {})
-                links = dict(await execute(connection, hubs, parameters))
+                links = dict(await execute(connection, hubs, start))
                 identities = {"identities": json.dumps(group_linked(links))}
                 rows = await execute(connection, statements.PAGES, identities | cut)
-                return to_pages(rows, limit, self._emails.make_reader(batch))
+                return to_pages(rows, limit, read_email)
 
         return await self._database.retry(attempt)
 

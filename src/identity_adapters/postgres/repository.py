@@ -24,14 +24,14 @@ import psycopg
 
 from identity_adapters.offload import offload
 from identity_adapters.postgres import statements
-from identity_adapters.postgres.database import Database, execute
+from identity_adapters.postgres.database import execute
+from identity_adapters.postgres.loader import PostgresSnapshotLoader
 from identity_adapters.postgres.locks import (
     GLOBAL_LOCK,
     MAX_IDENTIFIER_LOCKS,
     collect_identifiers,
     to_lock_keys,
 )
-from identity_adapters.postgres.rows import EmailForms, load_snapshot, read_snapshot
 from identity_adapters.postgres.writes import write
 from identity_core import ContactDetails, Decide, Decision, Snapshot
 
@@ -39,26 +39,14 @@ MAX_RESTARTS = 3
 """How often a transaction starts again before it takes the global lock."""
 
 
-class PostgresContactRepository:
-    """A `ContactRepository` over the tables that `migrate` sets up.
-
-    Args:
-        database: the database with these tables.
-        emails: the forms in which another program may have stored an email.
-    """
-
-    def __init__(self, database: Database, emails: EmailForms | None = None) -> None:
-        self._database = database
-        self._emails = emails or EmailForms()
-
-    async def load(self, batch: Sequence[ContactDetails]) -> Snapshot:
-        return await read_snapshot(self._database, batch, self._emails)
+class PostgresContactRepository(PostgresSnapshotLoader):
+    """A `ContactRepository` over the tables that `migrate` sets up; its arguments are those of its base."""
 
     async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Decision:
         identifiers = collect_identifiers(batch)
         is_global = len(identifiers) > MAX_IDENTIFIER_LOCKS
         keys = "" if is_global else json.dumps(to_lock_keys(identifiers))
-        details = self._emails.to_json(batch)
+        query = self._prepare(batch)
         others: set[int] = set()
         restarts = 0
 
@@ -75,9 +63,9 @@ class PostgresContactRepository:
                     [(locked, now, ids)] = await execute(
                         connection,
                         statements.LOCK_PRIMARIES,
-                        {"details": details, "others": json.dumps([*others]), "count": len(batch)},
+                        {"details": query.details, "others": json.dumps([*others]), "count": len(batch)},
                     )
-                snapshot = await load_snapshot(connection, batch, self._emails)
+                snapshot = await query.load(connection)
                 if not is_global and (not_locked := _find_primary_ids(snapshot) - set(locked)):
                     others.update(not_locked)
                     restarts += 1

@@ -1,16 +1,12 @@
 """Conversion of rows to values of the core, and the two forms of a stored email."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from identity_adapters.offload import offload
-from identity_adapters.postgres import statements
-from identity_adapters.postgres.database import Connection, Database, execute
-from identity_adapters.postgres.failures import TOO_MANY_CONTACTS
 from identity_core import (
     Contact,
     ContactDetails,
@@ -21,14 +17,6 @@ from identity_core import (
     RecordedEvent,
     Snapshot,
 )
-
-MAX_CONTACTS = 25_000
-MAX_CONTACTS_IN_BULK = 100_000
-"""How many contacts a batch, or a batch of thousands, may match besides those of one identity.
-
-If it matches more, it is decided in smaller batches. One large identity alone does not split a batch,
-because it would then be read once per batch.
-"""
 
 _LINK_PRECEDENCES = {precedence.value: precedence for precedence in LinkPrecedence}
 
@@ -64,41 +52,6 @@ class EmailForms:
         """Make a function that reads stored emails; an email of the batch already has the form of details."""
         known = {details.email for details in batch}
         return lambda email: self.to_unicode(email) if "xn--" in email and email not in known else email
-
-
-def _contact_limit(batch: Sequence[ContactDetails]) -> int | None:
-    """How many contacts a batch may match; None for any number."""
-    if len(batch) <= 1:
-        return None
-    return MAX_CONTACTS if len(batch) <= 1_000 else MAX_CONTACTS_IN_BULK
-
-
-async def load_snapshot(
-    connection: Connection, batch: Sequence[ContactDetails], emails: EmailForms
-) -> Snapshot:
-    """Read everything known of a batch, in one statement.
-
-    Raises:
-        RepositoryBusy: the batch matches too many contacts.
-    """
-    details, limit, read_email = emails.to_json(batch), _contact_limit(batch), emails.make_reader(batch)
-    rows = await execute(connection, statements.LOAD, {"details": details, "limit": limit})
-    if limit is not None and len(rows) >= limit:
-        [(others,)] = await execute(connection, statements.COUNT_OTHERS, {"details": details})
-        if others >= limit:
-            raise TOO_MANY_CONTACTS.to_error()
-        rows = await execute(connection, statements.LOAD, {"details": details, "limit": None})
-    return await offload(len(rows), to_snapshot, read_email, rows)
-
-
-async def read_snapshot(database: Database, batch: Sequence[ContactDetails], emails: EmailForms) -> Snapshot:
-    """Read everything known of a batch on a separate connection, without locks."""
-
-    async def attempt() -> Snapshot:
-        async with database.connection() as connection:
-            return await load_snapshot(connection, batch, emails)
-
-    return await database.retry(attempt)
 
 
 def to_snapshot(read_email: ReadEmail, rows: Iterable[tuple[Any, ...]]) -> Snapshot:
