@@ -68,10 +68,14 @@ def run(container: "Container", work: Coroutine[Any, Any, T]) -> T:
         try:
             return await work
         finally:
-            await container.engine().dispose()
-            await container.query_engine().dispose()
+            await _close_connections(container)
 
     return asyncio.run(body())
+
+
+async def _close_connections(container: "Container") -> None:
+    for engine in (container.engine(), container.query_engine()):
+        await engine.dispose()
 
 
 def compose_make_details(region: str | None) -> MakeDetails:
@@ -106,8 +110,7 @@ def _lifespan(container: "Container") -> "Lifespan":
             sys.setswitchinterval(0.0005)
             yield
             watcher.cancel()
-            await container.engine().dispose()
-            await container.query_engine().dispose()
+            await _close_connections(container)
 
     return run_service
 

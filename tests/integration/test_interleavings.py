@@ -13,7 +13,7 @@ import pytest
 from identity_adapters.postgres import repository, statements
 from identity_core import ContactDetails, IdentifyContacts, reconcile
 from identity_core.testing import components, violations
-from identity_core.testing.conformance.contacts import partition
+from identity_core.testing.model import partition
 from tests.support.databases import connect, patient_engine, repository_on
 from tests.support.stepping import SECTIONS, run_in_order
 

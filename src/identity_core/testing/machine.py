@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from identity_core import ContactDetails, ContactRepository, IdentifyContacts, Snapshot
 from identity_core.testing.invariants import violations
-from identity_core.testing.model import components
+from identity_core.testing.model import components, partition
 from identity_core.testing.strategies import batches, contact_details, moments
 
 T = TypeVar("T")
@@ -77,11 +77,7 @@ class IdentityMachine(RuleBasedStateMachine):
     def matches_the_model(self) -> None:
         snapshot = self.snapshot()
         assert violations(snapshot, self.acknowledged) == []
-        parts = {
-            frozenset(value for contact in contacts for value in contact.key if value is not None)
-            for contacts in snapshot.identities
-        }
-        assert parts == components(self.acknowledged)
+        assert partition(snapshot) == components(self.acknowledged)
         for contacts in snapshot.identities:
             values = {value for contact in contacts for value in contact.key if value is not None}
             times = [d.seen_at for d in self.acknowledged if d.seen_at and values.intersection(d.key)]

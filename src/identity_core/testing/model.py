@@ -5,7 +5,7 @@ The nodes are the emails and phone numbers ever seen, the edges are the pairs th
 
 from collections.abc import Iterable
 
-from identity_core import ContactDetails
+from identity_core import ContactDetails, Snapshot
 
 
 def components(details: Iterable[ContactDetails]) -> set[frozenset[str]]:
@@ -22,3 +22,11 @@ def components(details: Iterable[ContactDetails]) -> set[frozenset[str]]:
         matched = {part for part in parts if part & values}
         parts = (parts - matched) | {values.union(*matched)}
     return parts
+
+
+def partition(snapshot: Snapshot) -> set[frozenset[str]]:
+    """The identities of a snapshot as sets of emails and phone numbers, to compare with `components`."""
+    return {
+        frozenset(value for contact in contacts for value in contact.key if value is not None)
+        for contacts in snapshot.identities
+    }

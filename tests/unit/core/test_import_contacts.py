@@ -16,6 +16,7 @@ from identity_core import (
     import_contacts,
 )
 from identity_core.testing import batches, components, moments, violations
+from identity_core.testing.model import partition
 
 HISTORIES = batches(5, st.none() | moments(), max_size=30)
 
@@ -31,13 +32,6 @@ def imported(repository, details, **options):
 
 def load(repository, details):
     return asyncio.run(repository.load(details))
-
-
-def partition(snapshot):
-    return {
-        frozenset(value for contact in contacts for value in contact.key if value is not None)
-        for contacts in snapshot.identities
-    }
 
 
 @given(HISTORIES, st.integers(1, 31))

@@ -14,7 +14,6 @@ from identity_core import (
     Decision,
     IdentifyContacts,
     LinkPrecedence,
-    Snapshot,
     WriteSet,
 )
 from identity_core.testing.strategies import contact_details
@@ -69,11 +68,3 @@ async def identify_concurrently(repository: ContactRepository, batch: Sequence[C
     """Identify details concurrently; the ids of their primaries."""
     identities = await asyncio.gather(*map(IdentifyContacts(repository), batch))
     return [identity.primary_contact_id for identity in identities]
-
-
-def partition(snapshot: Snapshot) -> set[frozenset[str]]:
-    """The identities as sets of emails and phone numbers."""
-    return {
-        frozenset(value for contact in contacts for value in contact.key if value is not None)
-        for contacts in snapshot.identities
-    }

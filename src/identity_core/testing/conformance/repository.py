@@ -36,11 +36,10 @@ from identity_core.testing.conformance.contacts import (
     identify,
     identify_concurrently,
     of_any_subclass,
-    partition,
     seed,
 )
 from identity_core.testing.invariants import violations
-from identity_core.testing.model import components
+from identity_core.testing.model import components, partition
 from identity_core.testing.strategies import EPOCH, batches, contact_details, moments
 
 
