@@ -12,7 +12,7 @@ from identity_adapters.embedded import embedded_database
 from tests.integration.test_embedded import servers
 from tests.integration.test_transactions import WAITING
 from tests.support.databases import connect, plain
-from tests.support.processes import has_ended, kill, run, service, serving
+from tests.support.processes import has_ended, kill, run, service, spawned_service
 from tests.support.waiting import PATIENCE, wait_until
 
 
@@ -126,7 +126,7 @@ def test_another_asgi_server_may_serve_the_application(tmp_path):
     data = tmp_path / "data"
     command = [sys.executable, "-m", "uvicorn", "identity_adapters.asgi:app", "--port", "0", "--workers", "2"]
     with (
-        serving(command, tmp_path, IDENTITY_DATA_DIR=data) as running,
+        spawned_service(command, tmp_path, IDENTITY_DATA_DIR=data) as running,
         ThreadPoolExecutor(8) as pool,
     ):
         assert len({str(answer) for answer in pool.map(lambda _: running.identify("a@x"), range(50))}) == 1

@@ -2,23 +2,41 @@
 
 import http.client
 import json
+import multiprocessing
 import os
 import random
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager, suppress
+from functools import cache
+from multiprocessing import forkserver
 from pathlib import Path
+from unittest import mock
 
 import psutil
 
+from identity_adapters.__main__ import main
+from identity_adapters.cli import COMMANDS
 from tests.support.waiting import PATIENCE, wait_until
 
 COMMAND = [sys.executable, "-m", "identity_adapters"]
 
 STARTUP = Path(__file__).parent / "startup"
 """What Python imports first in a process of a test."""
+
+IMPORTED = (
+    *(f"identity_adapters.cli.{module.partition(':')[0]}" for module in COMMANDS.values()),
+    "identity_adapters.container",
+    "identity_adapters.embedded",
+    "identity_adapters.files",
+    "identity_adapters.http",
+    "identity_adapters.postgres",
+    "uvicorn",
+)
+"""What commands import when they run."""
 
 KEPT = ("LD_LIBRARY_PATH", "PATH", "TMPDIR")
 """The variables of the shell that a process of a test sees."""
@@ -137,19 +155,70 @@ class Service:
         return self.process.wait(PATIENCE)
 
 
-@contextmanager
-def serving(command, folder, **settings):
-    """A service that a command starts on any port; it runs in the folder, and is stopped in the end."""
-    log = Path(folder) / "service.log"
-    with log.open("a") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment(**settings),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
+class Forked:
+    """A command, as a process that is forked from one that has imported its packages.
+
+    It does what the same command does that Python is started for, and has what is left of the interface of
+    ``subprocess.Popen``.
+    """
+
+    def __init__(self, arguments, cwd, variables, stdin, stdout, stderr):
+        self._process = _forking().Process(
+            target=_run_command,
+            args=(
+                [str(one) for one in arguments],
+                cwd,
+                variables,
+                [str(one) for one in (stdin, stdout, stderr)],
+            ),
+            daemon=True,
         )
+        for one in (stdout, stderr):
+            Path(one).touch()
+        self._process.start()
+        self.pid = self._process.pid
+
+    def poll(self):
+        return self._process.exitcode
+
+    def send_signal(self, number):
+        os.kill(self.pid, number)
+
+    def wait(self, timeout):
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("identity", timeout)
+        return self._process.exitcode
+
+
+@cache
+def _forking():
+    """Where commands are forked from: a process of one thread, which finds what a process of a test finds."""
+    forking = multiprocessing.get_context("forkserver")
+    forking.set_forkserver_preload([__name__, *IMPORTED])
+    with mock.patch.dict(os.environ, environment(), clear=True):
+        forkserver.ensure_running()
+    return forking
+
+
+def _run_command(arguments, cwd, variables, streams):
+    for number, stream in enumerate(streams):
+        opened = os.open(stream, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(opened, number)
+        os.close(opened)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 -- multiprocessing has put the null device here
+    os.environ.clear()
+    os.environ.update(variables)
+    os.chdir(cwd)
+    sys.argv = ["identity", *arguments]
+    tempfile.tempdir = None
+    multiprocessing.process._parent_process = None  # it is no worker of the test's
+    main()
+
+
+@contextmanager
+def serving(process, log):
+    """A service that a process starts and a file logs; it is stopped in the end."""
     running = Service(process, log)
     try:
         wait_until(running.is_live)
@@ -164,8 +233,27 @@ def serving(command, folder, **settings):
 
 
 def service(folder, *options, **settings):
-    """``identity serve`` with these options."""
-    return serving([*COMMAND, "serve", "--port", "0", *options], folder, **settings)
+    """``identity serve`` with these options, on any port, in a folder."""
+    arguments = ["serve", "--port", "0", *options]
+    if "--workers" in options:  # it spawns them, as the command does that Python is started for
+        return spawned_service([*COMMAND, *arguments], folder, **settings)
+    log = Path(folder, "service.log")
+    return serving(Forked(arguments, folder, environment(**settings), os.devnull, log, log), log)
+
+
+def spawned_service(command, folder, **settings):
+    """A service that a command of any program starts, on any port, in a folder."""
+    log = Path(folder, "service.log")
+    with log.open("a") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment(**settings),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    return serving(process, log)
 
 
 def start(*arguments, cwd, stderr=subprocess.DEVNULL, **settings):
@@ -183,13 +271,13 @@ def start(*arguments, cwd, stderr=subprocess.DEVNULL, **settings):
 
 def run(*arguments, cwd, input=None, **settings):
     """A command that ends by itself."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=cwd,
-        env=environment(**settings),
-        input=input or "",
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        stdin, stdout, stderr = (Path(folder, name) for name in ("stdin", "stdout", "stderr"))
+        stdin.write_text(input or "")
+        command = Forked(arguments, cwd, environment(**settings), stdin, stdout, stderr)
+        try:
+            code = command.wait(PATIENCE)
+        finally:
+            if command.poll() is None:
+                command.send_signal(signal.SIGKILL)
+        return subprocess.CompletedProcess(arguments, code, stdout.read_text(), stderr.read_text())
