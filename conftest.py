@@ -26,6 +26,11 @@ def pytest_addoption(parser):
     parser.addoption("--nightly", action="store_true", help="run the slow tests at their full size")
 
 
+def pytest_xdist_auto_num_workers():
+    """One more than there are processors, because the slowest tests mostly wait."""
+    return 1 + (os.cpu_count() or 1)
+
+
 def pytest_configure():
     forget_the_shell()
 

@@ -1,11 +1,10 @@
 """Transactions of the repository, stepped through one section at a time in any order."""
 
 import asyncio
+from collections import deque
 from contextlib import asynccontextmanager
 
 from identity_adapters.postgres import Database, PostgresContactRepository, statements
-
-SECTIONS = ["lock identifiers", "lock primaries", "load", "write", "commit"]
 
 
 class Transaction(Database):
@@ -14,7 +13,6 @@ class Transaction(Database):
     def __init__(self, engine, batch, decide):
         super().__init__(engine)
         self._go_on = asyncio.Event()
-        self._is_free = False
         self.stands_before = None
         self.backend = None
         self.task = asyncio.create_task(PostgresContactRepository(self).transact(batch, decide))
@@ -48,8 +46,6 @@ class Transaction(Database):
         return await self._real.execute(statement, values, **options)
 
     async def _stop_before(self, section):
-        if self._is_free:
-            return
         self.stands_before = section
         await self._go_on.wait()
         self._go_on.clear()
@@ -61,25 +57,22 @@ class Transaction(Database):
             self.stands_before = None
             self._go_on.set()
 
-    async def finish(self):
-        """Let it go on to its end."""
-        self._is_free = True
-        self._go_on.set()
-        return await self.task
-
 
 async def run_in_order(engines, order, decisions, is_waiting):
-    """Run transactions in an order of their sections.
+    """Run transactions in an order of their sections, and whatever is left of them in turn.
 
     Args:
         engines: one for each transaction.
-        order: which of them takes its next step, by number. One that waits for a lock, or has ended,
-            misses its turn.
+        order: which of them takes its next step first, by number. One that waits for a lock, or has
+            ended, misses its turn.
         decisions: the batch and the decision function of each.
         is_waiting: tells of the backend with a process id whether it waits for a lock.
+
+    Returns:
+        For each step, which of the transactions could take it; that which did comes first.
     """
     transactions = [
-        Transaction(engine, *decision) for engine, decision in zip(engines, decisions, strict=False)
+        Transaction(engine, *decision) for engine, decision in zip(engines, decisions, strict=True)
     ]
 
     async def settle():
@@ -88,8 +81,13 @@ async def run_in_order(engines, order, decisions, is_waiting):
             while not (one.stands_before or one.task.done() or (one.backend and is_waiting(one.backend))):  # noqa: ASYNC110
                 await asyncio.sleep(0)
 
-    await settle()
-    for number in order:
-        transactions[number].step()
+    steps, wanted = [], deque(order)
+    while not all(one.task.done() for one in transactions):
         await settle()
-    return await asyncio.gather(*(one.finish() for one in transactions))
+        able = [number for number, one in enumerate(transactions) if one.stands_before]
+        chosen = wanted.popleft() if wanted else next(iter(able), None)
+        if chosen in able:
+            transactions[chosen].step()
+            steps.append([chosen, *(number for number in able if number != chosen)])
+    await asyncio.gather(*(one.task for one in transactions))
+    return steps
