@@ -21,6 +21,9 @@ from tests.support.shell import forget_the_shell
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
+MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
+"""Where the folders of tests are, if so many bytes are free there: a disk proves no more, and is slower."""
+
 
 def pytest_addoption(parser):
     parser.addoption("--nightly", action="store_true", help="run the slow tests at their full size")
@@ -33,6 +36,8 @@ def pytest_xdist_auto_num_workers():
 
 def pytest_configure():
     forget_the_shell()
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.fixture(scope="module")
