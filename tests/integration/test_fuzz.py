@@ -53,7 +53,7 @@ def test_its_own_description_holds_whatever_is_sent(running, database_of, size):
         for mode in schemathesis.GenerationMode:
 
             @settings(
-                max_examples=size(150, 2_500), deadline=None, database=None, suppress_health_check=lenient
+                max_examples=size(60, 2_500), deadline=None, database=None, suppress_health_check=lenient
             )
             @given(operation.as_strategy(generation_mode=mode))
             def sends(case):
@@ -65,7 +65,7 @@ def test_its_own_description_holds_whatever_is_sent(running, database_of, size):
 
             if mode is schemathesis.GenerationMode.POSITIVE or operation.method == "post":
                 sends()  # without a body there is nothing to send that the description forbids
-    assert cases > size(300, 5_000)
+    assert cases > size(120, 5_000)
 
 
 names = st.text(
@@ -102,7 +102,7 @@ methods = st.sampled_from(["POST"] * 6 + ["GET", "PUT", "HEAD", "OPTIONS", "TRAC
 def test_whatever_else_is_sent_is_answered(running, database_of, size):
     statuses = {}
 
-    @settings(max_examples=size(1_000, 10_000), deadline=None, suppress_health_check=lenient)
+    @settings(max_examples=size(400, 10_000), deadline=None, suppress_health_check=lenient)
     @given(methods, paths, headers, bodies)
     def sends(method, path, some_headers, body):
         with closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=PATIENCE)) as connection:

@@ -515,7 +515,7 @@ def test_a_dry_run_foretells_and_writes_nothing(command, tmp_path, sql):
 
 
 def test_killed_and_run_again_it_comes_to_the_same(tmp_path, url, server, size):
-    rows = made_orders(size(30_000, 1_000_000))
+    rows = made_orders(size(12_000, 1_000_000))
     write(tmp_path / "orders.csv", rows)
     other = new_database(server)
     assert run("import", "orders.csv", cwd=tmp_path, DB_CONNECTION_STRING=plain(other)).returncode == 0
@@ -579,7 +579,7 @@ def test_without_its_packages_it_says_what_to_install(tmp_path):
 
 
 def test_beside_live_traffic_it_comes_to_the_components_of_all(tmp_path, url, size):
-    rows = made_orders(size(20_000, 500_000))
+    rows = made_orders(size(10_000, 500_000))
     write(tmp_path / "orders.csv", rows)
     live = [(email or None, phone_number or None) for email, phone_number, _ in made_orders(2_000, seed=8)]
     with service(tmp_path, "--workers", "2", DB_CONNECTION_STRING=plain(url)) as running:

@@ -250,7 +250,7 @@ def connection(server):
         yield connection
 
 
-@settings(deadline=None, max_examples=1000)
+@settings(deadline=None, max_examples=300)
 @given(cursor=CURSORS)
 @example("1:2:1,_1:2:_0")
 @example("1:2:,1__0")

@@ -139,5 +139,5 @@ def test_real_orders_make_the_identities_that_another_library_computes(tmp_path,
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_orders_of_that_shape_do_too(tmp_path, seed):
-    check(tmp_path, made_orders(4000, seed))
+def test_orders_of_that_shape_do_too(tmp_path, size, seed):
+    check(tmp_path, made_orders(size(2_000, 20_000), seed))

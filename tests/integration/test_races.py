@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_no_race_makes_a_duplicate_or_loses_anything(tmp_path, url, size):
-    details = adversarial(size(50_000, 1_000_000))
+    details = adversarial(size(20_000, 1_000_000))
     with ExitStack() as stack:
         running = []
         for number in range(2):

@@ -19,6 +19,8 @@ from tests.support.waiting import PATIENCE, wait_until
 pytestmark = pytest.mark.slow
 
 CLIENTS = 8
+PAUSE = 0.01
+"""Seconds between two requests of a client, for which the services have the processors."""
 
 
 class Balancer:
@@ -65,7 +67,8 @@ class Balancer:
                 connections.pop(name).close()
             if name not in connections:
                 connections[name] = http.client.HTTPConnection("127.0.0.1", one.port, timeout=PATIENCE)
-            body = json.dumps({"email": f"{number}@x", "phoneNumber": chosen.randrange(10**6)})
+            customer = f"{number}.{self.asked[number] // 10}@x"
+            body = json.dumps({"email": customer, "phoneNumber": chosen.randrange(10**6)})
             try:
                 connections[name].request("POST", "/identify", body, {"Content-Type": "application/json"})
                 answer = connections[name].getresponse()
@@ -78,6 +81,7 @@ class Balancer:
                 self.lost.append(f"{name}: {error!r}")
                 connections.pop(name).close()
             self.asked[number] += 1
+            time.sleep(PAUSE)
         for connection in connections.values():
             connection.close()
 
