@@ -85,12 +85,13 @@ def run_console(example):
 
 docstrings = Sybil(
     parsers=[DocTestParser(ELLIPSIS)],
-    patterns=["src/**/*.py"],
+    path="src",
+    patterns=["*.py"],
     document_types={".py": PythonDocStringDocument},
 )
 pages = Sybil(
     parsers=[PythonCodeBlockParser(), CodeBlockParser("console", run_console)],
-    patterns=["README.md", "docs/**/*.md"],
+    patterns=["README.md", "docs/*.md", "docs/*/*.md"],
     fixtures=["documented_service"],
 )
 pytest_collect_file = (docstrings + pages).pytest()

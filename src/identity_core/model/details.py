@@ -57,7 +57,7 @@ class ContactDetails:
     ) -> "ContactDetails":
         """Details that are taken as they are: they were checked, or others wrote what would be refused.
 
-        >>> ContactDetails.on_record("no email", None)
+        >>> ContactDetails.from_trusted("no email", None)
         ContactDetails(email='no email', phone_number=None, seen_at=None)
         """
         details = cls.__new__(cls)
