@@ -614,11 +614,11 @@ def compressed(path, parts):
 
 
 def one_long_line(path):
-    compressed(path, chain([b"email,phone\n"], [b"x" * MIB] * 1000, [b"\n"]))
+    compressed(path, chain([b"email,phone\n"], [b"x" * MIB] * 600, [b"\n"]))
 
 
 def a_long_header(path):
-    compressed(path, [b"x" * MIB] * 1000)
+    compressed(path, [b"x" * MIB] * 600)
 
 
 def a_row_of_many_lines(path):
@@ -626,12 +626,12 @@ def a_row_of_many_lines(path):
 
 
 def long_values(path):
-    compressed(path, (b'{"email": "%d%s@x", "phone": "1"}\n' % (n, b"x" * (MIB - 100)) for n in range(1000)))
+    compressed(path, (b'{"email": "%d%s@x", "phone": "1"}\n' % (n, b"x" * (MIB - 100)) for n in range(600)))
 
 
 def many_names(path):
     names = ", ".join(f'"{n}": 0' for n in range(900)).encode()
-    compressed(path, (b'{"%d%s": 0, %s, "email": 0}\n' % (n, b"x" * 999_000, names) for n in range(700)))
+    compressed(path, (b'{"%d%s": 0, %s, "email": 0}\n' % (n, b"x" * 999_000, names) for n in range(600)))
 
 
 def one_text_in_all_rows_of_parquet(path, **options):
@@ -646,7 +646,7 @@ def deltas_of_parquet(path):
 
 
 def a_large_page_of_parquet(path):
-    table = pa.table({"email": ["x" * 1_000_000_000]})
+    table = pa.table({"email": ["x" * 600_000_000]})
     pq.write_table(table, path, compression="zstd", use_dictionary=False, write_statistics=False)
 
 
