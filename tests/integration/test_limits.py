@@ -125,6 +125,16 @@ def test_a_head_that_is_too_large_is_refused(running, head):
         assert (status, problem["detail"]) == (431, "path and headers must have at most 2048 bytes")
 
 
+def test_who_still_sends_when_the_answer_comes_can_read_it(running):
+    with connection_to(running) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nA: %s" % (b"a" * 3000))
+        wait_until(lambda: connection.recv(65536, socket.MSG_PEEK).endswith(b"}"))
+        for _ in range(3):
+            connection.sendall(b"a" * 100_000)
+        [(status, _)] = answers(connection)
+        assert status == 431
+
+
 def test_a_head_just_within_the_limit_and_a_large_body_are_fine(running):
     headers = {"A": "a" * 1800, "Content-Type": "application/json"}
     body = json.dumps({"email": "a@x", "other": "a" * 1900})

@@ -40,6 +40,10 @@ _FRAMING = 8
 """Bytes of framing allowed per byte of a chunked body; a chunk of one byte has at least five."""
 
 
+LINGER = 2.0
+"""Seconds that a client whose request was rejected may take to read the answer and close the connection."""
+
+
 @frozen
 class Bounds:
     """The limits of a connection.
@@ -68,6 +72,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._has_body = False  # whether the body is incomplete
         self._body_left: int | None = None  # bytes until its end; None for a chunked body
         self._framing_left = 0  # bytes of framing that a chunked body may still have
+        self._is_rejected = False  # whether the rest of what arrives is dropped
         self._unsent = 0  # bytes of responses that were unsent when the deadline was set
         self._deadline = inf
         self._timer: asyncio.TimerHandle | None = None
@@ -75,7 +80,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > self._bounds.connections:
-            self._reject(HTTPStatus.SERVICE_UNAVAILABLE, "too many clients are connected", "Retry-After: 1")
+            detail = "too many clients are connected"
+            self._reject(HTTPStatus.SERVICE_UNAVAILABLE, detail, "Retry-After: 1", closes_at_once=True)
         else:
             self._set_deadline(self._bounds.request_timeout)
 
@@ -87,6 +93,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_rejected:
+            return
         is_first = not self._arrived and not self._has_body and not self._is_in_flight
         self._arrived = self._arrived + data if self._arrived else data
         self._parse()
@@ -177,7 +185,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if self.transport.is_closing() or self.parser.should_upgrade():
+        if self._is_rejected or self.transport.is_closing() or self.parser.should_upgrade():
             return
         self._has_body = False
         super().on_message_complete()
@@ -240,12 +248,12 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def _reject(self, status: HTTPStatus, detail: str, *headers: str) -> None:
+    def _reject(self, status: HTTPStatus, detail: str, *headers: str, closes_at_once: bool = False) -> None:
         """Answer with a problem document, unless a response has started, and close the connection."""
-        if self.transport.is_closing():
+        if self._is_rejected or self.transport.is_closing():
             return
-        has_started = (self._has_body or self._is_in_flight) and self.cycle.response_started
-        if not has_started:
+        is_started = (self._has_body or self._is_in_flight) and self.cycle.response_started
+        if not is_started:
             body = encode_problem(status, detail)
             head = [
                 f"HTTP/1.1 {status.value} {status.phrase}",
@@ -256,5 +264,22 @@ class BoundedProtocol(HttpToolsProtocol):
             ]
             self.transport.write("\r\n".join([*head, "", ""]).encode() + body)
         self._arrived = b""
-        self.transport.close()
-        self._set_deadline(self._bounds.write_timeout)
+        if is_started or closes_at_once or not self.transport.can_write_eof():
+            self.transport.close()
+            self._set_deadline(self._bounds.write_timeout)
+        else:
+            self._drop_rest()
+
+    def _drop_rest(self) -> None:
+        """Close the connection when the client does, or soon, and drop what arrives until then.
+
+        If it were closed while the client sends, the kernel would reset it, and the answer would be lost.
+        """
+        self._is_rejected = True
+        if self._has_body or self._is_in_flight:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self._has_body = self._is_in_flight = False
+        self.flow.resume_reading()
+        self.transport.write_eof()
+        self._set_deadline(min(self._bounds.write_timeout, LINGER))
