@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from sybil import Sybil
 from sybil.document import PythonDocStringDocument
+from sybil.integration.pytest import SybilItem
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 from sybil.parsers.rest import DocTestParser
 from tests.support.shell import forget_the_shell
@@ -81,6 +82,22 @@ def run_console(example):
             env=environment(PATH=programs, IDENTITY_DATA_DIR=folder / "data"),
         )
         assert done.stdout.strip() == "\n".join(lines).strip(), command + done.stderr
+
+
+evaluated = set()
+"""The page and the position of each example that was run in this process."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item):
+    """Examples of a page build on each other, but any process may run any of them: run what comes before."""
+    if isinstance(item, SybilItem):
+        for example in item.example.document.examples():
+            place = example.path, example.start
+            if example.start < item.example.start and place not in evaluated:
+                evaluated.add(place)
+                example.evaluate()
+        evaluated.add((item.example.path, item.example.start))
 
 
 docstrings = Sybil(
