@@ -50,3 +50,21 @@ class RepositoryBusy(RepositoryUnavailable):
 
 class RepositoryOverloaded(RepositoryUnavailable):
     """Too many callers wait for the repository already; this one was rejected at once."""
+
+
+class NotRecorded(IdentityError):
+    """What a ruling is about was never recorded.
+
+    Attributes:
+        field: which of the inputs.
+        reason: why, as the end of a sentence that starts with the field.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field} {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class StalePlan(IdentityError):
+    """The record is no longer what a plan was made of."""

@@ -1,5 +1,6 @@
 """Decisions: what a rule wants written, and what becomes of details."""
 
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from attrs import frozen
@@ -8,6 +9,11 @@ from identity_core.model.contact import Contact
 from identity_core.model.events import Event, EventKind
 from identity_core.model.evidence import Evidence
 from identity_core.model.identity import Identity
+from identity_core.model.ruling import Ruling, Withdrawal
+
+LATER = datetime.max.replace(tzinfo=UTC)
+NEW_IDS = 2**62
+"""The time and the first new id of a decision that is only looked at: later than all there are."""
 
 
 class Outcome(StrEnum):
@@ -18,6 +24,8 @@ class Outcome(StrEnum):
     CREATED = "created"
     LINKED = "linked"
     MERGED = "merged"
+    HELD = "held"
+    """Their pair is on record but does not count; each value was taken alone."""
 
     @classmethod
     def of(cls, kind: EventKind) -> "Outcome":
@@ -43,10 +51,14 @@ class WriteSet:
     Attributes:
         created: new contacts.
         altered: recorded contacts with their new link, link precedence or date.
+        rewritten: recorded contacts whose phone number was taken from them or given back; their email stays
+            as it is recorded.
         deleted: contacts whose details another contact holds. Each is linked to the primary, so
             that its id still leads to the identity.
-        evidence: new evidence.
+        evidence: new evidence, and recorded evidence with another standing.
         superseded: pairs whose evidence is removed, because a contact now holds them.
+        rulings: new rulings.
+        withdrawals: ends of rulings.
         events: what happened, in order.
     """
 
@@ -56,6 +68,9 @@ class WriteSet:
     evidence: tuple[Evidence, ...] = ()
     superseded: tuple[tuple[str, str], ...] = ()
     events: tuple[Event, ...] = ()
+    rewritten: tuple[Contact, ...] = ()
+    rulings: tuple[Ruling, ...] = ()
+    withdrawals: tuple[Withdrawal, ...] = ()
 
 
 @frozen
@@ -66,11 +81,13 @@ class Decision:
         writes: what has to be written.
         identities: the identity that each of the details ends in.
         outcomes: what became of each of the details.
+        corroborated: how many of the known details confirmed an identity by a new pair or an earlier date.
     """
 
     writes: WriteSet
     identities: tuple[Identity, ...]
     outcomes: tuple[Outcome, ...] = ()
+    corroborated: int = 0
 
 
 @frozen

@@ -19,6 +19,20 @@ class EventKind(StrEnum):
     """Details confirmed an identity: a pair never seen together, or an earlier date."""
     REPAIRED = "repaired"
     """An identity that another program wrote was repaired."""
+    HELD = "held"
+    """A pair does not count, because it would join two values that a pin keeps apart."""
+    RELEASED = "released"
+    """A pair that was held counts."""
+    UNDONE = "undone"
+    """A ruling took a pair or an inherited link back."""
+    RESTORED = "restored"
+    """An undone pair or inherited link counts again."""
+    PINNED = "pinned"
+    """A ruling pinned two values together or apart."""
+    UNPINNED = "unpinned"
+    """A pin was removed."""
+    SPLIT = "split"
+    """Contacts left an identity and are one of their own."""
 
 
 @frozen
@@ -29,9 +43,14 @@ class Event:
         happened_at: when it was decided, in UTC.
         kind: what happened.
         primary_id: the primary of the identity from then on.
-        contact_id: the contact that caused it, if one was written.
+        contact_id: the contact that caused it, if one was written. Where a pair stops counting, the contact
+            that was made for the phone number; where it counts again, that contact, deleted.
         evidence_id: the evidence that caused it, if some was written.
-        absorbed_ids: the contacts that stopped being primary.
+        absorbed_ids: the contacts that stopped being primary. All contacts of their identities belong to
+            the primary from then on.
+        ruling_id: the ruling that caused it, if one did.
+        origin_id: where contacts left an identity, its primary, which it keeps.
+        moved_ids: where contacts left an identity, all that did; they belong to the primary from then on.
     """
 
     happened_at: datetime
@@ -40,6 +59,14 @@ class Event:
     contact_id: int | None = None
     evidence_id: int | None = None
     absorbed_ids: tuple[int, ...] = ()
+    ruling_id: int | None = None
+    origin_id: int | None = None
+    moved_ids: tuple[int, ...] = ()
+
+    @property
+    def has_details(self) -> bool:
+        """Whether details caused it, or it is about a pair."""
+        return self.contact_id is not None or self.evidence_id is not None
 
 
 @frozen

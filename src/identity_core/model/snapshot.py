@@ -6,6 +6,7 @@ from operator import attrgetter
 from attrs import frozen
 
 from identity_core.model.contact import Contact
+from identity_core.model.identifiers import Identifier
 
 
 @frozen
@@ -14,11 +15,16 @@ class Snapshot:
 
     Attributes:
         identities: the contacts of each identity, oldest first.
-        evidence: those of their pairs of email and phone number that are recorded as evidence.
+        evidence: those of their pairs of email and phone number that are recorded as evidence, and count.
+        ignored: those of their pairs that are on record and do not count, because they are undone or held.
+        apart: values that pins keep apart, two by two, if both belong to the identities. Only a decision
+            gets them.
     """
 
     identities: tuple[tuple[Contact, ...], ...] = ()
     evidence: frozenset[tuple[str, str]] = frozenset()
+    ignored: frozenset[tuple[str, str]] = frozenset()
+    apart: tuple[tuple[Identifier, Identifier], ...] = ()
 
     @property
     def size(self) -> int:
@@ -30,6 +36,7 @@ class Snapshot:
         cls,
         contacts: Iterable[Contact],
         evidence: Collection[tuple[str, str]] = (),
+        ignored: Collection[tuple[str, str]] = (),
         links_of_deleted: Mapping[int, int | None] | None = None,
     ) -> "Snapshot":
         """Group contacts, in any order, into a snapshot.
@@ -40,7 +47,8 @@ class Snapshot:
 
         Args:
             contacts: live contacts.
-            evidence: pairs that are recorded as evidence.
+            evidence: pairs that are recorded as evidence, and count.
+            ignored: pairs that are recorded, and do not count.
             links_of_deleted: by id, the `linked_id` of each deleted contact that lies between live ones.
         """
         oldest_first = sorted(contacts, key=attrgetter("created_at", "id"))
@@ -53,7 +61,7 @@ class Snapshot:
             if links.get(root) is not None:
                 root = _root(root, links, roots)
             identities.setdefault(root, []).append(contact)
-        return cls(tuple(map(tuple, identities.values())), frozenset(evidence))
+        return cls(tuple(map(tuple, identities.values())), frozenset(evidence), frozenset(ignored))
 
 
 def group_linked(links: Mapping[int, int | None]) -> list[list[int]]:

@@ -63,15 +63,29 @@ from datetime import datetime
 
 from attrs import evolve
 
+from identity_core.errors import IdentityError
 from identity_core.model.contact import Contact
-from identity_core.model.decision import Decision, Outcome, WriteSet
+from identity_core.model.decision import Decision, Identified, Outcome, WriteSet
 from identity_core.model.details import ContactDetails
 from identity_core.model.events import Event, EventKind
-from identity_core.model.evidence import Evidence
-from identity_core.model.identity import Identity
+from identity_core.model.evidence import Evidence, Standing
 from identity_core.model.snapshot import Snapshot
 from identity_core.rules.merge import merge
 from identity_core.rules.working_set import Component, WorkingSet
+
+
+class KeptApart(IdentityError):
+    """Details would join values that a pin keeps apart, and may have come before pairs that count.
+
+    Only their whole record can decide which of the pairs is held.
+
+    Attributes:
+        position: where in the batch they are; those before can be decided.
+    """
+
+    def __init__(self, position: int) -> None:
+        super().__init__("a pin keeps apart what some details would join")
+        self.position = position
 
 
 def reconcile(
@@ -83,37 +97,48 @@ def reconcile(
         batch: any number of details.
         snapshot: what is known of them, read while nobody else can change it.
         now: the time in UTC, read after nobody else could change the snapshot.
-        ids: new ids, ascending; at most one is drawn for each of the details.
+        ids: new ids, ascending; at most one is drawn for each of the details, and another for each that has a
+            time of its own.
 
     Returns:
         what to write, and the identity of each of the details after the whole batch.
+
+    Raises:
+        KeptApart: some details would join values that a pin keeps apart; `record_pair` decides about them.
     """
     working_set = WorkingSet(batch, snapshot)
     reconciliation = _Reconciliation(working_set, now, ids)
-    decided = [reconciliation.apply(details) for details in batch]
+    decided = [reconciliation.decide(position, details) for position, details in enumerate(batch)]
     return Decision(
         reconciliation.write_set(),
         tuple(working_set.consolidate(component) for component, _ in decided),
         tuple(outcome for _, outcome in decided),
+        reconciliation.corroborated,
     )
 
 
-def find_known(batch: Sequence[ContactDetails], snapshot: Snapshot) -> list[Identity | None]:
+def find_known(batch: Sequence[ContactDetails], snapshot: Snapshot) -> list[Identified | None]:
     """For each of the details its identity, or None if reconciling would write something."""
     working_set = WorkingSet(batch, snapshot)
-    matches = [working_set.find_matches(details) for details in batch]
-    return [
-        working_set.consolidate(matched[0]) if working_set.is_known(details, matched) else None
-        for details, matched in zip(batch, matches, strict=True)
-    ]
+    found: list[Identified | None] = []
+    for details in batch:
+        matches = working_set.find_matches(details)
+        if working_set.is_known(details, matches):
+            found.append(Identified(working_set.consolidate(matches[0]), Outcome.KNOWN))
+        else:
+            found.append(_find_held(details, working_set) if working_set.ignored else None)
+    return found
 
 
-def find_unknown(batch: Sequence[ContactDetails], snapshot: Snapshot) -> list[ContactDetails]:
-    """Those of the details for which reconciling would write something."""
-    working_set = WorkingSet(batch, snapshot)
-    return [
-        details for details in batch if not working_set.is_known(details, working_set.find_matches(details))
-    ]
+def _find_held(details: ContactDetails, working_set: WorkingSet) -> Identified | None:
+    """The identity of the email, if the pair does not count and each value alone is known."""
+    if details.pair not in working_set.ignored:
+        return None
+    alone = working_set.split(details)
+    matches = [working_set.find_matches(one) for one in alone]
+    if not all(map(working_set.is_known, alone, matches)):
+        return None
+    return Identified(working_set.consolidate(matches[0][0]), Outcome.HELD)
 
 
 class _Reconciliation:
@@ -129,13 +154,34 @@ class _Reconciliation:
         self._evidence: dict[tuple[str, str], Evidence] = {}
         self._superseded: list[tuple[str, str]] = []
         self._events: list[Event] = []
+        self.corroborated = 0
 
-    def apply(self, details: ContactDetails) -> tuple[Component, Outcome]:
-        """Apply the rules to the next details: the component they end in, and what became of them."""
+    def decide(self, position: int, details: ContactDetails) -> tuple[Component, Outcome]:
+        """Apply the rules to the next details, or to each value alone if their pair does not count."""
+        working_set = self._working_set
+        if working_set.is_ruled:
+            if ends := working_set.find_ends_apart(details):
+                self._hold(position, details, ends)
+            if details.pair in working_set.ignored:
+                email, phone_number = working_set.split(details)
+                component, _ = self._apply(position, email)
+                self._apply(position, phone_number)
+                return component, Outcome.HELD
+        component, kind = self._apply(position, details)
+        if kind is None:
+            return component, Outcome.KNOWN
+        if kind is EventKind.CORROBORATED:
+            self.corroborated += 1
+        return component, Outcome.of(kind)
+
+    def _apply(self, position: int, details: ContactDetails) -> tuple[Component, EventKind | None]:
+        """Apply the rules to details: the component they end in, and what happened, if anything did."""
         working_set = self._working_set
         matches = working_set.find_matches(details)
         if working_set.is_known(details, matches):
-            return matches[0], Outcome.KNOWN
+            return matches[0], None
+        if len(matches) > 1 and working_set.are_apart(matches):
+            raise KeptApart(position)
 
         primaries = [component.primary.id for component in matches]
         contact: Contact | None = None
@@ -167,7 +213,20 @@ class _Reconciliation:
                 absorbed_ids=tuple(id for id in primaries if id != component.primary.id),
             )
         )
-        return component, Outcome.of(kind)
+        return component, kind
+
+    def _hold(self, position: int, details: ContactDetails, ends: tuple[Component, Component]) -> None:
+        """Record a pair that would join values which a pin keeps apart."""
+        is_latest = details.seen_at is None and all(
+            component.contacts[-1].created_at <= self._now for component in ends
+        )
+        if details.pair is None or not is_latest:
+            raise KeptApart(position)
+        self._working_set.ignored.add(details.pair)
+        evidence = Evidence(next(self._ids), *details.pair, self._now, Standing.HELD)
+        self._evidence[details.pair] = evidence
+        primary_id = ends[0].primary.id
+        self._events.append(Event(self._now, EventKind.HELD, primary_id, evidence_id=evidence.id))
 
     def _create(self, details: ContactDetails) -> tuple[Contact, Component]:
         contact = self._new_contact(details, details.seen_at or self._now)

@@ -4,6 +4,7 @@ It is a union-find forest (Tarjan, Efficiency of a good but not linear set union
 merging sets one pointer, and `Component.root` follows the pointers.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from attrs import define
 
 from identity_core.model.contact import Contact
 from identity_core.model.details import ContactDetails
+from identity_core.model.identifiers import Identifier
 from identity_core.model.identity import Identity
 from identity_core.model.snapshot import Snapshot
 
@@ -47,7 +49,9 @@ class WorkingSet:
 
     Attributes:
         holders: by key, the contact that holds these details.
-        evidence: the pairs that are recorded as evidence.
+        evidence: the pairs that are recorded as evidence, and count.
+        ignored: the pairs that are recorded, and do not count.
+        is_ruled: whether rulings may have something to say about the batch.
     """
 
     def __init__(self, batch: Sequence[ContactDetails], snapshot: Snapshot) -> None:
@@ -58,12 +62,39 @@ class WorkingSet:
             details.phone_number: [] for details in batch if details.phone_number is not None
         }
         self._keys = {details.key for details in batch}
+        self.ignored = {*snapshot.ignored}
+        self.is_ruled = bool(snapshot.ignored or snapshot.apart)
+        if self.is_ruled:
+            self._keys |= {(details.email, None) for details in batch}
+            self._keys |= {(None, details.phone_number) for details in batch}
         self.holders: dict[tuple[str | None, str | None], Contact] = {}
         self.evidence = set(snapshot.evidence)
-        for contacts in snapshot.identities:
-            component = Component(list(contacts))
+        self._components = [Component(list(contacts)) for contacts in snapshot.identities]
+        for component, contacts in zip(self._components, snapshot.identities, strict=True):
             for contact in contacts:
                 self.add(contact, component)
+        self._apart = self._find_apart(snapshot) if snapshot.apart else []
+
+    def split(self, details: ContactDetails) -> tuple[ContactDetails, ...]:
+        """The details; or each of their values alone, the email first, if their pair does not count."""
+        return self._take_alone(details) if details.pair in self.ignored else (details,)
+
+    def _take_alone(self, details: ContactDetails) -> tuple[ContactDetails, ContactDetails]:
+        return (
+            ContactDetails.from_trusted(details.email, None, details.seen_at),
+            ContactDetails.from_trusted(None, details.phone_number, details.seen_at),
+        )
+
+    def find_ends_apart(self, details: ContactDetails) -> tuple[Component, Component] | None:
+        """The components of the email and the phone number, if a pin keeps them apart and the pair is new."""
+        if not self._apart or details.pair is None or details.pair in self.ignored:
+            return None
+        ends = [component for one in self._take_alone(details) for component in self.find_matches(one)]
+        return (ends[0], ends[1]) if len(ends) == 2 and self.are_apart(ends) else None
+
+    def are_apart(self, components: Sequence[Component]) -> bool:
+        """Whether a pin keeps two of these components apart."""
+        return any(one.root in components and other.root in components for one, other in self._apart)
 
     def add(self, contact: Contact, component: Component) -> None:
         """Index a contact of a component; of contacts with equal details the first stays."""
@@ -75,6 +106,16 @@ class WorkingSet:
                 index[identifier].append(component)
         if contact.key in self._keys:
             self.holders.setdefault(contact.key, contact)
+
+    def _find_apart(self, snapshot: Snapshot) -> list[tuple[Component, Component]]:
+        """The components that pins keep apart, two by two."""
+        ends = {identifier for pin in snapshot.apart for identifier in pin}
+        holding: defaultdict[Identifier, list[Component]] = defaultdict(list)
+        for component in self._components:
+            for contact in component.contacts:
+                for identifier in ends.intersection(contact.identifiers):
+                    holding[identifier].append(component)
+        return [(a, b) for one, other in snapshot.apart for a in holding[one] for b in holding[other]]
 
     def find_matches(self, details: ContactDetails) -> list[Component]:
         """The components that hold the email or the phone number, each once."""

@@ -15,6 +15,7 @@ from identity_core import (
     Evidence,
     Identity,
     LinkPrecedence,
+    Outcome,
     Snapshot,
     WriteSet,
     find_known,
@@ -44,11 +45,12 @@ def decide(*batch, known=(), evidence=(), now=NOW):
     snapshot = Snapshot.of(known, evidence)
     decided = reconcile(batch, snapshot, now, count(50))
     # Reading first must come to the same end as deciding.
-    for details, identity in zip(batch, find_known(batch, snapshot), strict=True):
+    for details, identified in zip(batch, find_known(batch, snapshot), strict=True):
         alone = reconcile([details], snapshot, now, count(50))
-        assert (identity is None) == (alone.writes != WriteSet())
-        if identity is not None:
-            assert alone.identities == (identity,)
+        assert (identified is None) == (alone.writes != WriteSet())
+        if identified is not None:
+            assert alone.identities == (identified.identity,)
+            assert alone.outcomes == (identified.outcome,) == (Outcome.KNOWN,)
     return decided
 
 

@@ -1,15 +1,15 @@
 from datetime import UTC, datetime, timedelta
-from itertools import count
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from identity_core import (
     Contact,
-    ContactDetails,
     Event,
     EventKind,
+    Evidence,
     LinkPrecedence,
+    Record,
     Snapshot,
     WriteSet,
     repair,
@@ -25,12 +25,17 @@ def contact(id, email, phone_number, linked_id=None, precedence=None, days=0):
     return Contact(id, email, phone_number, linked_id, given, NOW - timedelta(days=days or 100 - id))
 
 
-def repair_all(contacts, evidence=(), *matching):
-    """What repairing the identities that some details match (by default all) writes."""
-    batch = [ContactDetails.from_trusted(*key) for key in matching or [c.key for c in contacts]]
-    decided = repair(batch, Snapshot.of(contacts, evidence), NOW, iter(()))
+def record_of(contacts, evidence=()):
+    pieces = (Evidence(id, *pair, NOW) for id, pair in enumerate(sorted(evidence), start=100))
+    return Record(Snapshot.of(contacts).identities, tuple(pieces))
+
+
+def repair_all(contacts, evidence=()):
+    """What repairing all of them writes; without rulings, it needs no new id."""
+    decided = repair(record_of(contacts, evidence), NOW, iter(()))
     assert decided.identities == ()
-    assert decided.writes.created == decided.writes.evidence == ()
+    assert decided.writes.created == decided.writes.rewritten == decided.writes.evidence == ()
+    assert decided.writes.rulings == decided.writes.withdrawals == ()
     return decided.writes
 
 
@@ -49,7 +54,7 @@ def test_what_is_right_is_left_alone():
 
 def test_chains_and_circles_point_straight_at_the_oldest():
     contacts = [contact(1, "a@x", "1", 3), contact(2, "b@x", "2", 1), contact(3, "c@x", "3", 2)]
-    writes = repair_all(contacts, (), ("b@x", None))
+    writes = repair_all(contacts)
     assert [(c.id, c.linked_id) for c in writes.altered] == [(1, None), (3, 1)]
     assert writes.events == (Event(NOW, EventKind.REPAIRED, 1),)
 
@@ -70,7 +75,7 @@ def test_identities_that_hold_one_identifier_become_one():
 
 def test_identities_that_evidence_joins_become_one():
     contacts = [contact(1, "a@x", "1"), contact(2, "b@x", "2")]
-    writes = repair_all(contacts, [("a@x", "2")], ("a@x", "2"))
+    writes = repair_all(contacts, [("a@x", "2")])
     assert [(c.id, c.linked_id) for c in writes.altered] == [(2, 1)]
     assert writes.superseded == ()
 
@@ -85,7 +90,7 @@ def test_of_contacts_that_hold_the_same_the_oldest_stays():
     writes = repair_all(contacts)
     assert sorted((c.id, c.linked_id) for c in writes.deleted) == [(1, 3), (4, 3)]
     assert violations(after(contacts, (), writes)) == []
-    assert [(event.primary_id, event.absorbed_ids) for event in writes.events] == [(3, (2, 1))]
+    assert [(event.primary_id, event.absorbed_ids) for event in writes.events] == [(3, (1, 2))]
 
 
 def test_contacts_that_hold_nothing_are_no_repetition():
@@ -96,7 +101,7 @@ def test_contacts_that_hold_nothing_are_no_repetition():
 def test_evidence_goes_where_a_contact_holds_the_pair():
     contacts = [contact(1, "a@x", "1"), contact(2, "b@x", "1", 1)]
     evidence = [("a@x", "1"), ("b@x", "9")]
-    writes = repair_all(contacts, evidence, ("a@x", "1"), ("b@x", "9"))
+    writes = repair_all(contacts, evidence)
     assert writes.superseded == (("a@x", "1"),)
     assert (writes.altered, writes.deleted) == ((), ())
 
@@ -106,8 +111,8 @@ def test_values_that_would_be_rejected_are_repaired_too():
     assert [c.linked_id for c in repair_all(contacts).altered] == [1]
 
 
-def test_details_of_nobody_are_nothing_to_repair():
-    assert repair_all([], (), ("a@x", "1")) == WriteSet()
+def test_a_record_of_nothing_is_nothing_to_repair():
+    assert repair_all([]) == WriteSet()
 
 
 ids = st.integers(1, 8)
@@ -136,13 +141,12 @@ def records(draw):
 @given(records())
 def test_whatever_is_on_record_is_brought_to_the_invariants_at_once(from_trusted):
     contacts, evidence = from_trusted
-    matching = {c.key for c in contacts} | evidence
-    writes = repair_all(contacts, evidence, *matching)
+    writes = repair_all(contacts, evidence)
     now = after(contacts, evidence, writes)
     reached = [identity for identity in now.identities if any(any(c.key) for c in identity)]
     assert violations(Snapshot(tuple(reached), now.evidence)) == []
-    again = repair([ContactDetails.from_trusted(*key) for key in matching], now, NOW, count())
-    assert again.writes == WriteSet()
+    live = [contact for identity in now.identities for contact in identity]
+    assert repair_all(live, now.evidence) == WriteSet()
     # Nothing that identifies anybody is lost.
     assert {value for c in contacts for value in c.key} - {None} == {
         value for identity in now.identities for c in identity for value in c.key
