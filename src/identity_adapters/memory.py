@@ -3,24 +3,38 @@
 import asyncio
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from itertools import chain, count
+
+from attrs import evolve
 
 from identity_core import (
     Contact,
     ContactDetails,
     Decide,
     Decision,
+    DeletedContact,
     Event,
     Evidence,
+    Identifier,
+    IdentifierKind,
+    IdentityReader,
     InvalidCursor,
+    Lineage,
     Page,
+    Record,
     RecordedEvent,
+    Revise,
+    Ruling,
     Snapshot,
+    Standing,
+    Verdict,
+    WriteSet,
     cut_page,
 )
-from identity_core.ports import SnapshotLoader
+from identity_core.model.decision import LATER, NEW_IDS
+from identity_core.ports import R
 
 
 def _now() -> datetime:
@@ -39,8 +53,9 @@ class InMemoryContactRepository:
         self._clock = clock
         self._ids = count(first_id)
         self._contacts: dict[int, Contact] = {}
-        self._deleted: dict[int, int] = {}
+        self._deleted: dict[int, DeletedContact] = {}
         self._evidence: dict[tuple[str, str], Evidence] = {}
+        self._rulings: dict[int, Ruling] = {}
         self._events: list[Event] = []
         self._by_email: defaultdict[str | None, set[int]] = defaultdict(set)
         self._by_phone_number: defaultdict[str | None, set[int]] = defaultdict(set)
@@ -56,11 +71,7 @@ class InMemoryContactRepository:
     async def find(self, contact_id: int) -> tuple[Contact, ...] | None:
         await asyncio.sleep(0)
         with self._exclusive:
-            while contact_id in self._deleted:
-                contact_id = self._deleted[contact_id]
-            if contact_id not in self._contacts:
-                return None
-            return Snapshot.of(self._find_connected({contact_id})).identities[0]
+            return self._find_identity(contact_id)
 
     async def pages(
         self, of: ContactDetails | int, after: tuple[datetime, int] | None = None, limit: int = 100
@@ -79,6 +90,56 @@ class InMemoryContactRepository:
             found = [evidence for evidence in self._evidence.values() if evidence.email in emails]
         return sorted(found, key=lambda evidence: evidence.id)
 
+    async def record(self, identifiers: Collection[Identifier]) -> Record:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            return self._record(identifiers)
+
+    async def pair(self, id: int) -> tuple[str, str] | None:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            found = [piece.pair for piece in self._evidence.values() if piece.id == id]
+            contact = self._contacts.get(id)
+            if contact is None and id in self._deleted:
+                contact = self._deleted[id].contact
+            if contact is not None and contact.email is not None and contact.phone_number is not None:
+                found.append((contact.email, contact.phone_number))
+        return found[0] if found else None
+
+    async def event(self, event_id: int) -> Event | None:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            return self._events[event_id - 1] if 0 < event_id <= len(self._events) else None
+
+    async def rulings(self, after: int = 0, limit: int = 100) -> list[Ruling]:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            return [self._rulings[id] for id in sorted(self._rulings) if id > after][:limit]
+
+    async def lineage(self, contact_id: int) -> Lineage | None:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            found = self._find_identity(contact_id)
+            if found is None:
+                return None
+            contacts = {contact.id: contact for contact in found}
+            while True:
+                deleted = [one for id, one in self._deleted.items() if self._find_primary_id(id) in contacts]
+                ids = contacts.keys() | {one.contact.id for one in deleted}
+                links = [
+                    (event.origin_id, event.primary_id)
+                    for event in self._events
+                    if event.origin_id is not None and ids & {event.origin_id, event.primary_id}
+                ]
+                identities = [self._find_identity(id) or () for link in links for id in link]
+                added = {c.id: c for c in chain.from_iterable(identities) if c.id not in contacts}
+                if not added:
+                    break
+                contacts |= added
+            events = tuple(r for r in self._number_events() if r.event.primary_id in ids)
+            oldest_first = sorted(contacts.values(), key=lambda contact: contact.seniority)
+            return Lineage(tuple(oldest_first), tuple(deleted), events)
+
     async def events(
         self, contacts: Sequence[Contact], after: int = 0, limit: int | None = None
     ) -> list[RecordedEvent]:
@@ -86,9 +147,9 @@ class InMemoryContactRepository:
         ids = {contact.id for contact in contacts}
         with self._exclusive:
             found = [
-                RecordedEvent(number, event)
-                for number, event in enumerate(self._events, start=1)
-                if number > after and event.primary_id in ids
+                recorded
+                for recorded in self._number_events()
+                if recorded.id > after and ids & {recorded.event.primary_id, recorded.event.origin_id}
             ]
         return found[:limit]
 
@@ -107,35 +168,82 @@ class InMemoryContactRepository:
     async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Decision:
         await asyncio.sleep(0)
         with self._exclusive:
-            decision = decide(self._snapshot(batch), self._clock(), self._ids)
-            writes = decision.writes
-            for contact in (*writes.created, *writes.altered):
-                self._store(contact)
-            for contact in writes.deleted:
-                self._delete(contact)
-            for pair in writes.superseded:
-                self._evidence.pop(pair, None)
-            for evidence in writes.evidence:
-                self._evidence[evidence.email, evidence.phone_number] = evidence
-            self._events.extend(writes.events)
+            snapshot = self._snapshot(batch)
+            apart = [
+                (ruling.one, ruling.other)
+                for ruling in self._rulings.values()
+                if ruling.verdict is Verdict.DIFFERENT
+            ]
+            now = self._clock()
+            decision = decide(evolve(snapshot, apart=tuple(apart)), now, self._ids)
+            self._write(decision.writes, now)
             return decision
 
-    def adopt(self, contacts: Iterable[Contact], pairs: Iterable[tuple[str, str]]) -> None:
-        """Add contacts that are not stored yet, and pairs as evidence."""
+    async def revise(self, identifiers: Collection[Identifier], decide: Revise[R]) -> R:
+        await asyncio.sleep(0)
         with self._exclusive:
-            for contact in contacts:
-                if contact.id not in self._contacts:
-                    self._store(contact)
-            for pair in pairs:
-                self._evidence[pair] = Evidence(0, *pair, self._clock())
+            now = self._clock()
+            decision = decide(self._record(identifiers), now, self._ids)
+            self._write(decision.writes, now)
+            return decision
 
-    def _delete(self, contact: Contact) -> None:
-        before = self._contacts.pop(contact.id)
-        self._by_email[before.email].discard(contact.id)
-        self._by_phone_number[before.phone_number].discard(contact.id)
-        self._by_linked_id[before.linked_id].discard(contact.id)
-        if contact.linked_id is not None:
-            self._deleted[contact.id] = contact.linked_id
+    def adopt(self, record: Record) -> None:
+        """Add what a record has and what is not stored yet; evidence and rulings stay as they are stored.
+
+        Only evidence with the id 0, whose time is not known, gives way.
+        """
+        with self._exclusive:
+            known = self._contacts.keys() | self._deleted.keys()
+            for contact in record.contacts:
+                if contact.id not in known:
+                    self._store(contact)
+            for piece in record.evidence:
+                stored = self._evidence.get(piece.pair)
+                if stored is None or not stored.id:
+                    self._evidence[piece.pair] = piece
+            for ruling in record.rulings:
+                self._rulings.setdefault(ruling.id, ruling)
+
+    def _write(self, writes: WriteSet, now: datetime) -> None:
+        for contact in (*writes.created, *writes.altered):
+            self._store(contact)
+        for contact in writes.rewritten:
+            self._unindex(contact.id)
+            self._store(contact)
+        for contact in writes.deleted:
+            self._unindex(contact.id)
+            del self._contacts[contact.id]
+            self._deleted[contact.id] = DeletedContact(contact, now)
+        for pair in writes.superseded:
+            self._evidence.pop(pair, None)
+        for evidence in writes.evidence:
+            self._evidence[evidence.pair] = evidence
+        for ruling in writes.rulings:
+            self._rulings[ruling.id] = ruling
+        for withdrawal in writes.withdrawals:
+            del self._rulings[withdrawal.ruling_id]
+        self._events.extend(writes.events)
+
+    def _unindex(self, contact_id: int) -> None:
+        before = self._contacts[contact_id]
+        self._by_email[before.email].discard(contact_id)
+        self._by_phone_number[before.phone_number].discard(contact_id)
+        self._by_linked_id[before.linked_id].discard(contact_id)
+
+    def _find_primary_id(self, contact_id: int) -> int:
+        """The contact that a contact leads to, through deleted ones."""
+        while (deleted := self._deleted.get(contact_id)) and deleted.contact.linked_id is not None:
+            contact_id = deleted.contact.linked_id
+        return contact_id
+
+    def _find_identity(self, contact_id: int) -> tuple[Contact, ...] | None:
+        contact_id = self._find_primary_id(contact_id)
+        if contact_id not in self._contacts:
+            return None
+        return Snapshot.of(self._find_connected({contact_id})).identities[0]
+
+    def _number_events(self) -> list[RecordedEvent]:
+        return [RecordedEvent(number, event) for number, event in enumerate(self._events, start=1)]
 
     def _store(self, contact: Contact) -> None:
         before = self._contacts.get(contact.id)
@@ -154,7 +262,37 @@ class InMemoryContactRepository:
             to_visit |= self._by_email.get(details.email, set())
             to_visit |= self._by_phone_number.get(details.phone_number, set())
         pairs = {details.pair for details in batch if details.pair is not None}
-        return Snapshot.of(self._find_connected(to_visit), pairs & self._evidence.keys())
+        found = [self._evidence[pair] for pair in pairs & self._evidence.keys()]
+        return Snapshot.of(
+            self._find_connected(to_visit),
+            [piece.pair for piece in found if piece.standing is Standing.COUNTS],
+            [piece.pair for piece in found if piece.standing is not Standing.COUNTS],
+        )
+
+    def _record(self, identifiers: Collection[Identifier]) -> Record:
+        asked = {*identifiers}
+        while True:
+            contacts = self._find_connected({id for value in asked for id in self._find_ids(value)})
+            known = asked.union(*(contact.identifiers for contact in contacts))
+            evidence = [p for p in self._evidence.values() if not known.isdisjoint(p.identifiers)]
+            rulings = [r for r in self._rulings.values() if not known.isdisjoint(r.values)]
+            leading = [p.identifiers for p in evidence if p.standing is not Standing.UNDONE]
+            leading += [(r.one, r.other) for r in rulings if r.verdict in (Verdict.SAME, Verdict.INHERITED)]
+            if known.issuperset(chain.from_iterable(leading)):
+                ids = {contact.id for contact in contacts}
+                leads_to = ((id, self._find_primary_id(id)) for id in sorted(self._deleted))
+                return Record(
+                    Snapshot.of(contacts).identities,
+                    tuple(sorted(evidence, key=lambda piece: piece.id)),
+                    tuple(sorted(rulings, key=lambda ruling: ruling.id)),
+                    frozenset(asked),
+                    tuple((id, to) for id, to in leads_to if to in ids),
+                )
+            asked.update(chain.from_iterable(leading))
+
+    def _find_ids(self, identifier: Identifier) -> set[int]:
+        is_email = identifier.kind is IdentifierKind.EMAIL
+        return (self._by_email if is_email else self._by_phone_number).get(identifier.value, set())
 
     def _find_connected(self, to_visit: set[int]) -> Collection[Contact]:
         """These contacts, and all contacts that links connect to them."""
@@ -172,13 +310,14 @@ class DryRunRepository:
     """A `ContactRepository` that keeps in memory what would be written to another one.
 
     Args:
-        repository: the other one; only `load` is called.
+        reader: of the other one.
     """
 
-    def __init__(self, repository: SnapshotLoader) -> None:
-        self._repository = repository
-        self._memory = InMemoryContactRepository(first_id=2**62)  # later than all ids there are
-        self._seen_evidence: set[tuple[str, str]] = set()
+    def __init__(self, reader: IdentityReader) -> None:
+        self._reader = reader
+        self._memory = InMemoryContactRepository(first_id=NEW_IDS)
+        self._seen: set[tuple[str, str]] = set()
+        self._has_rulings = False
 
     async def load(self, batch: Sequence[ContactDetails]) -> Snapshot:
         await self._read(batch)
@@ -188,8 +327,30 @@ class DryRunRepository:
         await self._read(batch)
         return await self._memory.transact(batch, decide)
 
+    async def revise(self, identifiers: Collection[Identifier], decide: Revise[R]) -> R:
+        known: set[Identifier] = set()
+        values = {*identifiers}
+        # Identities that became one in memory are read as well.
+        while not known >= values:
+            known |= values
+            self._memory.adopt(await self._reader.record(known))
+            record = await self._memory.record(known)
+            values = {value for contact in record.contacts for value in contact.identifiers}
+        return await self._memory.revise(identifiers, decide)
+
     async def _read(self, batch: Sequence[ContactDetails]) -> None:
-        snapshot = await self._repository.load(batch)
-        evidence = snapshot.evidence - self._seen_evidence
-        self._seen_evidence |= evidence
-        self._memory.adopt(chain.from_iterable(snapshot.identities), evidence)
+        if not self._has_rulings:
+            await self._read_rulings()
+        snapshot = await self._reader.load(batch)
+        found = [(pair, Standing.COUNTS) for pair in snapshot.evidence - self._seen]
+        found += [(pair, Standing.HELD) for pair in snapshot.ignored - self._seen]
+        self._seen.update(pair for pair, _ in found)
+        evidence = tuple(Evidence(0, *pair, LATER, standing) for pair, standing in found)
+        self._memory.adopt(Record(snapshot.identities, evidence))
+
+    async def _read_rulings(self) -> None:
+        rulings: list[Ruling] = []
+        while page := await self._reader.rulings(after=rulings[-1].id if rulings else 0, limit=1_000):
+            rulings += page
+        self._memory.adopt(Record(rulings=tuple(rulings)))
+        self._has_rulings = True

@@ -4,16 +4,18 @@
 - `identity_core.rules`: the decisions; `reconcile` opens with the theory of operation.
 - `identity_core.queries`: what can be asked about an identity.
 - `identity_core.ports`: what adapters implement.
-- `IdentifyContacts`, `QueryIdentities` and `import_contacts` are the use cases.
+- `IdentifyContacts`, `QueryIdentities`, `RuleOnIdentities` and `import_contacts` are the use cases.
 """
 
 from identity_core.errors import (
     IdentityError,
     InvalidCursor,
     InvalidDetails,
+    NotRecorded,
     RepositoryBusy,
     RepositoryOverloaded,
     RepositoryUnavailable,
+    StalePlan,
 )
 from identity_core.identify import IdentifyContacts
 from identity_core.import_contacts import ImportReport, import_contacts
@@ -21,27 +23,36 @@ from identity_core.model.contact import Contact, LinkPrecedence
 from identity_core.model.decision import Decision, Identified, Outcome, Preview, WriteSet
 from identity_core.model.details import ContactDetails
 from identity_core.model.events import Event, EventKind, RecordedEvent
-from identity_core.model.evidence import Evidence
+from identity_core.model.evidence import Evidence, Standing
 from identity_core.model.identifiers import Identifier, IdentifierKind
 from identity_core.model.identity import Identity
+from identity_core.model.lineage import DeletedContact, Lineage
+from identity_core.model.link import Link, LinkReason
 from identity_core.model.page import Page
+from identity_core.model.record import Record
+from identity_core.model.ruled import Contradiction, Ruled
+from identity_core.model.ruling import Note, Ruling, Verdict, Withdrawal
 from identity_core.model.snapshot import Snapshot
-from identity_core.ports import ChangeFeed, ContactRepository, Decide, IdentityReader, Offload
-from identity_core.queries.explain import Explanation, Link, LinkReason, WeakestLink, explain
+from identity_core.ports import ChangeFeed, ContactRepository, Decide, IdentityReader, Offload, Revise
+from identity_core.queries.explain import Explanation, WeakestLink, explain
 from identity_core.queries.history import as_of
 from identity_core.queries.pages import cut_page
 from identity_core.query import QueryIdentities
+from identity_core.rule import RuleOnIdentities
 from identity_core.rules.preview import preview
 from identity_core.rules.reconcile import find_known, reconcile
 from identity_core.rules.repair import repair
+from identity_core.rules.resolve import Resolution, resolve
 
 __all__ = [
     "ChangeFeed",
     "Contact",
     "ContactDetails",
     "ContactRepository",
+    "Contradiction",
     "Decide",
     "Decision",
+    "DeletedContact",
     "Event",
     "EventKind",
     "Evidence",
@@ -56,20 +67,33 @@ __all__ = [
     "ImportReport",
     "InvalidCursor",
     "InvalidDetails",
+    "Lineage",
     "Link",
     "LinkPrecedence",
     "LinkReason",
+    "NotRecorded",
+    "Note",
     "Offload",
     "Outcome",
     "Page",
     "Preview",
     "QueryIdentities",
+    "Record",
     "RecordedEvent",
     "RepositoryBusy",
     "RepositoryOverloaded",
     "RepositoryUnavailable",
+    "Resolution",
+    "Revise",
+    "RuleOnIdentities",
+    "Ruled",
+    "Ruling",
     "Snapshot",
+    "StalePlan",
+    "Standing",
+    "Verdict",
     "WeakestLink",
+    "Withdrawal",
     "WriteSet",
     "as_of",
     "cut_page",
@@ -79,4 +103,5 @@ __all__ = [
     "preview",
     "reconcile",
     "repair",
+    "resolve",
 ]

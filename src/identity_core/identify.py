@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from functools import partial
 
-from identity_core.model.decision import Identified, Outcome
+from identity_core.model.decision import Decision, Identified, WriteSet
 from identity_core.model.details import ContactDetails
 from identity_core.model.identity import Identity
 from identity_core.ports import ContactRepository, Offload, run_inline
-from identity_core.rules.reconcile import find_known, reconcile
+from identity_core.rules.late import record_pair
+from identity_core.rules.reconcile import KeptApart, find_known, reconcile
 
 
 class IdentifyContacts:
@@ -71,8 +72,7 @@ class IdentifyContacts:
             RepositoryUnavailable: try again later; it is safe to.
         """
         snapshot = await self._repository.load(batch)
-        identities = await self._offload(snapshot.size, find_known, batch, snapshot)
-        return [None if one is None else Identified(one, Outcome.KNOWN) for one in identities]
+        return await self._offload(snapshot.size, find_known, batch, snapshot)
 
     async def decide(self, batch: Sequence[ContactDetails]) -> list[Identified]:
         """The second half of `with_outcomes`: decides on details and persists the decision.
@@ -80,5 +80,35 @@ class IdentifyContacts:
         Raises:
             RepositoryUnavailable: try again later; it is safe to.
         """
-        decision = await self._repository.transact(batch, partial(reconcile, batch))
+        decision = await decide(self._repository, batch)
         return list(map(Identified, decision.identities, decision.outcomes))
+
+
+async def decide(repository: ContactRepository, batch: Sequence[ContactDetails]) -> Decision:
+    """Decide on details and persist the decision, also where pins keep apart what they would join.
+
+    Raises:
+        RepositoryUnavailable: try again later; it is safe to.
+    """
+    decisions: list[Decision] = []
+    while batch:
+        try:
+            decisions.append(await repository.transact(batch, partial(reconcile, batch)))
+            batch = ()
+        except KeptApart as kept_apart:
+            details = batch[kept_apart.position]
+            if kept_apart.position:
+                decisions.append(await decide(repository, batch[: kept_apart.position]))
+            await repository.revise(details.identifiers, partial(record_pair, details))
+            batch = batch[kept_apart.position :]
+    return decisions[0] if len(decisions) == 1 else _concatenate(decisions)
+
+
+def _concatenate(decisions: Sequence[Decision]) -> Decision:
+    """One decision about details that were decided one part after the other; its writes are left out."""
+    return Decision(
+        WriteSet(),
+        tuple(identity for decision in decisions for identity in decision.identities),
+        tuple(outcome for decision in decisions for outcome in decision.outcomes),
+        sum(decision.corroborated for decision in decisions),
+    )

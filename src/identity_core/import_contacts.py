@@ -8,15 +8,15 @@ the more it has to read, up to a limit, because other clients wait for it.
 
 from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
-from functools import partial
 
 from attrs import frozen
 
 from identity_core.errors import RepositoryBusy
+from identity_core.identify import decide
+from identity_core.model.decision import Outcome
 from identity_core.model.details import ContactDetails
-from identity_core.model.events import EventKind
 from identity_core.ports import ContactRepository
-from identity_core.rules.reconcile import find_unknown, reconcile
+from identity_core.rules.reconcile import find_known
 
 BATCH_SIZE = 4_000
 """How many details one transaction decides on; other clients wait for it that long."""
@@ -38,6 +38,7 @@ class ImportReport:
         linked: those that became another contact of an identity.
         merged: those that made one identity of two or more.
         corroborated: those that confirmed an identity by a new pair or an earlier date.
+        held: those whose pair does not count; each value was taken alone.
         known: those that added nothing new.
     """
 
@@ -46,6 +47,7 @@ class ImportReport:
     linked: int = 0
     merged: int = 0
     corroborated: int = 0
+    held: int = 0
     known: int = 0
 
 
@@ -79,56 +81,66 @@ async def import_contacts(
     ...     yield ContactDetails("doc@hillvalley.edu", "555-0123")
     ...     yield ContactDetails("emmett@brown.com", "555-0123")
     >>> asyncio.run(import_contacts(InMemoryContactRepository(), orders()))
-    ImportReport(read=2, created=1, linked=1, merged=0, corroborated=0, known=0)
+    ImportReport(read=2, created=1, linked=1, merged=0, corroborated=0, held=0, known=0)
     """
     report = ImportReport()
     is_known = False
     limit = batch_size
     rest = aiter(details)
     while batch := await _take(rest, limit):
-        kinds, contacts = await _identify(repository, batch, reads_first=is_known)
+        counts, contacts = await _identify(repository, batch, reads_first=is_known)
         limit = max(batch_size, min(contacts // CONTACTS_PER_DETAILS, GROWTH * batch_size))
         # Reading what was imported before is quick and takes no lock.
-        is_known = 2 * kinds.total() < len(batch)
-        report = _add(report, len(batch), kinds)
+        is_known = counts[Outcome.KNOWN] + counts[Outcome.HELD] > len(batch) / 2
+        report = _add(report, len(batch), counts)
         if on_progress is not None:
             on_progress(report)
     return report
 
 
-def _add(report: ImportReport, details: int, kinds: Counter[EventKind]) -> ImportReport:
+_CORROBORATED = "corroborated"
+
+
+def _add(report: ImportReport, details: int, counts: Counter[str]) -> ImportReport:
     return ImportReport(
         read=report.read + details,
-        created=report.created + kinds[EventKind.CREATED],
-        linked=report.linked + kinds[EventKind.LINKED],
-        merged=report.merged + kinds[EventKind.MERGED],
-        corroborated=report.corroborated + kinds[EventKind.CORROBORATED],
-        known=report.known + details - kinds.total(),
+        created=report.created + counts[Outcome.CREATED],
+        linked=report.linked + counts[Outcome.LINKED],
+        merged=report.merged + counts[Outcome.MERGED],
+        corroborated=report.corroborated + counts[_CORROBORATED],
+        held=report.held + counts[Outcome.HELD],
+        known=report.known + counts[Outcome.KNOWN],
     )
 
 
 async def _identify(
     repository: ContactRepository, batch: Sequence[ContactDetails], *, reads_first: bool
-) -> tuple[Counter[EventKind], int]:
-    """How many events of each kind a batch caused, and how many contacts the matched identities have."""
+) -> tuple[Counter[str], int]:
+    """What became of the details of a batch, and how many contacts the matched identities have."""
+    counts: Counter[str] = Counter()
     contacts = 0
     try:
         if reads_first:
             snapshot = await repository.load(batch)
             contacts = snapshot.size
-            batch = find_unknown(batch, snapshot)
+            found = find_known(batch, snapshot)
+            counts.update(one.outcome for one in found if one is not None)
+            batch = [details for details, one in zip(batch, found, strict=True) if one is None]
             if not batch:
-                return Counter(), contacts
-        decision = await repository.transact(batch, partial(reconcile, batch))
+                return counts, contacts
+        decision = await decide(repository, batch)
     except RepositoryBusy:
         if len(batch) == 1:
             raise
         middle = len(batch) // 2
         first, one = await _identify(repository, batch[:middle], reads_first=reads_first)
         second, other = await _identify(repository, batch[middle:], reads_first=reads_first)
-        return first + second, one + other
+        return counts + first + second, one + other
+    counts.update(decision.outcomes)
+    counts[Outcome.KNOWN] -= decision.corroborated
+    counts[_CORROBORATED] += decision.corroborated
     sizes = {one.primary_contact_id: 1 + len(one.secondary_contact_ids) for one in decision.identities}
-    return Counter(event.kind for event in decision.writes.events), max(contacts, sum(sizes.values()))
+    return counts, max(contacts, sum(sizes.values()))
 
 
 async def _take(details: AsyncIterator[ContactDetails], limit: int) -> list[ContactDetails]:

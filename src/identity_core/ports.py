@@ -7,23 +7,42 @@
 `identity_core.testing` has a conformance suite for each of them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from typing import ParamSpec, Protocol, TypeVar
 
 from identity_core.model.contact import Contact
-from identity_core.model.decision import Decision
+from identity_core.model.decision import Decision, WriteSet
 from identity_core.model.details import ContactDetails
-from identity_core.model.events import RecordedEvent
+from identity_core.model.events import Event, RecordedEvent
 from identity_core.model.evidence import Evidence
+from identity_core.model.identifiers import Identifier
+from identity_core.model.lineage import Lineage
 from identity_core.model.page import Page
+from identity_core.model.record import Record
+from identity_core.model.ruling import Ruling
 from identity_core.model.snapshot import Snapshot
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+
+class HasWrites(Protocol):
+    """What a decision about a record has at least."""
+
+    @property
+    def writes(self) -> WriteSet:
+        """What has to be written."""
+        ...
+
+
+R = TypeVar("R", bound=HasWrites)
+
 Decide = Callable[[Snapshot, datetime, Iterator[int]], Decision]
 """A pure function of a snapshot, the time and a supply of new ids, as `reconcile` is."""
+
+Revise = Callable[[Record, datetime, Iterator[int]], R]
+"""A pure function of a record, the time and a supply of new ids, as the rulings and `repair` are."""
 
 
 class SnapshotLoader(Protocol):
@@ -34,7 +53,7 @@ class SnapshotLoader(Protocol):
 
         Returns:
             every identity that has a live contact with one of the emails or phone numbers,
-            whole; and which of the pairs are recorded as evidence.
+            whole; and which of the pairs are recorded as evidence, and count or not.
 
         Raises:
             RepositoryUnavailable: it cannot be read for now.
@@ -49,8 +68,9 @@ class ContactRepository(SnapshotLoader, Protocol):
     async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Decision:
         """Decide on some details while nobody else can change what they match, and persist it.
 
-        `decide` gets what `load` would return, the time, and new ids, ascending, at least one for
-        each of the details. All three are read after nobody else can change, extend or join the
+        `decide` gets what `load` would return, with the values that pins keep apart, the time, and new
+        ids, ascending, at least one for each of the details and another for each that has a time of its
+        own. All three are read after nobody else can change, extend or join the
         matched identities. It may be called several times; the result of its last call is
         persisted durably, all of it or nothing, and returned. An error that it raises is passed
         on, and nothing is persisted.
@@ -58,6 +78,17 @@ class ContactRepository(SnapshotLoader, Protocol):
         Raises:
             RepositoryUnavailable: it cannot be done for now; nothing is known to be persisted.
             RepositoryBusy: these details cannot; fewer of them may.
+        """
+        ...
+
+    async def revise(self, identifiers: Collection[Identifier], decide: Revise[R]) -> R:
+        """Decide on the record of some values while nobody else can change it, and persist the decision.
+
+        It does what `transact` does, with the whole record that `IdentityReader.record` would return in
+        place of a snapshot, and as many ids as `decide` draws.
+
+        Raises:
+            RepositoryUnavailable: it cannot be done for now; nothing is known to be persisted.
         """
         ...
 
@@ -97,6 +128,55 @@ class IdentityReader(SnapshotLoader, Protocol):
         """
         ...
 
+    async def record(self, identifiers: Collection[Identifier]) -> Record:
+        """Everything that may join some values: one consistent record, without locks.
+
+        Returns:
+            the identities of the values, and those that pairs which are held would join to them, in any
+            number of steps; all evidence with a value of these identities; and the rulings in force
+            about any of these values.
+
+        Raises:
+            RepositoryUnavailable: it cannot be read for now.
+        """
+        ...
+
+    async def pair(self, id: int) -> tuple[str, str] | None:
+        """The pair of a piece of evidence or a contact; None if there is none with this id.
+
+        Raises:
+            RepositoryUnavailable: it cannot be read for now.
+        """
+        ...
+
+    async def event(self, event_id: int) -> Event | None:
+        """An event; None if there is none with this id.
+
+        Raises:
+            RepositoryUnavailable: it cannot be read for now.
+        """
+        ...
+
+    async def rulings(self, after: int = 0, limit: int = 100) -> list[Ruling]:
+        """The rulings in force, in the order of ids.
+
+        Args:
+            after: only rulings with larger ids.
+            limit: how many at most.
+
+        Raises:
+            RepositoryUnavailable: they cannot be read for now.
+        """
+        ...
+
+    async def lineage(self, contact_id: int) -> Lineage | None:
+        """The lineage of the identity of a contact; None if no contact ever had this id.
+
+        Raises:
+            RepositoryUnavailable: it cannot be read for now.
+        """
+        ...
+
     async def evidence(self, contacts: Sequence[Contact]) -> list[Evidence]:
         """The evidence whose email one of some contacts holds, in the order of ids.
 
@@ -108,7 +188,7 @@ class IdentityReader(SnapshotLoader, Protocol):
     async def events(
         self, contacts: Sequence[Contact], after: int = 0, limit: int | None = None
     ) -> list[RecordedEvent]:
-        """The events of an identity, in the order of ids.
+        """The events of an identity, and those of contacts that left it, in the order of ids.
 
         Args:
             contacts: all contacts of the identity.

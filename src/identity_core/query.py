@@ -7,7 +7,7 @@ from identity_core.model.contact import Contact
 from identity_core.model.decision import Preview
 from identity_core.model.details import ContactDetails
 from identity_core.model.events import RecordedEvent
-from identity_core.model.identifiers import Identifier, IdentifierKind
+from identity_core.model.identifiers import Identifier
 from identity_core.model.page import Page
 from identity_core.ports import IdentityReader, Offload, run_inline
 from identity_core.queries.explain import Explanation, explain
@@ -41,8 +41,8 @@ class QueryIdentities:
 
     async def preview(self, details: ContactDetails) -> Preview:
         """What identifying details would do."""
-        snapshot = await self._reader.load([details])
-        return await self._offload(snapshot.size, preview, details, snapshot)
+        record = await self._reader.record(details.identifiers)
+        return await self._offload(record.size, preview, details, record)
 
     async def look_up(self, details: ContactDetails) -> Sequence[Sequence[Contact]]:
         """The contacts, oldest first, of each identity that details match; none if they are unknown."""
@@ -76,38 +76,38 @@ class QueryIdentities:
         events = await self._reader.events(contacts, after, limit)
         has_evidence = any(recorded.event.evidence_id is not None for recorded in events)
         evidence = await self._reader.evidence(contacts) if has_evidence else ()
-        return await self._offload(len(contacts), add_details, events, contacts, evidence)
+        history = await self._offload(len(contacts), add_details, events, contacts, evidence)
+        if all(details is not None or not recorded.event.has_details for recorded, details in history):
+            return history
+        # The details may have left the identity.
+        lineage = await self._reader.lineage(contact_id)
+        if lineage is None:
+            return history
+        evidence = await self._reader.evidence(lineage.contacts)
+        return await self._offload(len(lineage.contacts), add_details, events, lineage.contacts, evidence)
 
     async def as_of(self, contact_id: int, moment: datetime) -> tuple[Contact, ...] | None:
         """The contacts that the identity of a contact had at some time; None if it never existed."""
-        contacts = await self._reader.find(contact_id)
-        if contacts is None:
+        lineage = await self._reader.lineage(contact_id)
+        if lineage is None:
             return None
-        events = await self._reader.events(contacts)
-        return await self._offload(len(contacts), as_of, contacts, events, contact_id, moment)
+        evidence = await self._reader.evidence(lineage.contacts)
+        return await self._offload(len(lineage.contacts), as_of, lineage, evidence, contact_id, moment)
 
     async def explain(self, one: Identifier | int, other: Identifier | int) -> Explanation | None:
-        """Why two identifiers, or contacts by their ids, are one customer; None if they are not."""
-        contacts = await self._find_contacts(one)
-        start, end = _to_identifier(one, contacts), _to_identifier(other, contacts)
+        """Why two identifiers, or contacts by their ids, are one customer, or not.
+
+        None if they have nothing to do with each other.
+        """
+        start, end = await self.find_identifier(one), await self.find_identifier(other)
         if start is None or end is None:
             return None
-        evidence = await self._reader.evidence(contacts)
-        return await self._offload(len(contacts), explain, contacts, evidence, start, end)
+        record = await self._reader.record([start, end])
+        return await self._offload(record.size, explain, record, start, end)
 
-    async def _find_contacts(self, one: Identifier | int) -> Sequence[Contact]:
-        if isinstance(one, int):
-            return await self._reader.find(one) or ()
-        details = ContactDetails.from_trusted(
-            one.value if one.kind is IdentifierKind.EMAIL else None,
-            one.value if one.kind is IdentifierKind.PHONE_NUMBER else None,
-        )
-        snapshot = await self._reader.load([details])
-        return next(iter(snapshot.identities), ())
-
-
-def _to_identifier(one: Identifier | int, contacts: Sequence[Contact]) -> Identifier | None:
-    """Itself, or the first identifier of the contact with this id."""
-    if not isinstance(one, int):
-        return one
-    return next((held for contact in contacts if contact.id == one for held in contact.identifiers), None)
+    async def find_identifier(self, one: Identifier | int) -> Identifier | None:
+        """Itself, or the first identifier of the contact with this id; None if there is none."""
+        if not isinstance(one, int):
+            return one
+        contacts = await self._reader.find(one) or ()
+        return next((held for contact in contacts if contact.id == one for held in contact.identifiers), None)

@@ -2,6 +2,9 @@
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
+
+import pytest
 
 from identity_adapters.batching import IdentifyInBatches
 from identity_adapters.memory import DryRunRepository, InMemoryContactRepository
@@ -17,14 +20,23 @@ from identity_core import (
     ChangeFeed,
     ContactDetails,
     ContactRepository,
+    Contradiction,
     Decide,
+    Decision,
     Identifier,
     IdentifierKind,
     IdentifyContacts,
     Identity,
     IdentityReader,
+    Note,
     Offload,
     QueryIdentities,
+    Revise,
+    Ruled,
+    RuleOnIdentities,
+    Ruling,
+    Verdict,
+    WriteSet,
     reconcile,
     repair,
 )
@@ -72,10 +84,29 @@ def test_a_service_of_ones_own_can_be_typed() -> None:
 
 def test_every_decision_fits_the_port() -> None:
     batch = [ContactDetails(email="doc@hillvalley.edu")]
-    decisions: list[Decide] = [
-        lambda snapshot, now, ids: reconcile(batch, snapshot, now, ids),
-        lambda snapshot, now, ids: repair(batch, snapshot, now, ids),
-    ]
+    decide: Decide = partial(reconcile, batch)
+    restore_links: Revise[Decision] = repair
     repository: ContactRepository = InMemoryContactRepository()
-    for decide in decisions:
-        assert len(asyncio.run(repository.transact(batch, decide)).writes.deleted) == 0
+    assert len(asyncio.run(repository.transact(batch, decide)).writes.created) == 1
+    assert asyncio.run(repository.revise(batch[0].identifiers, restore_links)).writes == WriteSet()
+
+
+def test_rulings_can_be_typed() -> None:
+    async def use() -> list[Ruled]:
+        repository = InMemoryContactRepository()
+        run: Offload = offload
+        details = ContactDetails(email="doc@hillvalley.edu", phone_number="555")
+        await IdentifyContacts(repository)(details)
+        rule = RuleOnIdentities(repository, repository, offload=run)
+        note = Note("marty", "a typo")
+        assert details.pair is not None
+        foretold: Ruled = await rule.undo(details.pair, note, dry_run=True)
+        undone = await rule.undo(details.pair, note, plan=foretold.plan)
+        ruling: Ruling = await rule.find_undone(details.pair)
+        one, other = details.identifiers
+        with pytest.raises(Contradiction) as refused:
+            await rule.pin(one, other, Verdict.SAME, note)
+        assert refused.value.ruling_id == ruling.id
+        return [foretold, undone, await rule.restore(ruling, note)]
+
+    assert [len(ruled.identities) for ruled in asyncio.run(use())] == [2, 2, 1]

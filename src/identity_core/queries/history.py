@@ -2,58 +2,167 @@
 
 Everything that changes an identity is an event. So the state at any time since events are
 recorded follows from applying the events until then. A contact that no event mentions existed
-before; it is shown with the primary that it is linked to now.
+before; it is shown with the primary that it is linked to now, or from which a split took it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+
+from attrs import define, evolve
 
 from identity_core.model.contact import Contact
 from identity_core.model.details import ContactDetails
-from identity_core.model.events import RecordedEvent
+from identity_core.model.events import EventKind, RecordedEvent
 from identity_core.model.evidence import Evidence
+from identity_core.model.lineage import Lineage
+
+_TAKEN = frozenset([EventKind.UNDONE, EventKind.HELD])
+"""A pair stops counting: its contact loses the phone number, and another may be made for it."""
+
+_GIVEN_BACK = frozenset([EventKind.RESTORED, EventKind.RELEASED])
+"""A pair counts again: its contact gets the phone number back, and the other one is deleted."""
 
 
 def as_of(
-    contacts: Sequence[Contact], events: Iterable[RecordedEvent], contact_id: int, moment: datetime
+    lineage: Lineage, evidence: Iterable[Evidence], contact_id: int, moment: datetime
 ) -> tuple[Contact, ...]:
     """The contacts that an identity had at some time, oldest first; none if the contact did not exist.
 
     Links, link precedences and dates are those of today.
 
     Args:
-        contacts: of the identity as it is now, oldest first.
-        events: all events of it, in the order of their ids.
+        lineage: of the identity as it is now.
+        evidence: all evidence of it.
         contact_id: the contact whose identity is asked for.
         moment: the time, with an offset from UTC.
     """
-    above: dict[int, int] = {}
-
-    def root(id: int) -> int:
-        while above.get(id, id) != id:
-            above[id] = above.get(above[id], above[id])
-            id = above[id]
-        return id
-
-    events = list(events)
-    caused = {recorded.event.contact_id for recorded in events} - {None}
-    existing = {contact.id for contact in contacts if contact.id not in caused}
-    for contact in contacts:
-        if contact.id in existing and contact.linked_id is not None:
-            above[contact.id] = contact.linked_id
-    for recorded in events:
-        event = recorded.event
+    events = [recorded.event for recorded in lineage.events]
+    # What another program deleted, at a time without an event, is not shown.
+    times = {event.happened_at for event in events}
+    deleted = [one for one in lineage.deleted if one.deleted_at in times]
+    contacts = [*lineage.contacts, *(one.contact for one in deleted)]
+    groups = _Groups(_find_first_links(contacts, lineage))
+    for event in events:
         if event.happened_at > moment:
             continue
-        joined = event.absorbed_ids
-        if event.contact_id is not None and event.contact_id not in existing:
-            existing.add(event.contact_id)
-            joined = (*joined, event.contact_id)
-        for id in joined:
-            above[root(id)] = root(event.primary_id)
-    if contact_id not in existing:
-        return ()
-    return tuple(c for c in contacts if c.id in existing and root(c.id) == root(contact_id))
+        if event.contact_id is not None and (event.kind in _GIVEN_BACK or event.contact_id not in groups):
+            groups.move([event.contact_id], event.primary_id)
+        for id in event.absorbed_ids:
+            groups.join(id, event.primary_id)
+        if event.moved_ids:
+            groups.part(event.moved_ids, event.primary_id)
+    gone = {one.contact.id for one in deleted if one.deleted_at <= moment}
+    members = groups.members_with(contact_id) - gone
+    numbers = {piece.id: piece.phone_number for piece in evidence}
+    taken = _find_taken(lineage, moment)
+    found = [_restore_values(c, numbers, taken) for c in contacts if c.id in members]
+    return tuple(sorted(found, key=lambda contact: contact.seniority))
+
+
+@define(eq=False)
+class _Group:
+    primary_id: int
+    ids: set[int]
+
+
+class _Groups:
+    """Ids of contacts, grouped into identities; each is called after its primary, which may have left it."""
+
+    def __init__(self, links: Mapping[int, int]) -> None:
+        self._groups: dict[int, _Group] = {}
+        self._called: dict[int, _Group] = {}
+        for id, above in links.items():
+            self.move([id], above)
+
+    def __contains__(self, id: int) -> bool:
+        return id in self._groups
+
+    def move(self, ids: Iterable[int], primary_id: int) -> None:
+        """Move ids to the group of a primary, from whatever groups they are in."""
+        self._move(ids, self._find(primary_id))
+
+    def part(self, ids: Iterable[int], primary_id: int) -> None:
+        """Make a group of ids, from whatever groups they are in."""
+        self._move(ids, self._called.get(primary_id) or self._make(primary_id))
+
+    def join(self, absorbed_id: int, primary_id: int) -> None:
+        """Make one group of those of two primaries."""
+        absorbed, group = self._find(absorbed_id), self._find(primary_id)
+        if absorbed is not group:
+            small, large = sorted((absorbed, group), key=lambda one: len(one.ids))
+            large.ids |= small.ids
+            self._groups.update(dict.fromkeys(small.ids, large))
+            del self._called[small.primary_id]
+            group = large
+        del self._called[group.primary_id]
+        group.primary_id = primary_id
+        self._called[primary_id] = group
+
+    def members_with(self, id: int) -> set[int]:
+        """The group that an id is in; empty if it is in none."""
+        return self._groups[id].ids if id in self._groups else set()
+
+    def _move(self, ids: Iterable[int], group: _Group) -> None:
+        for id in ids:
+            if id in self._groups:
+                self._groups[id].ids.discard(id)
+            group.ids.add(id)
+            self._groups[id] = group
+
+    def _find(self, primary_id: int) -> _Group:
+        group = self._called.get(primary_id) or self._groups.get(primary_id)
+        return group or self._make(primary_id)
+
+    def _make(self, primary_id: int) -> _Group:
+        group = self._called[primary_id] = _Group(primary_id, set())
+        return group
+
+
+def _find_first_links(contacts: Sequence[Contact], lineage: Lineage) -> dict[int, int]:
+    """By id of each contact that no event made, the contact that it was linked to before all events."""
+    made = {recorded.event.contact_id for recorded in lineage.events}
+    links = {c.id: c.id if c.linked_id is None else c.linked_id for c in contacts if c.id not in made}
+    for recorded in reversed(lineage.events):
+        origin = recorded.event.origin_id
+        if origin is not None:
+            links.update((id, origin) for id in recorded.event.moved_ids if id in links)
+    return {id: above if above == id else _follow(links, id) for id, above in links.items()}
+
+
+def _follow(links: Mapping[int, int], id: int) -> int:
+    passed = {id}
+    while (above := links.get(id, id)) not in passed:
+        passed.add(above)
+        id = above
+    return id
+
+
+def _find_taken(lineage: Lineage, moment: datetime) -> dict[int, bool]:
+    """By id of a contact that its number was taken from at any time, whether it was gone at some time."""
+    taken: dict[int, bool] = {}
+    latest: dict[int, bool] = {}
+    dated_back: set[int] = set()
+    for recorded in lineage.events:
+        event = recorded.event
+        if event.kind not in _TAKEN | _GIVEN_BACK:
+            # A contact that was dated back while its number was gone never gets it back.
+            if event.contact_id is not None and latest.get(event.contact_id):
+                dated_back.add(event.contact_id)
+        elif event.evidence_id is not None:
+            is_taken = event.kind in _TAKEN or event.evidence_id in dated_back
+            latest[event.evidence_id] = is_taken
+            if event.happened_at <= moment:
+                taken[event.evidence_id] = is_taken
+            else:
+                taken.setdefault(event.evidence_id, not is_taken)
+    return taken
+
+
+def _restore_values(contact: Contact, numbers: Mapping[int, str], taken: Mapping[int, bool]) -> Contact:
+    is_taken = taken.get(contact.id)
+    if is_taken is None or is_taken is (contact.phone_number is None):
+        return contact
+    return evolve(contact, phone_number=None if is_taken else numbers.get(contact.id))
 
 
 def add_details(
@@ -62,6 +171,6 @@ def add_details(
     """Pair each event with the details that caused it; None if they are no longer recorded."""
     keys = {contact.id: contact.key for contact in contacts}
     keys |= {piece.id: (piece.email, piece.phone_number) for piece in evidence}
-    causes = (keys.get(recorded.event.contact_id or recorded.event.evidence_id or 0) for recorded in events)
+    causes = (keys.get(recorded.event.evidence_id or recorded.event.contact_id or 0) for recorded in events)
     details = (None if key is None else ContactDetails.from_trusted(*key) for key in causes)
     return list(zip(events, details, strict=True))

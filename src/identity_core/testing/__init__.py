@@ -17,22 +17,35 @@ from identity_core.testing.conformance import (
     ChangeFeedConformance,
     ContactRepositoryConformance,
     IdentityReaderConformance,
+    RulingConformance,
 )
 from identity_core.testing.invariants import violations
 from identity_core.testing.machine import IdentityMachine
-from identity_core.testing.model import components
-from identity_core.testing.strategies import batches, contact_details, emails, moments, phone_numbers
+from identity_core.testing.model import components, resolved
+from identity_core.testing.rulings import RulingMachine
+from identity_core.testing.strategies import (
+    batches,
+    contact_details,
+    emails,
+    identifiers,
+    moments,
+    phone_numbers,
+)
 
 __all__ = [
     "ChangeFeedConformance",
     "ContactRepositoryConformance",
     "IdentityMachine",
     "IdentityReaderConformance",
+    "RulingConformance",
+    "RulingMachine",
     "batches",
     "components",
     "contact_details",
     "emails",
+    "identifiers",
     "moments",
     "phone_numbers",
+    "resolved",
     "violations",
 ]

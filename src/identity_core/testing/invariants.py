@@ -43,8 +43,9 @@ def _of_pairs(snapshot: Snapshot, acknowledged: Collection[ContactDetails]) -> I
     )
     if repeated := sum(number > 1 for number in contacts.values()):
         yield f"{repeated} details are held by more than one contact"
-    if twice := sum(pair in contacts for pair in snapshot.evidence):
+    recorded = snapshot.evidence | snapshot.ignored
+    if twice := sum(pair in contacts for pair in recorded):
         yield f"{twice} pairs are recorded both as a contact and as evidence"
     pairs = {details.pair for details in acknowledged if details.pair is not None}
-    if missing := len(pairs - contacts.keys() - snapshot.evidence):
+    if missing := len(pairs - contacts.keys() - recorded):
         yield f"{missing} acknowledged pairs are not recorded"

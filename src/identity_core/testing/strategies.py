@@ -1,10 +1,10 @@
-"""Hypothesis strategies of details."""
+"""Hypothesis strategies of details and of single values."""
 
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from identity_core import ContactDetails
+from identity_core import ContactDetails, Identifier, IdentifierKind
 
 EPOCH = datetime(2001, 1, 1, tzinfo=UTC)
 
@@ -17,6 +17,14 @@ def emails(pool: int = 6) -> st.SearchStrategy[str]:
 def phone_numbers(pool: int = 6) -> st.SearchStrategy[str]:
     """Phone numbers out of a pool of so many."""
     return st.integers(0, pool - 1).map(lambda n: str(5550100 + n))
+
+
+def identifiers(pool: int = 6) -> st.SearchStrategy[Identifier]:
+    """Emails and phone numbers out of pools of so many, as `contact_details` has them."""
+    return st.one_of(
+        emails(pool).map(lambda value: Identifier(IdentifierKind.EMAIL, value)),
+        phone_numbers(pool).map(lambda value: Identifier(IdentifierKind.PHONE_NUMBER, value)),
+    )
 
 
 def moments(pool: int = 20) -> st.SearchStrategy[datetime]:

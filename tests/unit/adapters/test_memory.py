@@ -11,7 +11,20 @@ from identity_core.testing import (
     ContactRepositoryConformance,
     IdentityMachine,
     IdentityReaderConformance,
+    RulingConformance,
+    RulingMachine,
 )
+
+
+class Clock:
+    """A time that goes on by a second each time it is asked for."""
+
+    def __init__(self):
+        self.now = datetime(2024, 1, 1, tzinfo=UTC)
+
+    def __call__(self):
+        self.now += timedelta(seconds=1)
+        return self.now
 
 
 @asynccontextmanager
@@ -31,6 +44,13 @@ class TestReaderConformance(IdentityReaderConformance):
         yield repository, repository
 
 
+class TestRulingConformance(RulingConformance):
+    @asynccontextmanager
+    async def empty_reader(self):
+        repository = InMemoryContactRepository(Clock())
+        yield repository, repository
+
+
 class TestFeedConformance(ChangeFeedConformance):
     @asynccontextmanager
     async def empty_feed(self):
@@ -45,6 +65,17 @@ class Machine(IdentityMachine):
 
 TestMachine = Machine.TestCase
 TestMachine.settings = settings(max_examples=100, stateful_step_count=20, deadline=None)
+
+
+class Rulings(RulingMachine):
+    @asynccontextmanager
+    async def empty_ports(self):
+        repository = InMemoryContactRepository(Clock())
+        yield repository, repository, repository
+
+
+TestRulings = Rulings.TestCase
+TestRulings.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
 
 
 def test_events_tell_what_happened_in_order():

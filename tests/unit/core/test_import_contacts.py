@@ -13,10 +13,12 @@ from identity_core import (
     ImportReport,
     RepositoryBusy,
     RepositoryUnavailable,
+    Verdict,
     import_contacts,
 )
-from identity_core.testing import batches, components, moments, violations
-from identity_core.testing.model import partition
+from identity_core.testing import batches, components, identifiers, moments, violations
+from identity_core.testing.model import partition, resolved
+from tests.unit.core.records import Customers, day
 
 HISTORIES = batches(5, st.none() | moments(), max_size=30)
 
@@ -172,3 +174,79 @@ def test_a_dry_run_reports_what_would_happen_and_writes_nothing(before, details,
     assert load(stage, [*before, *details]) == snapshot
     assert [*stage._events] == events
     assert imported(stage, details, batch_size=batch_size) == previewed
+
+
+# Rulings
+
+
+def to_details(keys):
+    return [ContactDetails(*key) for key in keys]
+
+
+def test_details_whose_pair_does_not_count_are_counted_as_held():
+    customers = Customers(("a@x", "1"), ("b@x", "2"))
+    customers.pin("a@x", "b@x", Verdict.DIFFERENT)
+    customers.undo("a@x", "1")
+    keys = [("a@x", "1"), ("a@x", "2"), ("b@x", "2"), ("a@x", "3"), ("c@x", "3")]
+    report = imported(customers.repository, to_details(keys))
+    assert report == ImportReport(read=5, held=2, known=1, linked=2)
+    again = imported(customers.repository, to_details(keys), batch_size=1)
+    assert again == ImportReport(read=5, held=2, known=3)
+    assert customers.parts == resolved(customers.record)
+
+
+def test_an_older_row_that_arrives_late_is_decided_by_the_whole_record():
+    customers = Customers(("a@x", "1", day(10)), ("b@x", "2", day(20)))
+    customers.pin("a@x", "b@x", Verdict.DIFFERENT)
+    report = imported(customers.repository, to_details([("a@x", "2", day(15)), ("b@x", "1", day(500))]))
+    assert (report.read, report.held) == (2, 1)
+    assert frozenset(["a@x", "1", "2"]) in customers.parts
+    assert customers.parts == resolved(customers.record)
+
+
+def pinned(details, pins):
+    """A repository with some details, and pins between values that nothing joins."""
+    customers = Customers()
+    imported(customers.repository, details)
+    for one, other in pins:
+        customers.seen |= {one, other}
+        joined = any({one.value, other.value} <= part for part in customers.parts)
+        if one != other and not joined:
+            customers.pin(one.value, other.value, Verdict.DIFFERENT)
+    return customers
+
+
+PINS = st.lists(st.tuples(identifiers(4), identifiers(4)), max_size=3)
+
+
+@given(batches(4, st.none() | moments()), batches(4, st.none() | moments()), PINS, st.integers(1, 13))
+def test_a_dry_run_reports_what_pins_would_hold(before, details, pins, batch_size):
+    customers = pinned(before, pins)
+    customers.seen |= {one for each in (*before, *details) for one in each.identifiers}
+    record, events = customers.record, customers.events
+    previewed = imported(DryRunRepository(customers.repository), details, batch_size=batch_size)
+    assert (customers.record, customers.events) == (record, events), "nothing is written"
+    assert imported(customers.repository, details, batch_size=batch_size) == previewed
+    assert customers.parts == resolved(customers.record)
+    assert previewed.read == sum(
+        [
+            previewed.created,
+            previewed.linked,
+            previewed.merged,
+            previewed.corroborated,
+            previewed.held,
+            previewed.known,
+        ]
+    )
+
+
+def test_a_dry_run_knows_when_the_evidence_was_seen_that_an_older_row_competes_with():
+    customers = Customers(("a@x", "1", day(10)), ("b@x", "1", day(10)), ("b@x", "2", day(10)))
+    customers.identify(("a@x", "2", day(11)), ("c@x", "3", day(20)))
+    customers.undo("a@x", "1")
+    customers.undo("b@x", "2")
+    customers.pin("a@x", "c@x", Verdict.DIFFERENT)
+    rows = to_details([("c@x", "2", day(15)), ("a@x", "2"), ("a@x", "2")])
+    previewed = imported(DryRunRepository(customers.repository), rows)
+    assert imported(customers.repository, rows) == previewed
+    assert previewed == ImportReport(read=3, held=1, known=2)

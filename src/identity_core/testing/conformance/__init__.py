@@ -3,5 +3,11 @@
 from identity_core.testing.conformance.feed import ChangeFeedConformance
 from identity_core.testing.conformance.reader import IdentityReaderConformance
 from identity_core.testing.conformance.repository import ContactRepositoryConformance
+from identity_core.testing.conformance.rulings import RulingConformance
 
-__all__ = ["ChangeFeedConformance", "ContactRepositoryConformance", "IdentityReaderConformance"]
+__all__ = [
+    "ChangeFeedConformance",
+    "ContactRepositoryConformance",
+    "IdentityReaderConformance",
+    "RulingConformance",
+]

@@ -2,10 +2,10 @@
 
 import asyncio
 from datetime import timedelta
-from itertools import pairwise
+from itertools import count, pairwise
 
 import networkx
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from identity_adapters.memory import InMemoryContactRepository
@@ -20,11 +20,17 @@ from identity_core import (
     LinkPrecedence,
     LinkReason,
     QueryIdentities,
+    Record,
+    Standing,
+    Verdict,
     WeakestLink,
     explain,
+    repair,
+    resolve,
 )
 from identity_core.testing import batches
 from identity_core.testing.strategies import EPOCH
+from tests.unit.core.records import NOW, Customers, contact, record_of, records, ruling, value, write
 
 
 def email(value):
@@ -42,10 +48,15 @@ def recorded(details):
     return asyncio.run(repository.load(details)).identities, list(repository._evidence.values())
 
 
+def explain_in(contacts, evidence, one, other):
+    """The explanation in a record of one identity without rulings."""
+    return explain(Record((tuple(contacts),), tuple(evidence)), one, other)
+
+
 def graph_of(contacts, evidence):
     graph = networkx.Graph()
-    for contact in contacts:
-        held = contact.identifiers
+    for one in contacts:
+        held = one.identifiers
         graph.add_nodes_from(held)
         graph.add_edges_from([held] if len(held) == 2 else [])
     for piece in evidence:
@@ -61,7 +72,7 @@ def test_the_chain_is_evidence_and_shortest_and_the_weakest_link_parts(details, 
     for contacts in identities:
         graph = graph_of(contacts, evidence)
         one, other = (data.draw(st.sampled_from(sorted(graph))) for _ in range(2))
-        found = explain(contacts, evidence, one, other)
+        found = explain_in(contacts, evidence, one, other)
         assert len(found.chain) == networkx.shortest_path_length(graph, one, other)
         ends = [link.one for link in found.chain] + [other]
         assert ends == [one] + [link.other for link in found.chain]
@@ -96,7 +107,7 @@ def test_of_different_identities_nothing_is_to_be_explained(details):
     identities, evidence = recorded(details)
     for contacts, others in pairwise(identities):
         [one, *_], [other, *_] = contacts[0].identifiers, others[0].identifiers
-        assert explain(contacts, evidence, one, other) is None
+        assert explain(Record((contacts, others), tuple(evidence)), one, other) is None
 
 
 def test_a_link_that_nothing_but_its_record_explains_is_inherited():
@@ -106,14 +117,14 @@ def test_a_link_that_nothing_but_its_record_explains_is_inherited():
         Contact(3, "b@x", "2", 1, LinkPrecedence.SECONDARY, EPOCH),
         Contact(4, "c@x", "2", 1, LinkPrecedence.SECONDARY, EPOCH),
     ]
-    found = explain(contacts, (), phone_number("1"), email("c@x"))
+    found = explain_in(contacts, (), phone_number("1"), email("c@x"))
     assert [(link.reason, link.id) for link in found.chain] == [
         (LinkReason.CONTACT, 1),
         (LinkReason.INHERITED, 3),
         (LinkReason.CONTACT, 3),
         (LinkReason.CONTACT, 4),
     ]
-    assert explain([contacts[1]], (), email("a@x"), email("a@x")) is None
+    assert explain_in([contacts[1]], (), email("a@x"), email("a@x")) is None
 
 
 def test_the_use_case_explains_values_and_contacts_by_their_ids():
@@ -153,7 +164,7 @@ def test_a_large_identity_is_explained_as_well():
 
 def test_one_value_explains_itself():
     [contacts], evidence = recorded([ContactDetails("a@x", "1")])
-    found = explain(contacts, evidence, email("a@x"), email("a@x"))
+    found = explain_in(contacts, evidence, email("a@x"), email("a@x"))
     assert (found.chain, found.weakest_link) == ((), None)
 
 
@@ -163,7 +174,7 @@ def explain_pairs(pairs, one, other):
         Contact(id, *pair, None if id == 1 else 1, None, EPOCH + timedelta(days=id))
         for id, pair in enumerate(pairs, start=1)
     ]
-    return explain(contacts, (), one, other)
+    return explain_in(contacts, (), one, other)
 
 
 def test_two_paths_that_share_no_value_have_no_weakest_link():
@@ -192,5 +203,119 @@ def test_a_link_by_evidence_has_its_date():
         Contact(2, None, "1", 1, LinkPrecedence.SECONDARY, EPOCH),
     ]
     later = EPOCH + timedelta(days=3)
-    [link] = explain(contacts, [Evidence(9, "a@x", "1", later)], email("a@x"), phone_number("1")).chain
+    [link] = explain_in(contacts, [Evidence(9, "a@x", "1", later)], email("a@x"), phone_number("1")).chain
     assert (link.reason, link.id, link.seen_at) == (LinkReason.EVIDENCE, 9, later)
+
+
+# Rulings
+
+
+def reasons_of(found):
+    return [(link.reason, link.id) for link in found.chain]
+
+
+def test_a_pin_is_a_reason_and_comes_before_the_pair_that_says_the_same():
+    contacts = [contact(1, "a@x", "1"), contact(2, "b@x", "2")]
+    record = record_of(contacts, rulings=[ruling(80, Verdict.SAME, "a@x", "b@x")])
+    found = explain(record, value("1"), value("b@x"))
+    assert reasons_of(found) == [(LinkReason.CONTACT, 1), (LinkReason.PIN, 80)]
+    assert found.is_joined
+    assert found.pin_ids == ()
+    assert found.weakest_link.identifier == value("a@x")
+    record = record_of(contacts, rulings=[ruling(80, Verdict.SAME, "a@x", "1")])
+    assert reasons_of(explain(record, value("a@x"), value("1"))) == [(LinkReason.PIN, 80)]
+
+
+def test_an_inherited_link_that_was_undone_and_restored_is_inherited():
+    contacts = [contact(1, "a@x", "1"), contact(2, "b@x", "2", 1)]
+    record = record_of(contacts, rulings=[ruling(80, Verdict.INHERITED, "a@x", "b@x")])
+    assert reasons_of(explain(record, value("a@x"), value("b@x"))) == [(LinkReason.INHERITED, 80)]
+
+
+def test_of_two_that_share_a_history_the_undone_link_tells_why_they_are_not_one():
+    customers = Customers(("a@x", "1"), ("b@x", "1"))
+    customers.undo("b@x", "1")
+    [made] = customers.rulings
+    found = explain(customers.record, value("a@x"), value("b@x"))
+    assert reasons_of(found) == [(LinkReason.CONTACT, 1), (LinkReason.UNDONE, made.id)]
+    assert (found.is_joined, found.weakest_link, found.pin_ids) == (False, None, ())
+    assert found.chain[-1].seen_at == made.decided_at
+
+
+def test_of_two_that_a_pin_keeps_apart_the_held_pair_and_the_pin_tell_why_they_are_not_one():
+    customers = Customers(("a@x", "1"), ("b@x", "2"))
+    customers.pin("a@x", "b@x", Verdict.DIFFERENT)
+    customers.identify(("a@x", "2"))
+    [pin] = customers.rulings
+    [piece] = customers.record.evidence
+    found = explain(customers.record, value("1"), value("b@x"))
+    assert reasons_of(found) == [
+        (LinkReason.CONTACT, 1),
+        (LinkReason.HELD, piece.id),
+        (LinkReason.CONTACT, 2),
+    ]
+    assert (found.is_joined, found.pin_ids) == (False, (pin.id,))
+
+
+def test_a_split_is_explained_by_what_it_undid_and_its_pin():
+    customers = Customers(("a@x", "1"), ("b@x", "2"), ("a@x", "2"))
+    customers.split("a@x", "b@x")
+    pins = [one.id for one in customers.rulings if one.verdict is Verdict.DIFFERENT]
+    found = explain(customers.record, value("a@x"), value("b@x"))
+    assert [reason for reason, _ in reasons_of(found)] == [LinkReason.UNDONE, LinkReason.CONTACT]
+    assert list(found.pin_ids) == pins
+
+
+def test_two_that_share_nothing_but_a_pin_are_explained_by_the_pin_alone():
+    contacts = [contact(1, "a@x", "1"), contact(2, "b@x", "2"), contact(3, "c@x", None)]
+    record = record_of(contacts, rulings=[ruling(80, Verdict.DIFFERENT, "a@x", "b@x")])
+    found = explain(record, value("1"), value("2"))
+    assert (found.chain, found.pin_ids, found.is_joined) == ((), (80,), False)
+    assert explain(record, value("1"), value("c@x")) is None
+
+
+def test_undone_pairs_with_values_that_the_record_does_not_know_explain_nothing():
+    contacts = [contact(1, "a@x", None), contact(2, "b@x", None)]
+    undone = [ruling(80, Verdict.UNDONE, "a@x", "9"), ruling(81, Verdict.UNDONE, "b@x", "9")]
+    assert explain(record_of(contacts, rulings=undone), value("a@x"), value("b@x")) is None
+
+
+@given(records(), st.data())
+def test_an_explanation_says_whether_two_are_one_and_its_links_count_only_if_they_are(record, data):
+    record = write(record, repair(record, NOW, count(200)).writes)
+    values = sorted({one for each in record.contacts for one in each.identifiers})
+    assume(values)
+    one, other = (data.draw(st.sampled_from(values)) for _ in range(2))
+    partition = resolve(record).partition
+    are_joined = partition.find(partition.number(one)) == partition.find(partition.number(other))
+    found = explain(record, one, other)
+    if are_joined:
+        assert found.is_joined
+        assert not {link.reason for link in found.chain} & {LinkReason.UNDONE, LinkReason.HELD}
+        assert found.pin_ids == ()
+    elif found is not None:
+        assert not found.is_joined
+        assert found.weakest_link is None
+        assert found.chain or found.pin_ids
+        if found.chain:
+            ends = [link.one for link in found.chain] + [other]
+            assert ends == [one] + [link.other for link in found.chain]
+            assert {link.reason for link in found.chain} & {LinkReason.UNDONE, LinkReason.HELD}
+    pins = {one.id for one in record.rulings if one.verdict is Verdict.DIFFERENT}
+    assert found is None or pins.issuperset(found.pin_ids)
+
+
+def test_a_held_pair_explains_by_its_evidence():
+    contacts = [contact(1, "a@x", None), contact(2, None, "1")]
+    held = Evidence(9, "a@x", "1", EPOCH, Standing.HELD)
+    pin = ruling(80, Verdict.DIFFERENT, "a@x", "1")
+    found = explain(record_of(contacts, [held], [pin]), value("a@x"), value("1"))
+    assert reasons_of(found) == [(LinkReason.HELD, 9)]
+    assert found.pin_ids == (80,)
+
+
+def test_a_link_that_another_program_made_across_a_pin_joins_nothing():
+    contacts = [contact(1, "a@x", "1"), contact(2, "b@x", "2", 1)]
+    record = record_of(contacts, rulings=[ruling(80, Verdict.DIFFERENT, "a@x", "b@x")])
+    found = explain(record, value("1"), value("2"))
+    assert (found.chain, found.pin_ids, found.is_joined) == ((), (80,), False)

@@ -10,15 +10,31 @@ from attrs import evolve
 from hypothesis import is_hypothesis_test
 
 from identity_adapters.memory import InMemoryContactRepository
-from identity_core import Contact, ContactDetails, Decision, LinkPrecedence, Snapshot, WriteSet
+from identity_core import (
+    Contact,
+    ContactDetails,
+    Decision,
+    IdentityError,
+    LinkPrecedence,
+    Snapshot,
+    Standing,
+    Verdict,
+    WriteSet,
+)
 from identity_core.testing import (
     ChangeFeedConformance,
     ContactRepositoryConformance,
     IdentityReaderConformance,
+    RulingConformance,
     violations,
 )
 
-SUITES = [ContactRepositoryConformance, IdentityReaderConformance, ChangeFeedConformance]
+SUITES = [
+    ContactRepositoryConformance,
+    IdentityReaderConformance,
+    RulingConformance,
+    ChangeFeedConformance,
+]
 
 
 def conformance_tests(suite):
@@ -31,6 +47,13 @@ def find_failing_test(suite, make_repository):
     """The name of a conformance test that a repository fails, or None."""
 
     class Suite(suite):
+        def check(self, body):
+            async def body_in_time(*ports):
+                async with asyncio.timeout(10):  # what is never written may be tried for ever
+                    await body(*ports)
+
+            super().check(body_in_time)
+
         @asynccontextmanager
         async def empty_repository(self):
             yield make_repository()
@@ -299,6 +322,303 @@ class StartsOverAtUnknownCursors(InMemoryContactRepository):
         return await super().changes(after if after is None or after.isdecimal() else None, limit)
 
 
+class RevisesWithOneRuleBroken(InMemoryContactRepository):
+    """A repository with one rule about rulings broken: what it records or what it writes is changed."""
+
+    def recorded(self, record, identifiers):
+        return record
+
+    def revised(self, writes):
+        return writes
+
+    def _record(self, identifiers):
+        return self.recorded(super()._record(identifiers), identifiers)
+
+    async def revise(self, identifiers, decide):
+        decision = None
+
+        def broken(*given):
+            nonlocal decision
+            decision = decide(*given)
+            return evolve(decision, writes=self.revised(decision.writes))
+
+        await super().revise(identifiers, broken)
+        return decision
+
+
+class RecordsOnlyWhatWasAskedFor(RevisesWithOneRuleBroken):
+    def recorded(self, record, identifiers):
+        asked = {*identifiers}
+        matching = tuple(
+            contacts
+            for contacts in record.identities
+            if any(asked & {*contact.identifiers} for contact in contacts)
+        )
+        return evolve(record, identities=matching)
+
+
+class FollowsUndonePairs(RevisesWithOneRuleBroken):
+    def recorded(self, record, identifiers):
+        values = {value for piece in record.evidence for value in piece.identifiers}
+        return super(RevisesWithOneRuleBroken, self)._record(values | {*identifiers})
+
+
+class RecordsEvidenceByEmailAlone(RevisesWithOneRuleBroken):
+    def recorded(self, record, identifiers):
+        emails = {contact.email for contact in record.contacts}
+        return evolve(record, evidence=tuple(piece for piece in record.evidence if piece.email in emails))
+
+
+class RecordsEvidenceThatCountsAlone(RevisesWithOneRuleBroken):
+    def recorded(self, record, identifiers):
+        counting = [piece for piece in record.evidence if piece.standing is Standing.COUNTS]
+        return evolve(record, evidence=tuple(counting))
+
+
+class TellsNoStanding(RevisesWithOneRuleBroken):
+    def recorded(self, record, identifiers):
+        return evolve(
+            record, evidence=tuple(evolve(piece, standing=Standing.COUNTS) for piece in record.evidence)
+        )
+
+
+class RecordsNoRulings(RevisesWithOneRuleBroken):
+    def recorded(self, record, identifiers):
+        return evolve(record, rulings=())
+
+
+class RecordsAllRulings(RevisesWithOneRuleBroken):
+    def recorded(self, record, identifiers):
+        return evolve(record, rulings=tuple(self._rulings.values()))
+
+
+class RecordsRulingsBetweenItsValuesAlone(RevisesWithOneRuleBroken):
+    def recorded(self, record, identifiers):
+        known = {value for contact in record.contacts for value in contact.identifiers}
+        return evolve(record, rulings=tuple(one for one in record.rulings if one.values <= known))
+
+
+class ForgetsWhatWasAskedFor(RevisesWithOneRuleBroken):
+    def recorded(self, record, identifiers):
+        return evolve(record, asked=frozenset())
+
+
+class ForgetsWhereDeletedContactsLead(RevisesWithOneRuleBroken):
+    def recorded(self, record, identifiers):
+        return evolve(record, deleted=())
+
+
+class ForgetsRewrittenContacts(RevisesWithOneRuleBroken):
+    def revised(self, writes):
+        return evolve(writes, rewritten=())
+
+
+class FindsContactsByNumbersThatWereTaken(RevisesWithOneRuleBroken):
+    def _unindex(self, contact_id):
+        pass
+
+
+class ForgetsNewStandings(RevisesWithOneRuleBroken):
+    def revised(self, writes):
+        return evolve(writes, evidence=())
+
+
+class KeepsEvidenceOfContacts(RevisesWithOneRuleBroken):
+    def revised(self, writes):
+        return evolve(writes, superseded=())
+
+
+class KeepsDeletedContacts(RevisesWithOneRuleBroken):
+    def revised(self, writes):
+        return evolve(writes, deleted=())
+
+
+class ForgetsRulings(RevisesWithOneRuleBroken):
+    def revised(self, writes):
+        return evolve(writes, rulings=())
+
+
+class ForgetsWhoDecidedAndWhy(RevisesWithOneRuleBroken):
+    def revised(self, writes):
+        return evolve(
+            writes, rulings=tuple(evolve(one, decided_by=None, reason="") for one in writes.rulings)
+        )
+
+
+class ForgetsOfWhichSplitARulingIs(RevisesWithOneRuleBroken):
+    def revised(self, writes):
+        return evolve(writes, rulings=tuple(evolve(one, split_id=None) for one in writes.rulings))
+
+
+class KeepsWithdrawnRulings(RevisesWithOneRuleBroken):
+    def revised(self, writes):
+        return evolve(writes, withdrawals=())
+
+
+class ForgetsWhatMoved(RevisesWithOneRuleBroken):
+    def revised(self, writes):
+        return evolve(writes, events=tuple(evolve(event, moved_ids=()) for event in writes.events))
+
+
+class WritesNoRevision(RevisesWithOneRuleBroken):
+    def revised(self, writes):
+        return WriteSet()
+
+
+class GivesARevisionIdsTwice(InMemoryContactRepository):
+    async def revise(self, identifiers, decide):
+        self._ids = count(max([0, *self._contacts]) + 1)
+        return await super().revise(identifiers, decide)
+
+
+class GivesARevisionOneId(InMemoryContactRepository):
+    async def revise(self, identifiers, decide):
+        def short(record, now, ids):
+            return decide(record, now, iter([next(ids)]))
+
+        return await super().revise(identifiers, short)
+
+
+class RevisesWhatItReadBefore(InMemoryContactRepository):
+    async def revise(self, identifiers, decide):
+        before = await self.record(identifiers)
+        await asyncio.sleep(0)
+        return await super().revise(identifiers, lambda record, now, ids: decide(before, now, ids))
+
+
+class SwallowsRefusals(InMemoryContactRepository):
+    async def revise(self, identifiers, decide):
+        try:
+            return await super().revise(identifiers, decide)
+        except IdentityError:
+            return Decision(WriteSet(), ())
+
+
+class ReturnsAnotherRevision(InMemoryContactRepository):
+    async def revise(self, identifiers, decide):
+        return evolve(await super().revise(identifiers, decide), writes=WriteSet())
+
+
+class LoadsPairsThatDoNotCountAsEvidence(WithOneRuleBroken):
+    def loaded(self, snapshot, batch):
+        return evolve(snapshot, evidence=snapshot.evidence | snapshot.ignored, ignored=frozenset())
+
+
+class LoadsNoPairsThatDoNotCount(WithOneRuleBroken):
+    def loaded(self, snapshot, batch):
+        return evolve(snapshot, ignored=frozenset())
+
+
+class LoadsAllPairsThatDoNotCount(WithOneRuleBroken):
+    def loaded(self, snapshot, batch):
+        ignored = (piece.pair for piece in self._evidence.values() if piece.standing is not Standing.COUNTS)
+        return evolve(snapshot, ignored=frozenset(ignored))
+
+
+class TellsEveryoneWhatPinsKeepApart(WithOneRuleBroken):
+    def loaded(self, snapshot, batch):
+        pins = (one for one in self._rulings.values() if one.verdict is Verdict.DIFFERENT)
+        return evolve(snapshot, apart=tuple((pin.one, pin.other) for pin in pins))
+
+
+class DecidesWithoutPins(WithOneRuleBroken):
+    async def transact(self, batch, decide):
+        def without(snapshot, now, ids):
+            return decide(evolve(snapshot, apart=()), now, ids)
+
+        return await super().transact(batch, without)
+
+
+class TakesEveryRulingForAPinApart(InMemoryContactRepository):
+    async def transact(self, batch, decide):
+        def confused(snapshot, now, ids):
+            rulings = [(ruling.one, ruling.other) for ruling in self._rulings.values()]
+            return decide(evolve(snapshot, apart=tuple(rulings)), now, ids)
+
+        return await super().transact(batch, confused)
+
+
+class FindsPairsOfContactsAlone(InMemoryContactRepository):
+    async def pair(self, id):
+        contact = self._contacts.get(id)
+        return None if contact is None or None in contact.key else contact.key
+
+
+class FindsPairsOfEvidenceAlone(InMemoryContactRepository):
+    async def pair(self, id):
+        return next((piece.pair for piece in self._evidence.values() if piece.id == id), None)
+
+
+class FindsHalfAPair(InMemoryContactRepository):
+    async def pair(self, id):
+        contact = self._contacts.get(id)
+        return await super().pair(id) or (contact and contact.key)
+
+
+class FindsTheEventBefore(InMemoryContactRepository):
+    async def event(self, event_id):
+        return await super().event(event_id - 1)
+
+
+class ListsRulingsFromTheBeginning(InMemoryContactRepository):
+    async def rulings(self, after=0, limit=100):
+        return [] if after >= max(self._rulings, default=0) else await super().rulings(0, limit)
+
+
+class ListsAllRulingsAtOnce(InMemoryContactRepository):
+    async def rulings(self, after=0, limit=100):
+        return await super().rulings(after, 1_000)
+
+
+class ListsTheLatestRulingFirst(InMemoryContactRepository):
+    async def rulings(self, after=0, limit=100):
+        return (await super().rulings(after, limit))[::-1]
+
+
+class KnowsNoOtherParts(InMemoryContactRepository):
+    async def lineage(self, contact_id):
+        found = await super().lineage(contact_id)
+        if found is None:
+            return None
+        return evolve(found, contacts=await self.find(contact_id))
+
+
+class KnowsEventsOfOnePartAlone(InMemoryContactRepository):
+    async def lineage(self, contact_id):
+        found = await super().lineage(contact_id)
+        if found is None:
+            return None
+        ids = {contact.id for contact in await self.find(contact_id)}
+        return evolve(found, events=tuple(one for one in found.events if one.event.primary_id in ids))
+
+
+class HasEverybodyInOneLineage(InMemoryContactRepository):
+    async def lineage(self, contact_id):
+        found = await super().lineage(contact_id)
+        everybody = sorted(self._contacts.values(), key=lambda contact: contact.seniority)
+        return found and evolve(found, contacts=tuple(everybody))
+
+
+class LeavesDeletedContactsOutOfLineages(InMemoryContactRepository):
+    async def lineage(self, contact_id):
+        found = await super().lineage(contact_id)
+        return found and evolve(found, deleted=())
+
+
+class DoesNotKnowWhenContactsWereDeleted(InMemoryContactRepository):
+    async def lineage(self, contact_id):
+        found = await super().lineage(contact_id)
+        when = datetime(2020, 1, 1, tzinfo=UTC)
+        return found and evolve(found, deleted=tuple(evolve(one, deleted_at=when) for one in found.deleted))
+
+
+class LosesContactsThatLeft(InMemoryContactRepository):
+    async def events(self, contacts, after=0, limit=None):
+        ids = {contact.id for contact in contacts}
+        found = await super().events(contacts, after, limit)
+        return [recorded for recorded in found if recorded.event.primary_id in ids]
+
+
 BROKEN = {
     ContactRepositoryConformance: [
         LoadsOnlyTheMatchingContacts,
@@ -338,6 +658,53 @@ BROKEN = {
         ReturnsEventsOfAll,
         ReturnsEventsOfThePrimaryAlone,
         RepeatsAnEvent,
+    ],
+    RulingConformance: [
+        RecordsOnlyWhatWasAskedFor,
+        FollowsUndonePairs,
+        RecordsEvidenceByEmailAlone,
+        RecordsEvidenceThatCountsAlone,
+        TellsNoStanding,
+        RecordsNoRulings,
+        RecordsAllRulings,
+        RecordsRulingsBetweenItsValuesAlone,
+        ForgetsWhatWasAskedFor,
+        ForgetsWhereDeletedContactsLead,
+        ForgetsRewrittenContacts,
+        FindsContactsByNumbersThatWereTaken,
+        ForgetsNewStandings,
+        KeepsEvidenceOfContacts,
+        KeepsDeletedContacts,
+        ForgetsRulings,
+        ForgetsWhoDecidedAndWhy,
+        ForgetsOfWhichSplitARulingIs,
+        KeepsWithdrawnRulings,
+        ForgetsWhatMoved,
+        WritesNoRevision,
+        GivesARevisionIdsTwice,
+        GivesARevisionOneId,
+        RevisesWhatItReadBefore,
+        SwallowsRefusals,
+        ReturnsAnotherRevision,
+        LoadsPairsThatDoNotCountAsEvidence,
+        LoadsNoPairsThatDoNotCount,
+        LoadsAllPairsThatDoNotCount,
+        TellsEveryoneWhatPinsKeepApart,
+        DecidesWithoutPins,
+        TakesEveryRulingForAPinApart,
+        FindsPairsOfContactsAlone,
+        FindsPairsOfEvidenceAlone,
+        FindsHalfAPair,
+        FindsTheEventBefore,
+        ListsRulingsFromTheBeginning,
+        ListsAllRulingsAtOnce,
+        ListsTheLatestRulingFirst,
+        KnowsNoOtherParts,
+        KnowsEventsOfOnePartAlone,
+        HasEverybodyInOneLineage,
+        LeavesDeletedContactsOutOfLineages,
+        DoesNotKnowWhenContactsWereDeleted,
+        LosesContactsThatLeft,
     ],
     ChangeFeedConformance: [DeliversEventsTwice, DropsEventsBeyondTheLimit, StartsOverAtUnknownCursors],
 }

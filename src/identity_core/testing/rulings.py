@@ -1,0 +1,421 @@
+"""A state machine that rules on what a repository holds, and compares it with the model after every step."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
+
+import pytest
+from attrs import frozen
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from identity_core import (
+    ChangeFeed,
+    Contact,
+    ContactDetails,
+    ContactRepository,
+    Contradiction,
+    Identified,
+    IdentifyContacts,
+    IdentityReader,
+    Note,
+    NotRecorded,
+    Outcome,
+    QueryIdentities,
+    Record,
+    Ruled,
+    RuleOnIdentities,
+    Ruling,
+    Standing,
+    Verdict,
+    WriteSet,
+    import_contacts,
+    repair,
+)
+from identity_core.model.identifiers import Identifier, to_identifiers
+from identity_core.testing.invariants import violations
+from identity_core.testing.model import components, partition, resolved
+from identity_core.testing.strategies import batches, contact_details, identifiers, moments
+
+T = TypeVar("T")
+
+Ports = tuple[ContactRepository, IdentityReader, ChangeFeed]
+Key = tuple[str | None, str | None]
+
+NOTE = Note("the machine", "to see what happens")
+POOL = 4
+"""Of so few values most are joined before long."""
+
+DATED = batches(POOL, moments() | st.none(), max_size=6)
+PINS = st.sampled_from([Verdict.SAME, Verdict.DIFFERENT])
+
+
+class RulingMachine(RuleBasedStateMachine):
+    """Identifies customers and rules on them in every way there is, on a repository that starts empty.
+
+    Subclass it, define `empty_ports`, and hand ``TestCase`` of the subclass to pytest. Each ruling comes
+    as a dry run first, and then has to do exactly what that foretold.
+    """
+
+    def empty_ports(self) -> AbstractAsyncContextManager[Ports]:
+        """A repository without any contact, a reader of it and its feed, for one run."""
+        raise NotImplementedError
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.stack = AsyncExitStack()
+        self.repository, self.reader, self.feed = self.run(self.stack.enter_async_context(self.empty_ports()))
+        self.identify = IdentifyContacts(self.repository)
+        self.queries = QueryIdentities(self.reader)
+        self.rulings = RuleOnIdentities(self.repository, self.reader)
+        self.acknowledged: list[ContactDetails] = []
+        self.pinned: list[ContactDetails] = []
+        self.past: list[_Past] = []
+        self.follower = Follower(self.feed)
+
+    def run(self, coroutine: Coroutine[object, object, T]) -> T:
+        return self.runner.run(coroutine)
+
+    def teardown(self) -> None:
+        self.run(self.stack.aclose())
+        self.runner.close()
+
+    # What there is
+
+    def values(self) -> set[Identifier]:
+        """Every value that came or that somebody pinned."""
+        return {value for one in (*self.acknowledged, *self.pinned) for value in one.identifiers}
+
+    def record(self) -> Record:
+        """All that is on record."""
+        return self.run(self.reader.record(self.values()))
+
+    def in_force(self) -> list[Ruling]:
+        """All rulings in force."""
+        return self.run(self.rulings.rulings(limit=1_000))
+
+    def unconstrained(self) -> set[frozenset[str]]:
+        """The identities, if every pair counted and nobody pinned anything apart."""
+        pins = [ruling.values for ruling in self.in_force() if ruling.verdict is Verdict.SAME]
+        parts = components([*self.acknowledged, *self.pinned])
+        for pin in pins:
+            matched = {part for part in parts if any(value in part for _, value in pin)}
+            parts = (parts - matched) | {frozenset[str]().union(*matched)}
+        return parts
+
+    # Identify
+
+    @rule(details=contact_details(POOL, moments() | st.none()))
+    def identify_one(self, details: ContactDetails) -> None:
+        foretold = self.run(self.queries.preview(details))
+        [identified] = self.run(self.identify.with_outcomes([details]))
+        self.acknowledged.append(details)
+        identity = identified.identity
+        assert foretold.outcome is identified.outcome
+        assert {*foretold.identity.emails} == {*identity.emails}
+        assert {*foretold.identity.phone_numbers} == {*identity.phone_numbers}
+        assert foretold.identity.primary_contact_id in (0, identity.primary_contact_id)
+        self.check_answers([details], [identified])
+
+    @rule(batch=DATED)
+    def identify_batch(self, batch: list[ContactDetails]) -> None:
+        self.acknowledged += batch
+        self.check_answers(batch, self.run(self.identify.with_outcomes(batch)))
+
+    @rule(batch=DATED)
+    def identify_concurrently(self, batch: list[ContactDetails]) -> None:
+        async def identify_all() -> None:
+            await asyncio.gather(*map(self.identify, batch))
+
+        self.run(identify_all())
+        self.acknowledged += batch
+
+    @rule(batch=DATED, batch_size=st.integers(1, 6))
+    def import_batch(self, batch: list[ContactDetails], batch_size: int) -> None:
+        async def details() -> AsyncIterator[ContactDetails]:
+            for one in batch:
+                yield one
+
+        report = self.run(import_contacts(self.repository, details(), batch_size=batch_size))
+        assert report.read == len(batch)
+        self.acknowledged += batch
+
+    @precondition(lambda self: self.acknowledged)
+    @rule()
+    def repeat_everything(self) -> None:
+        before = self.record()
+        self.repeat()
+        once = self.record()
+        assert partition(once) == partition(before)
+        # A time leaves no mark where it is not the earliest of its identity, but may be that of a part.
+        if not self.past or all(details.seen_at is None for details in self.acknowledged):
+            assert once == before
+        answers = self.repeat()
+        assert self.record() == once
+        self.check_answers(self.acknowledged, answers)
+        assert {answer.outcome for answer in answers} <= {Outcome.HELD, Outcome.KNOWN}
+
+    def repeat(self) -> list[Identified]:
+        return self.run(self.identify.with_outcomes(self.acknowledged))
+
+    def check_answers(self, batch: list[ContactDetails], answers: list[Identified]) -> None:
+        """Check that details are answered by the identity of their values, or of the email alone.
+
+        It is that identity at some moment after the call; of one of the details, after it was decided.
+        """
+        parts = partition(self.record())
+        for details, identified in zip(batch, answers, strict=True):
+            values = frozenset([*identified.identity.emails, *identified.identity.phone_numbers])
+            held = identified.outcome is Outcome.HELD
+            assert values in parts or len(batch) > 1
+            assert {details.email if held else value for value in details.key} - {None} <= values
+            assert details.pair is not None or not held
+
+    # Rule
+
+    @precondition(lambda self: self.acknowledged)
+    @rule(data=st.data())
+    def undo(self, data: st.DataObject) -> None:
+        pair = data.draw(self.pairs(), "pair")
+        if (ruled := self.carry_out(partial(self.rulings.undo, pair, NOTE))) is not None:
+            one, other = to_identifiers(*pair)
+            assert bool(ruled.chain) == self.are_joined(one, other)
+
+    @precondition(lambda self: self.acknowledged)
+    @rule(one=identifiers(POOL), other=identifiers(POOL))
+    def split(self, one: Identifier, other: Identifier) -> None:
+        were_joined = one != other and self.are_joined(one, other)
+        ruled = self.carry_out(partial(self.rulings.split, one, other, NOTE))
+        assert ruled is None or (were_joined and ruled.undone and not self.are_joined(one, other))
+
+    @rule(one=identifiers(POOL), other=identifiers(POOL), verdict=PINS)
+    def pin(self, one: Identifier, other: Identifier, verdict: Verdict) -> None:
+        if one == other:
+            return
+        were_joined = self.are_joined(one, other)
+        ruled = self.carry_out(partial(self.rulings.pin, one, other, verdict, NOTE))
+        if ruled is not None:
+            self.pinned += [to_details(one), to_details(other)]
+            assert self.are_joined(one, other) == (verdict is Verdict.SAME)
+        assert ruled is not None or verdict is Verdict.SAME or were_joined
+
+    @precondition(lambda self: self.in_force())
+    @rule(data=st.data())
+    def take_back(self, data: st.DataObject) -> None:
+        """Restore what a ruling undid, or remove a pin."""
+        ruling = data.draw(st.sampled_from(self.in_force()), "ruling")
+        way = data.draw(st.sampled_from([self.rulings.restore, self.rulings.unpin]), "way")
+        self.carry_out(partial(way, ruling, NOTE))
+
+    @precondition(lambda self: self.acknowledged)
+    @rule(data=st.data())
+    def undo_and_restore(self, data: st.DataObject) -> None:
+        pair = data.draw(self.pairs(), "pair")
+        before, kept = self.record(), {ruling.id for ruling in self.in_force()}
+        ruled = self.carry_out(partial(self.rulings.undo, pair, NOTE))
+        added = [ruling for ruling in self.in_force() if ruling.id not in kept]
+        # One that is held cannot be restored, because the pin would hold it again.
+        was_held = any(p.pair == pair and p.standing is Standing.HELD for p in before.evidence)
+        if ruled is None or not added or was_held:
+            return
+        self.matches_the_model()
+        [ruling] = added
+        assert self.carry_out(partial(self.rulings.restore, ruling, NOTE)) is not None
+        after = self.record()
+        assert to_dated(after) == to_dated(before)
+        assert after.rulings == before.rulings
+        # Contacts that repeated others, or that were made for numbers which were released, may be gone.
+        is_exact = (after.identities, after.evidence) == (before.identities, before.evidence)
+        assert is_exact or ruled.writes.deleted
+
+    @precondition(lambda self: self.acknowledged)
+    @rule(data=st.data(), batch=DATED)
+    def rule_concurrently(self, data: st.DataObject, batch: list[ContactDetails]) -> None:
+        pair = data.draw(self.pairs(), "pair")
+        one, other = data.draw(identifiers(POOL), "one"), data.draw(identifiers(POOL), "other")
+        ways: list[Callable[[], Awaitable[object]]] = [partial(self.rulings.undo, pair, NOTE)]
+        if one != other:
+            ways.append(partial(self.rulings.pin, one, other, Verdict.DIFFERENT, NOTE))
+            ways.append(partial(self.rulings.split, one, other, NOTE))
+        ways += [partial(self.rulings.restore, ruling, NOTE) for ruling in self.in_force()[:1]]
+        ways += [partial(self.identify, details) for details in batch]
+
+        async def attempt(way: Callable[[], Awaitable[object]]) -> None:
+            with suppress(Contradiction, NotRecorded):
+                await way()
+
+        async def attempt_all() -> None:
+            await asyncio.gather(*map(attempt, data.draw(st.permutations(ways), "order")))
+
+        self.remember()
+        self.run(attempt_all())
+        self.acknowledged += batch
+        for ruling in self.in_force():
+            self.pinned += map(to_details, ruling.values - self.values())
+
+    @rule()
+    def repair_what_is_right(self) -> None:
+        done = self.run(self.repository.revise(self.values(), repair))
+        assert done.writes == WriteSet()
+
+    def pairs(self) -> st.SearchStrategy[tuple[str, str]]:
+        """Pairs that came, or any."""
+        came = [one.pair for one in self.acknowledged if one.pair is not None]
+        email, number = ("a@example.org", "5550100")
+        return st.sampled_from([*dict.fromkeys(came), (email, number)])
+
+    def are_joined(self, one: Identifier, other: Identifier) -> bool:
+        return any({one.value, other.value} <= part for part in partition(self.record()))
+
+    def carry_out(self, ruling: Callable[..., Coroutine[object, object, Ruled]]) -> Ruled | None:
+        """Rule as a dry run and then really; None if it is refused, both times alike."""
+        self.remember()
+        before = self.record(), self.in_force()
+        try:
+            foretold = self.run(ruling(dry_run=True))
+        except (Contradiction, NotRecorded) as error:
+            refused: Contradiction | NotRecorded | None = error
+        else:
+            refused = None
+        assert (self.record(), self.in_force()) == before, "nothing is written"
+        if refused is not None:
+            with pytest.raises(type(refused)) as again:
+                self.run(ruling())
+            assert vars(again.value) == vars(refused)
+            assert (self.record(), self.in_force()) == before, "nothing is written"
+            return None
+        done = self.run(ruling(plan=foretold.plan))
+        check_foretold(foretold, done)
+        for contacts in done.identities:
+            assert self.run(self.reader.find(contacts[0].id)) == contacts
+        return done
+
+    # What was
+
+    def remember(self) -> None:
+        """Keep what each identity is now, and the time of its last event."""
+        for contacts in self.record().identities:
+            lineage = self.run(self.reader.lineage(contacts[0].id))
+            assert lineage is not None
+            assert {*contacts} <= {*lineage.contacts}
+            moment = max(recorded.event.happened_at for recorded in lineage.events)
+            self.past.append(_Past(moment, {contact.id: contact.key for contact in contacts}))
+
+    @precondition(lambda self: self.past)
+    @rule()
+    def look_back(self) -> None:
+        self.check_past(self.past)
+
+    def check_past(self, past: Iterable["_Past"]) -> None:
+        for one in past:
+            for contact_id in one.keys:
+                found = self.run(self.queries.as_of(contact_id, one.moment))
+                assert found is not None
+                assert {contact.id: contact.key for contact in found} == one.keys
+
+    # What always holds
+
+    @invariant()
+    def matches_the_model(self) -> None:
+        record = self.record()
+        parts = partition(record)
+        assert parts == resolved(record)
+        assert violations(self.run(self.repository.load(self.acknowledged)), self.acknowledged) == []
+        assert {*self.values()} == {value for contact in record.contacts for value in contact.identifiers}
+        unconstrained = self.unconstrained()
+        assert all(any(part <= whole for whole in unconstrained) for part in parts)
+        in_force = self.in_force()
+        assert in_force == list(record.rulings)
+        if all(ruling.verdict is Verdict.SAME for ruling in in_force):
+            assert parts == unconstrained
+        for pin in in_force:
+            if pin.verdict is Verdict.DIFFERENT:
+                assert not any({value for _, value in pin.values} <= part for part in parts)
+
+    @invariant()
+    def leads_every_id_to_its_identity(self) -> None:
+        self.run(self.follower.catch_up())
+        for contacts in self.record().identities:
+            assert contacts[0] == min(contacts, key=lambda contact: contact.seniority)
+            assert all(contact.linked_to(contacts[0]) is contact for contact in contacts)
+            for contact in contacts:
+                assert self.follower.primaries[contact.id] == contacts[0].id
+        for id, primary_id in self.follower.primaries.items():
+            found = self.run(self.reader.find(id))
+            assert found
+            assert found[0].id == primary_id
+
+    @invariant()
+    def knows_what_was_just_before(self) -> None:
+        self.check_past(self.past[-2:])
+
+
+@frozen
+class _Past:
+    moment: datetime
+    keys: dict[int, Key]
+
+
+class Follower:
+    """Somebody who knows ids alone, and follows the feed: which primary each contact belongs to."""
+
+    def __init__(self, feed: ChangeFeed) -> None:
+        self.primaries: dict[int, int] = {}
+        self._feed = feed
+        self._cursor: str | None = None
+
+    async def catch_up(self) -> None:
+        """Apply the events since the last time."""
+        events, self._cursor = await self._feed.changes(self._cursor, limit=100_000)
+        for recorded in events:
+            event = recorded.event
+            if event.contact_id is not None:
+                self.primaries[event.contact_id] = event.primary_id
+            absorbed = {*event.absorbed_ids}
+            moved = {id for id, primary in self.primaries.items() if primary in absorbed}
+            self.primaries.update(dict.fromkeys(moved.union(event.moved_ids), event.primary_id))
+
+
+def to_details(identifier: Identifier) -> ContactDetails:
+    """A value as details."""
+    return ContactDetails(**{identifier.kind.value: identifier.value})
+
+
+def to_dated(record: Record) -> set[tuple[datetime, frozenset[Identifier]]]:
+    """The date of each identity with its values."""
+    return {
+        (contacts[0].created_at, frozenset(value for contact in contacts for value in contact.identifiers))
+        for contacts in record.identities
+    }
+
+
+def check_foretold(foretold: Ruled, done: Ruled) -> None:
+    """Check that a ruling did what its dry run said; new contacts have the id 0 there."""
+    new = {contact.id for contact in done.writes.created}
+
+    def show(id: int | None) -> int | None:
+        return 0 if id in new else id
+
+    def show_contact(contact: Contact) -> tuple[object, ...]:
+        return show(contact.id), contact.key, show(contact.linked_id), contact.link_precedence
+
+    assert [list(map(show_contact, contacts)) for contacts in foretold.identities] == [
+        list(map(show_contact, contacts)) for contacts in done.identities
+    ]
+    for name in ("plan", "primaries_before", "moved_ids", "undone", "chain"):
+        assert getattr(foretold, name) == getattr(done, name), name
+    for name in (
+        "created",
+        "altered",
+        "rewritten",
+        "deleted",
+        "evidence",
+        "rulings",
+        "withdrawals",
+        "events",
+    ):
+        assert len(getattr(foretold.writes, name)) == len(getattr(done.writes, name)), name
