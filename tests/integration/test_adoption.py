@@ -148,7 +148,7 @@ def test_one_email_in_two_normal_forms_is_repaired(existing, empty_url):
 
     async def body():
         async with repository_on(empty_url) as repository:
-            return await repair_database(empty_url, repository)
+            return await repair_database(empty_url, repository, repository)
 
     assert asyncio.run(body()).linked == 1
     assert verify(empty_url) == []
@@ -207,7 +207,7 @@ def test_repair_takes_rows_with_a_domain_in_ascii_as_they_are(existing, empty_ur
 
     async def body():
         async with repository_on(empty_url, emails=EmailForms(to_ascii, to_unicode)) as repository:
-            await repair_database(empty_url, repository)
+            await repair_database(empty_url, repository, repository)
 
     asyncio.run(body())
     assert verify(empty_url) == []

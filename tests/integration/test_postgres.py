@@ -18,6 +18,8 @@ from identity_core.testing import (
     ContactRepositoryConformance,
     IdentityMachine,
     IdentityReaderConformance,
+    RulingConformance,
+    RulingMachine,
 )
 from tests.support.databases import emptied_repository_on, repository_on
 
@@ -32,6 +34,17 @@ class TestConformance(ContactRepositoryConformance):
 
 
 class TestReaderConformance(IdentityReaderConformance):
+    @pytest.fixture(autouse=True)
+    def _database(self, url):
+        self.url = url
+
+    @asynccontextmanager
+    async def empty_reader(self):
+        async with emptied_repository_on(self.url) as repository:
+            yield repository, repository
+
+
+class TestRulingConformance(RulingConformance):
     @pytest.fixture(autouse=True)
     def _database(self, url):
         self.url = url
@@ -160,4 +173,16 @@ def test_the_machine_runs_on_postgres_too(url):
 
     case = Machine.TestCase
     case.settings = settings(max_examples=30, stateful_step_count=15, deadline=None)
+    case().runTest()
+
+
+def test_the_machine_of_rulings_runs_on_postgres_too(url):
+    class Machine(RulingMachine):
+        @asynccontextmanager
+        async def empty_ports(self):
+            async with emptied_repository_on(url) as repository:
+                yield repository, repository, repository
+
+    case = Machine.TestCase
+    case.settings = settings(max_examples=20, stateful_step_count=12, deadline=None)
     case().runTest()

@@ -8,6 +8,7 @@ from threading import Event
 from unicodedata import normalize
 
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
@@ -31,7 +32,12 @@ def test_a_fresh_database_gets_wide_ids(url, sql):
     assert sql(
         "SELECT table_name, data_type FROM information_schema.columns"
         " WHERE column_name = 'id' AND table_schema = 'public' ORDER BY 1"
-    ) == [("contact_events", "bigint"), ("contact_evidence", "bigint"), ("contacts", "bigint")]
+    ) == [
+        ("contact_events", "bigint"),
+        ("contact_evidence", "bigint"),
+        ("contact_rulings", "bigint"),
+        ("contacts", "bigint"),
+    ]
 
 
 def test_many_may_migrate_at_once_and_again(empty_url, sql):
@@ -136,12 +142,30 @@ def test_others_may_write_while_the_indexes_are_built(empty_url, sql):
 
 
 @pytest.mark.parametrize("email", ["1@x", "é@x"])
-@pytest.mark.parametrize("statement", [statements.LOAD, statements.LOCK_PRIMARIES, statements.UPDATE])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "LOAD",
+        "LOAD_TO_DECIDE",
+        "LOCK_PRIMARIES",
+        "UPDATE",
+        "EVIDENCE_ABOUT",
+        "RULINGS_ABOUT",
+        "PINS_APART",
+        "LINEAGE",
+        "EVENTS",
+        "RULE",
+    ],
+)
 def test_rows_are_found_by_index_whatever_the_planner_knows(url, sql, statement, email):
+    statement = getattr(statements, statement)
     values = {
         "details": json.dumps([{"email": email, "phone_number": "2"}]), "others": "[3]",
         "count": 1, "limit": 9,
         "altered": '[{"id": 1}]', "deleted": '[{"id": 1}]', "superseded": "[{}]", "now": datetime.now(UTC),
+        "emails": json.dumps([email]), "numbers": '["2"]', "values": json.dumps([email]), "id": 1,
+        "ids": "[1]", "after": 0,
+        "rewritten": '[{"id": 1}]', "rulings": "[]", "withdrawals": '[{"ruling_id": 1}]',
     }  # fmt: skip
 
     async def plan():
@@ -159,6 +183,16 @@ def test_rows_are_found_by_index_whatever_the_planner_knows(url, sql, statement,
         sql(
             "INSERT INTO contact_evidence SELECT id, email, phone_number, now() FROM contacts"
             " ON CONFLICT DO NOTHING"
+        )
+        sql(
+            "INSERT INTO contact_rulings"
+            " (id, verdict, one_kind, one, other_kind, other, decided_at, reason)"
+            " SELECT id, CASE WHEN mod(id, 2) = 0 THEN 'different' ELSE 'undone' END, 'email', email,"
+            " 'phone_number', phone_number, now(), 'a test' FROM contacts ON CONFLICT DO NOTHING"
+        )
+        sql(
+            "INSERT INTO contact_events (happened_at, kind, primary_id, absorbed_ids)"
+            " SELECT now(), 'created', id, '{}' FROM contacts"
         )
         for _ in range(2):
             steps = asyncio.run(plan())
@@ -203,6 +237,31 @@ def test_a_large_table_is_adopted_while_others_write_it(empty_url, sql, size):
     assert sql(checksum, number) == before
     assert sql("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == [(0,)]
     assert sql("SELECT count(*) FROM identity_schema_version") == [(1,)]
+
+
+def test_rulings_come_to_a_database_without_rewriting_its_rows(tmp_path, empty_url, sql):
+    with schema._connect(empty_url) as connection:
+        config = Config()
+        config.set_main_option("script_location", str(schema._MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0004")
+    sql("INSERT INTO contacts (email, phone_number, link_precedence) VALUES ('a@x', '1', 'primary')")
+    sql("INSERT INTO contacts (email, linked_id, link_precedence) VALUES ('b@x', 1, 'secondary')")
+    sql("INSERT INTO contact_evidence VALUES (3, 'b@x', '1', now())")
+    sql(
+        "INSERT INTO contact_events (happened_at, kind, primary_id, contact_id, absorbed_ids)"
+        " VALUES (now(), 'created', 1, 1, '{}')"
+    )
+    files = "SELECT pg_relation_filenode(name) FROM unnest(%s::text[]) name"
+    tables = ["contacts", "contact_evidence", "contact_events"]
+    before = sql(files, tables)
+    migrate(empty_url)
+    assert sql(files, tables) == before
+    assert sql("SELECT standing FROM contact_evidence") == [("counts",)]
+    assert sql("SELECT ruling_id, origin_id, moved_ids FROM contact_events") == [(None, None, [])]
+    assert verify(empty_url) == []
+    with service(tmp_path, DB_CONNECTION_STRING=plain(empty_url)) as running:
+        assert running.identify("b@x", "1")["secondaryContactIds"] == [2]
 
 
 def test_the_schema_of_a_newer_version_is_left_as_it_is_and_worked_with(tmp_path, url, sql):

@@ -53,6 +53,36 @@ WRONG = {
 }
 
 
+SECOND = (2, "b@x", "2", None, "primary", 8)
+EVIDENCE = "INSERT INTO contact_evidence VALUES (900, '{}', '{}', now(), '{}')"
+RULING = (
+    "INSERT INTO contact_rulings (id, verdict, one_kind, one, other_kind, other, decided_at, reason)"
+    " VALUES (901, '{}', 'email', '{}', '{}', '{}', now(), 'a test')"
+)
+
+# What nobody but a person with SQL can leave: kind, contacts, evidence and rulings, ids shown.
+WRONG_RULINGS = {
+    "undone pair counts": ([FIRST], [RULING.format("undone", "a@x", "phone_number", "1")], [1]),
+    "pair is undone without a ruling": ([FIRST, SECOND], [EVIDENCE.format("a@x", "2", "undone")], [900]),
+    "pair is held without a pin": ([FIRST, SECOND], [EVIDENCE.format("a@x", "2", "held")], [900]),
+    "pinned apart but joined": (
+        [FIRST, (2, "b@x", "1", 1, "secondary", 8)],
+        [RULING.format("different", "a@x", "email", "b@x")],
+        [901],
+    ),
+    "pinned together but apart": (
+        [FIRST, SECOND],
+        [RULING.format("same", "a@x", "email", "b@x")],
+        [901],
+    ),
+    "value of a ruling or of evidence is unknown": (
+        [FIRST],
+        [RULING.format("different", "a@x", "email", "b@x")],
+        [901],
+    ),
+}
+
+
 def write(sql, rows):
     for id, email, phone_number, linked_id, precedence, days in rows:
         sql(
@@ -78,9 +108,26 @@ def command(tmp_path, empty_url):
 def repair_all(url, **options):
     async def body():
         async with repository_on(url) as repository:
-            return await repair_database(url, repository, **options)
+            return await repair_database(url, repository, repository, **options)
 
     return asyncio.run(body())
+
+
+@pytest.mark.parametrize("kind", WRONG_RULINGS)
+def test_what_rulings_do_not_say_is_found_and_repaired(sql, url, kind):
+    rows, statements, ids = WRONG_RULINGS[kind]
+    write(sql, rows)
+    for statement in statements:
+        sql(statement)
+    assert found(url) == {kind: (len(ids), ids)}
+    repair_all(url, dry_run=True)
+    assert found(url) == {kind: (len(ids), ids)}, "a dry run writes nothing"
+    repair_all(url)
+    assert verify(url) == []
+    assert {"a@x"} <= {email for (email,) in sql("SELECT email FROM contacts WHERE deleted_at IS NULL")}
+    events = sql("SELECT count(*) FROM contact_events")
+    repair_all(url)
+    assert sql("SELECT count(*) FROM contact_events") == events
 
 
 def found(url):
@@ -216,17 +263,17 @@ def test_interrupted_it_goes_on_where_it_was(sql, url):
 
     async def body():
         async with repository_on(url) as repository:
-            transact, left = repository.transact, 5
+            revise, left = repository.revise, 5
 
-            async def fails_in_the_end(batch, decide):
+            async def fails_in_the_end(identifiers, decide):
                 nonlocal left
                 left -= 1
                 if left < 0:
                     raise RepositoryUnavailable("gone")
-                return await transact(batch, decide)
+                return await revise(identifiers, decide)
 
-            repository.transact = fails_in_the_end
-            await repair_database(url, repository)
+            repository.revise = fails_in_the_end
+            await repair_database(url, repository, repository)
 
     with pytest.raises(RepositoryUnavailable):
         asyncio.run(body())

@@ -66,6 +66,6 @@ async def emptied_repository_on(url):
     async with repository_on(url) as repository:
         async with repository.engine.begin() as connection:
             await connection.execute(
-                text("TRUNCATE contacts, contact_evidence, contact_events RESTART IDENTITY")
+                text("TRUNCATE contacts, contact_evidence, contact_events, contact_rulings RESTART IDENTITY")
             )
         yield repository

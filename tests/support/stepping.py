@@ -6,16 +6,19 @@ from contextlib import asynccontextmanager
 
 from identity_adapters.postgres import Database, PostgresContactRepository, statements
 
+READS = frozenset([statements.PINS_APART, statements.RULINGS_ABOUT, statements.EVIDENCE_ABOUT])
+"""What is read after the contacts, under the same locks."""
+
 
 class Transaction(Database):
-    """One transaction, as if of its own process: it stops before each section until it is told to go on."""
+    """The transactions of one work, as if of its own process: each stops before each of its sections."""
 
-    def __init__(self, engine, batch, decide):
+    def __init__(self, engine, work):
         super().__init__(engine)
         self._go_on = asyncio.Event()
         self.stands_before = None
         self.backend = None
-        self.task = asyncio.create_task(PostgresContactRepository(self).transact(batch, decide))
+        self.task = asyncio.create_task(work(PostgresContactRepository(self)))
 
     @asynccontextmanager
     async def connection(self):
@@ -38,8 +41,10 @@ class Transaction(Database):
             await self._stop_before("lock identifiers")
         elif statement is statements.LOCK_PRIMARIES:
             await self._stop_before("lock primaries")
-        elif statement is statements.LOAD:
+        elif statement in (statements.LOAD, statements.LOAD_TO_DECIDE):
             await self._stop_before("load")
+        elif statement in READS:
+            pass
         elif not self._has_written:
             self._has_written = True
             await self._stop_before("write")
@@ -58,22 +63,20 @@ class Transaction(Database):
             self._go_on.set()
 
 
-async def run_in_order(engines, order, decisions, is_waiting):
+async def run_in_order(engines, order, works, is_waiting):
     """Run transactions in an order of their sections, and whatever is left of them in turn.
 
     Args:
         engines: one for each transaction.
         order: which of them takes its next step first, by number. One that waits for a lock, or has
             ended, misses its turn.
-        decisions: the batch and the decision function of each.
+        works: what each does with its repository: a function that returns a coroutine.
         is_waiting: tells of the backend with a process id whether it waits for a lock.
 
     Returns:
         For each step, which of the transactions could take it; that which did comes first.
     """
-    transactions = [
-        Transaction(engine, *decision) for engine, decision in zip(engines, decisions, strict=True)
-    ]
+    transactions = [Transaction(engine, work) for engine, work in zip(engines, works, strict=True)]
 
     async def settle():
         # The server tells nobody when a transaction begins to wait, so it is asked again and again.

@@ -13,11 +13,26 @@ LARGEST = 10
 
 
 class Census(NamedTuple):
-    """The numbers of contacts, identities and merges, and of contacts of the largest identities."""
+    """How much there is of everything.
+
+    Attributes:
+        contacts: live contacts.
+        identities: primary contacts.
+        merges: identities that became one, so far.
+        splits: identities that came apart, so far.
+        held_pairs: pairs that do not count, because they would join what a pin keeps apart.
+        undone_pairs: pairs and inherited links that rulings undo.
+        pins: pins in force.
+        largest: the numbers of contacts of the largest identities.
+    """
 
     contacts: int
     identities: int
     merges: int
+    splits: int
+    held_pairs: int
+    undone_pairs: int
+    pins: int
     largest: list[int]
 
 
@@ -32,8 +47,8 @@ async def take_census(database: Database) -> Census:
         async with database.connection() as connection, connection.transaction():
             await connection.execute(statements.READ_TABLES, prepare=False)
             [row] = await execute(connection, statements.CENSUS, {"limit": LARGEST})
-        contacts, identities, merges, largest = row
-        lone = min(LARGEST, identities) - len(largest)
-        return Census(contacts, identities, merges, largest + lone * [1])
+        census = Census(*row)
+        lone = min(LARGEST, census.identities) - len(census.largest)
+        return census._replace(largest=census.largest + lone * [1])
 
     return await database.retry(attempt, answer_timeout=CENSUS_TIMEOUT, retry_period=0)

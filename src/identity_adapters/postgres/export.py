@@ -29,6 +29,7 @@ _EVIDENCE = text(f"""
     FROM contact_evidence evidence
     JOIN live one ON one.email = evidence.email
     JOIN live other ON other.phone_number = evidence.phone_number
+    WHERE evidence.standing = 'counts' OR :all_pairs
     GROUP BY evidence.id ORDER BY evidence.id
 """)
 
@@ -65,10 +66,15 @@ def read_identities(url: URL) -> Iterator[Identity]:
             )
 
 
-def read_records(url: URL) -> Iterator[Record]:
+def read_records(url: URL, *, all_pairs: bool = False) -> Iterator[Record]:
     """Read every contact in the order of ids, then every piece of evidence.
 
     Imported in the order of their times, they make the same identities.
+
+    Args:
+        url: of a migrated database.
+        all_pairs: whether pairs that do not count are read, too; then the identities are the same once the
+            rulings are imported as well.
 
     Raises:
         NeedsRepair: the database has to be repaired first.
@@ -77,7 +83,7 @@ def read_records(url: URL) -> Iterator[Record]:
     with open_snapshot(url) as connection:
         _check(connection)
         for query in (_CONTACTS, _EVIDENCE):
-            for row in connection.execute(query):
+            for row in connection.execute(query, {"all_pairs": all_pairs} if query is _EVIDENCE else {}):
                 yield Record(*row)
 
 

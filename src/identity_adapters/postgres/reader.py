@@ -1,7 +1,7 @@
 """Reading identities, their evidence and their events from PostgreSQL."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -10,8 +10,26 @@ from identity_adapters.offload import offload
 from identity_adapters.postgres import statements
 from identity_adapters.postgres.database import execute
 from identity_adapters.postgres.loader import PostgresSnapshotLoader
-from identity_adapters.postgres.rows import to_pages, to_recorded_event, to_snapshot
-from identity_core import Contact, ContactDetails, Evidence, Page, RecordedEvent
+from identity_adapters.postgres.rows import (
+    to_evidence,
+    to_lineage,
+    to_pages,
+    to_recorded_event,
+    to_ruling,
+    to_snapshot,
+)
+from identity_core import (
+    Contact,
+    ContactDetails,
+    Event,
+    Evidence,
+    Identifier,
+    Lineage,
+    Page,
+    Record,
+    RecordedEvent,
+    Ruling,
+)
 from identity_core.model.snapshot import group_linked
 
 
@@ -56,11 +74,41 @@ class PostgresIdentityReader(PostgresSnapshotLoader):
         values = json.dumps([*(emails | self._emails.find_ascii_forms(emails))])
         rows = await self._database.fetch(statements.EVIDENCE, {"emails": values})
         read_email = self._emails.make_reader(contacts)
+        return await offload(len(rows), lambda: [to_evidence(row, read_email) for row in rows])
 
-        def read() -> list[Evidence]:
-            return [Evidence(id, read_email(email), number, seen_at) for id, email, number, seen_at in rows]
+    async def record(self, identifiers: Collection[Identifier]) -> Record:
+        async def attempt() -> Record:
+            async with self._database.connection() as connection, connection.transaction():
+                await execute(connection, statements.ONE_SNAPSHOT, {})
+                return await self._load_record(connection, identifiers)
 
-        return await offload(len(rows), read)
+        return await self._database.retry(attempt)
+
+    async def pair(self, id: int) -> tuple[str, str] | None:
+        read_email = self._emails.make_reader()
+        for email, phone_number in await self._database.fetch(statements.PAIR, {"id": id}):
+            if email is not None and phone_number is not None:
+                return read_email(email), phone_number
+        return None
+
+    async def event(self, event_id: int) -> Event | None:
+        rows = await self._database.fetch(statements.EVENT, {"id": event_id})
+        return to_recorded_event(rows[0]).event if rows else None
+
+    async def rulings(self, after: int = 0, limit: int = 100) -> list[Ruling]:
+        rows = await self._database.fetch(statements.RULINGS, {"after": after, "limit": limit})
+        return [*map(to_ruling, rows)]
+
+    async def lineage(self, contact_id: int) -> Lineage | None:
+        async def attempt() -> Lineage | None:
+            async with self._database.connection() as connection, connection.transaction():
+                await execute(connection, statements.ONE_SNAPSHOT, {})
+                rows = await execute(connection, statements.LINEAGE, {"id": contact_id})
+                ids = {"ids": json.dumps([row[0] for row in rows]), "after": 0, "limit": None}
+                events = await execute(connection, statements.EVENTS, ids) if rows else []
+            return await offload(len(rows), to_lineage, self._emails.make_reader(), rows, events)
+
+        return await self._database.retry(attempt)
 
     async def events(
         self, contacts: Sequence[Contact], after: int = 0, limit: int | None = None

@@ -18,14 +18,18 @@ one order, and a transaction that waits in (1) holds nothing of (2).
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence, Set
+from datetime import datetime
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 import psycopg
+from attrs import frozen
 
 from identity_adapters.offload import offload
 from identity_adapters.postgres import statements
-from identity_adapters.postgres.database import execute
-from identity_adapters.postgres.loader import PostgresSnapshotLoader
+from identity_adapters.postgres.database import Connection, execute
+from identity_adapters.postgres.loader import PostgresSnapshotLoader, to_details
 from identity_adapters.postgres.locks import (
     GLOBAL_LOCK,
     MAX_IDENTIFIER_LOCKS,
@@ -33,29 +37,57 @@ from identity_adapters.postgres.locks import (
     to_lock_keys,
 )
 from identity_adapters.postgres.writes import write
-from identity_core import ContactDetails, Decide, Decision, Snapshot
+from identity_core import (
+    Contact,
+    ContactDetails,
+    Decide,
+    Decision,
+    Identifier,
+    Record,
+    Revise,
+    Snapshot,
+)
+from identity_core.ports import R
 
 MAX_RESTARTS = 3
 """How often a transaction starts again before it takes the global lock."""
+
+REVISED_IDS = 16
+IDS_GROWTH = 16
+"""How many ids are drawn for a decision about a record, and how many times as many if it needs more."""
+
+
+S = TypeVar("S", Snapshot, Record)
 
 
 class PostgresContactRepository(PostgresSnapshotLoader):
     """A `ContactRepository` over the tables that `migrate` sets up; its arguments are those of its base."""
 
     async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Decision:
-        identifiers = collect_identifiers(batch)
-        is_global = len(identifiers) > MAX_IDENTIFIER_LOCKS
-        keys = "" if is_global else json.dumps(to_lock_keys(identifiers))
         query = self._prepare(batch)
+        dated = sum(details.seen_at is not None for details in batch)
+        work = _Work(collect_identifiers(batch), query.details, query.load_to_decide, len(batch) + dated)
+        return await self._run(work, len(batch), decide)
+
+    async def revise(self, identifiers: Collection[Identifier], decide: Revise[R]) -> R:
+        details = self._emails.to_json(map(to_details, identifiers))
+        load = partial(self._load_record, identifiers=identifiers)
+        return await self._run(_Work({*identifiers}, details, load, REVISED_IDS), 0, decide)
+
+    async def _run(self, work: "_Work[S]", size: int, decide: Callable[[S, datetime, Iterator[int]], R]) -> R:
+        """Decide under locks and write the decision, as often as it takes."""
+        is_global = len(work.identifiers) > MAX_IDENTIFIER_LOCKS
+        keys = "" if is_global else json.dumps(to_lock_keys(work.identifiers))
         others: set[int] = set()
         restarts = 0
+        needed = work.ids
 
-        async def attempt() -> Decision | None:
-            nonlocal restarts, is_global
+        async def attempt() -> R | None:
+            nonlocal restarts, is_global, needed
             async with self._database.connection() as connection, connection.transaction() as transaction:
                 if is_global:
                     await execute(connection, statements.LOCK_GLOBALLY, {"global_lock": GLOBAL_LOCK})
-                    [(now, ids)] = await execute(connection, statements.NOW_AND_IDS, {"count": len(batch)})
+                    [(now, ids)] = await execute(connection, statements.NOW_AND_IDS, {"count": needed})
                     locked = []
                 else:
                     locks = {"global_lock": GLOBAL_LOCK, "keys": keys}
@@ -63,17 +95,19 @@ class PostgresContactRepository(PostgresSnapshotLoader):
                     [(locked, now, ids)] = await execute(
                         connection,
                         statements.LOCK_PRIMARIES,
-                        {"details": query.details, "others": json.dumps([*others]), "count": len(batch)},
+                        {"details": work.details, "others": json.dumps([*others]), "count": needed},
                     )
-                snapshot = await query.load(connection)
-                if not is_global and (not_locked := _find_primary_ids(snapshot) - set(locked)):
+                known = await work.load(connection)
+                if not is_global and (not_locked := _find_primary_ids(known.identities) - set(locked)):
                     others.update(not_locked)
                     restarts += 1
                     is_global = restarts > MAX_RESTARTS
                     raise psycopg.Rollback(transaction)
-                decision = await offload(
-                    max(snapshot.size, len(batch)), decide, snapshot, now, iter(ids or ())
-                )
+                try:
+                    decision = await offload(max(known.size, size), decide, known, now, _supply(ids or ()))
+                except _OutOfIds:
+                    needed *= IDS_GROWTH
+                    raise psycopg.Rollback(transaction) from None
                 await write(connection, decision.writes, now)
                 return decision
             return None
@@ -83,6 +117,32 @@ class PostgresContactRepository(PostgresSnapshotLoader):
                 return decision
 
 
-def _find_primary_ids(snapshot: Snapshot) -> set[int]:
-    """The ids of the contacts by which the identities of a snapshot are locked."""
-    return {contacts[0].id for contacts in snapshot.identities}
+@frozen
+class _Work(Generic[S]):
+    """What a transaction locks and reads.
+
+    Attributes:
+        identifiers: the values that it locks.
+        details: the rows of these values, as the statements take them.
+        load: reads what is known of them.
+        ids: how many new ids a decision draws at most, as far as can be told.
+    """
+
+    identifiers: Set[Identifier]
+    details: str
+    load: Callable[[Connection], Coroutine[Any, Any, S]]
+    ids: int
+
+
+class _OutOfIds(Exception):
+    """A decision needs more ids than were drawn for it."""
+
+
+def _supply(ids: Iterable[int]) -> Iterator[int]:
+    yield from ids
+    raise _OutOfIds
+
+
+def _find_primary_ids(identities: Iterable[Sequence[Contact]]) -> set[int]:
+    """The ids of the contacts by which identities are locked."""
+    return {contacts[0].id for contacts in identities}

@@ -1,7 +1,7 @@
 """Conversion of rows to values of the core, and the two forms of a stored email."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence, Set
 from itertools import groupby
 from typing import Any, TypeAlias
 
@@ -10,12 +10,20 @@ from attrs import frozen
 from identity_core import (
     Contact,
     ContactDetails,
+    DeletedContact,
     Event,
     EventKind,
+    Evidence,
+    Identifier,
+    IdentifierKind,
+    Lineage,
     LinkPrecedence,
     Page,
     RecordedEvent,
+    Ruling,
     Snapshot,
+    Standing,
+    Verdict,
 )
 
 _LINK_PRECEDENCES = {precedence.value: precedence for precedence in LinkPrecedence}
@@ -55,48 +63,111 @@ class EmailForms:
 
 
 def to_snapshot(read_email: ReadEmail, rows: Iterable[tuple[Any, ...]]) -> Snapshot:
-    """Convert rows of `statements.LOAD` or `statements.FIND` to a snapshot."""
+    """Convert rows of contacts, and of pairs with their standings, to a snapshot."""
     contacts: list[Contact] = []
     evidence: list[tuple[str, str]] = []
+    ignored: list[tuple[str, str]] = []
     links_of_deleted: dict[int, int | None] = {}
     for id, email, phone_number, linked_id, link_precedence, created_at, is_deleted in rows:
         if email is not None:
             email = read_email(email)
-        if id is None:
-            evidence.append((email, phone_number))
+        if id is None and email is not None:
+            (evidence if link_precedence == Standing.COUNTS else ignored).append((email, phone_number))
+        elif id is None:
+            continue
         elif is_deleted:
             links_of_deleted[id] = linked_id
         else:
             precedence = _LINK_PRECEDENCES.get(link_precedence)
             contacts.append(Contact(id, email, phone_number, linked_id, precedence, created_at))
-    return Snapshot.of(contacts, evidence, links_of_deleted)
+    return Snapshot.of(contacts, evidence, ignored, links_of_deleted)
 
 
 def to_pages(rows: Iterable[tuple[Any, ...]], limit: int, read_email: ReadEmail) -> list[Page]:
     """Convert rows of `statements.PAGES` to pages."""
     pages: list[Page] = []
     for (primary_id, total, emails, numbers), of_identity in groupby(rows, key=lambda row: row[1:5]):
-        contacts = [
-            Contact(
-                id,
-                email and read_email(email),
-                phone_number,
-                linked_id,
-                _LINK_PRECEDENCES.get(precedence),
-                created_at,
-            )
-            for *_, id, email, phone_number, linked_id, precedence, created_at in of_identity
-            if id is not None
-        ]
+        contacts = [_to_contact(row[-6:], read_email) for row in of_identity if row[-6] is not None]
         last = contacts[limit - 1].seniority if len(contacts) > limit else None
         pages.append(Page(primary_id, total, emails, numbers, tuple(contacts[:limit]), last))
     return pages
 
 
+def _to_contact(columns: Sequence[Any], read_email: ReadEmail) -> Contact:
+    id, email, phone_number, linked_id, precedence, created_at = columns
+    email = email and read_email(email)
+    return Contact(id, email, phone_number, linked_id, _LINK_PRECEDENCES.get(precedence), created_at)
+
+
 def to_recorded_event(row: tuple[Any, ...]) -> RecordedEvent:
     """Convert a row of `contact_events` to an event."""
-    id, happened_at, kind, primary_id, contact_id, evidence_id, absorbed_ids = row
+    id, happened_at, kind, primary_id, contact_id, evidence_id, absorbed_ids, ruling_id, origin_id, moved = (
+        row
+    )
     return RecordedEvent(
         id,
-        Event(happened_at, EventKind(kind), primary_id, contact_id, evidence_id, tuple(absorbed_ids)),
+        Event(
+            happened_at,
+            EventKind(kind),
+            primary_id,
+            contact_id,
+            evidence_id,
+            tuple(absorbed_ids),
+            ruling_id,
+            origin_id,
+            tuple(moved),
+        ),
+    )
+
+
+def to_lineage(
+    read_email: ReadEmail, rows: Sequence[tuple[Any, ...]], events: Iterable[tuple[Any, ...]]
+) -> Lineage | None:
+    """Convert rows of `statements.LINEAGE` and their events to a lineage; None if there are none."""
+    if not rows:
+        return None
+    contacts = [
+        (deleted_at if is_deleted else None, _to_contact(columns, read_email))
+        for *columns, is_deleted, deleted_at in rows
+    ]
+    contacts.sort(key=lambda contact: contact[1].seniority)
+    return Lineage(
+        tuple(contact for deleted_at, contact in contacts if deleted_at is None),
+        tuple(DeletedContact(contact, at) for at, contact in contacts if at is not None),
+        tuple(map(to_recorded_event, events)),
+    )
+
+
+def to_deleted(rows: Iterable[tuple[Any, ...]], live_ids: Set[int]) -> tuple[tuple[int, int], ...]:
+    """Convert rows of contacts to the ids of the deleted ones, each with the live one that it leads to."""
+    links = {row[0]: row[3] for row in rows if row[0] is not None and row[6]}
+    found: list[tuple[int, int]] = []
+    for id in sorted(links):
+        above, passed = links[id], {id}
+        while above in links and above not in passed:
+            passed.add(above)
+            above = links[above]
+        if above in live_ids:
+            found.append((id, above))
+    return tuple(found)
+
+
+def to_evidence(row: tuple[Any, ...], read_email: ReadEmail) -> Evidence:
+    """Convert a row of `contact_evidence` to evidence."""
+    id, email, phone_number, seen_at, standing = row
+    return Evidence(id, read_email(email), phone_number, seen_at, Standing(standing))
+
+
+def to_ruling(row: tuple[Any, ...]) -> Ruling:
+    """Convert a row of `contact_rulings` to a ruling."""
+    id, verdict, one_kind, one, other_kind, other, decided_at, decided_by, reason, split_id = row
+    return Ruling(
+        id,
+        Verdict(verdict),
+        Identifier(IdentifierKind(one_kind), one),
+        Identifier(IdentifierKind(other_kind), other),
+        decided_at,
+        decided_by,
+        reason,
+        split_id,
     )

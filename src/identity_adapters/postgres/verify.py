@@ -11,7 +11,6 @@ so a repair can be interrupted and run again.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from itertools import chain, count, groupby, islice
 
 from attrs import evolve, frozen
@@ -19,7 +18,8 @@ from sqlalchemy import URL, Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from identity_adapters.postgres.statements import CREATED_AT, EMAIL, PHONE_NUMBER
-from identity_core import ContactDetails, ContactRepository, WriteSet, repair
+from identity_core import ContactDetails, ContactRepository, EventKind, IdentityReader, WriteSet, repair
+from identity_core.model.decision import NEW_IDS
 
 EXAMPLES = 5
 """The maximum number of ids that illustrate a violation."""
@@ -31,6 +31,23 @@ _LIVE = f"""
     SELECT c.id, nullif({EMAIL}, '') AS email, nullif({PHONE_NUMBER}, '') AS phone_number,
         c.linked_id, c.link_precedence, {CREATED_AT} AS created_at, coalesce(c.linked_id, c.id) AS root
     FROM contacts c WHERE c.deleted_at IS NULL
+"""
+
+# The rulings in force, and of those about values that belong together or apart, the identities of the two.
+_RULING = "SELECT * FROM contact_rulings WHERE withdrawn_at IS NULL"
+_VALUE = """
+    SELECT 'email' AS kind, email AS value, root FROM live WHERE email IS NOT NULL
+    UNION
+    SELECT 'phone_number', phone_number, root FROM live WHERE phone_number IS NOT NULL
+"""
+_PINNED = """
+    SELECT ruling.id, ruling.verdict, one.root AS one_root, other.root AS other_root,
+        CASE ruling.one_kind WHEN 'email' THEN ruling.one END AS email,
+        CASE ruling.one_kind WHEN 'phone_number' THEN ruling.one END AS phone_number
+    FROM ruling
+    JOIN value one ON one.kind = ruling.one_kind AND one.value = ruling.one
+    JOIN value other ON other.kind = ruling.other_kind AND other.value = ruling.other
+    WHERE ruling.verdict IN ('same', 'different', 'inherited')
 """
 
 # Each query returns a row for each violation: the id that illustrates it, the email and the phone number
@@ -65,10 +82,61 @@ KINDS = {
         SELECT DISTINCT evidence.id, evidence.email, evidence.phone_number, evidence.id AS repair_key
         FROM contact_evidence evidence
         JOIN live one ON one.email = evidence.email
-        JOIN live other ON other.phone_number = evidence.phone_number AND other.root <> one.root""",
+        JOIN live other ON other.phone_number = evidence.phone_number AND other.root <> one.root
+        WHERE evidence.standing = 'counts'""",
     "pair recorded twice": """
         SELECT evidence.id, email, phone_number, evidence.id AS repair_key
         FROM contact_evidence evidence JOIN live USING (email, phone_number)""",
+    "undone pair counts": """
+        SELECT min(counting.id) AS id, counting.email, counting.phone_number, ruling.id AS repair_key
+        FROM ruling
+        JOIN (
+            SELECT id, email, phone_number FROM live
+            UNION ALL
+            SELECT id, email, phone_number FROM contact_evidence WHERE standing <> 'undone'
+        ) AS counting ON counting.email = ruling.one AND counting.phone_number = ruling.other
+        WHERE ruling.verdict = 'undone' AND ruling.one_kind = 'email' AND ruling.other_kind = 'phone_number'
+        GROUP BY ruling.id, counting.email, counting.phone_number""",
+    "pair is undone without a ruling": """
+        SELECT evidence.id, evidence.email, evidence.phone_number, evidence.id AS repair_key
+        FROM contact_evidence evidence
+        WHERE evidence.standing = 'undone' AND NOT EXISTS (
+            SELECT FROM ruling
+            WHERE ruling.verdict = 'undone' AND ruling.one_kind = 'email'
+                AND ruling.one = evidence.email AND ruling.other = evidence.phone_number)""",
+    "pair is held without a pin": """
+        SELECT DISTINCT evidence.id, evidence.email, evidence.phone_number, evidence.id AS repair_key
+        FROM contact_evidence evidence
+        JOIN live one ON one.email = evidence.email
+        JOIN live other ON other.phone_number = evidence.phone_number
+        WHERE evidence.standing = 'held' AND NOT EXISTS (
+            SELECT FROM pinned
+            WHERE verdict = 'different'
+                AND (one_root, other_root) IN ((one.root, other.root), (other.root, one.root)))""",
+    "pinned apart but joined": """
+        SELECT DISTINCT id, email, phone_number, id AS repair_key
+        FROM pinned WHERE verdict = 'different' AND one_root = other_root""",
+    "pinned together but apart": """
+        SELECT DISTINCT id, email, phone_number, id AS repair_key
+        FROM pinned WHERE verdict IN ('same', 'inherited') AND one_root <> other_root""",
+    "value of a ruling or of evidence is unknown": """
+        SELECT named.id, named.email, named.phone_number, named.id AS repair_key
+        FROM (
+            SELECT id, email, NULL AS phone_number FROM contact_evidence WHERE standing <> 'counts'
+            UNION ALL
+            SELECT id, NULL, phone_number FROM contact_evidence WHERE standing <> 'counts'
+            UNION ALL
+            SELECT id, CASE one_kind WHEN 'email' THEN one END, CASE one_kind WHEN 'phone_number' THEN one END
+            FROM ruling WHERE verdict IN ('same', 'different')
+            UNION ALL
+            SELECT id, CASE other_kind WHEN 'email' THEN other END,
+                CASE other_kind WHEN 'phone_number' THEN other END
+            FROM ruling WHERE verdict IN ('same', 'different')
+        ) AS named
+        LEFT JOIN live by_email ON by_email.email = named.email
+        LEFT JOIN live by_number ON by_number.phone_number = named.phone_number
+        WHERE by_email.id IS NULL AND by_number.id IS NULL
+            AND (named.email IS NULL OR octet_length(named.email) = length(named.email))""",
 }
 
 
@@ -99,7 +167,7 @@ class RepairReport:
         identities: how many identities.
         linked: contacts that got another link, link precedence or both.
         deleted: contacts with the same details as another contact.
-        evidence: pieces of evidence removed, because a contact holds the pair.
+        evidence: pieces of evidence removed, because a contact holds the pair, or that stand otherwise.
     """
 
     identities: int = 0
@@ -110,10 +178,10 @@ class RepairReport:
     def add(self, writes: WriteSet) -> "RepairReport":
         return evolve(
             self,
-            identities=self.identities + len(writes.events),
-            linked=self.linked + len(writes.altered),
+            identities=self.identities + sum(event.kind is EventKind.REPAIRED for event in writes.events),
+            linked=self.linked + len(writes.altered) + len(writes.rewritten),
             deleted=self.deleted + len(writes.deleted),
-            evidence=self.evidence + len(writes.superseded),
+            evidence=self.evidence + len(writes.superseded) + len(writes.evidence),
         )
 
 
@@ -136,12 +204,15 @@ def verify(url: URL) -> list[Violation]:
     return found
 
 
-async def repair_database(url: URL, repository: ContactRepository, *, dry_run: bool = False) -> RepairReport:
+async def repair_database(
+    url: URL, repository: ContactRepository, reader: IdentityReader, *, dry_run: bool = False
+) -> RepairReport:
     """Repair a database, so that every invariant holds.
 
     Args:
         url: as for `verify`.
         repository: on the same database.
+        reader: likewise.
         dry_run: whether only to count what would be repaired; what depends on another repair is then
             counted more than once.
 
@@ -152,10 +223,11 @@ async def repair_database(url: URL, repository: ContactRepository, *, dry_run: b
     report = RepairReport()
     with open_snapshot(url) as connection:
         for batch in chain.from_iterable(_batches(connection, kind) for kind in KINDS):
+            identifiers = {identifier for details in batch for identifier in details.identifiers}
             if dry_run:
-                decision = repair(batch, await repository.load(batch), datetime.now(UTC), count())
+                decision = repair(await reader.record(identifiers), datetime.now(UTC), count(NEW_IDS))
             else:
-                decision = await repository.transact(batch, partial(repair, batch))
+                decision = await repository.revise(identifiers, repair)
             report = report.add(decision.writes)
     return report
 
@@ -175,7 +247,8 @@ def open_snapshot(url: URL) -> Iterator[Connection]:
 def find_violations(connection: Connection, kind: str) -> Iterator[tuple[int, str | None, str | None, int]]:
     """Read the violations of a kind: id, email, phone number and repair key of each."""
     query = text(f"""
-        WITH live AS NOT MATERIALIZED ({_LIVE})
+        WITH live AS NOT MATERIALIZED ({_LIVE}), ruling AS NOT MATERIALIZED ({_RULING}),
+            value AS NOT MATERIALIZED ({_VALUE}), pinned AS NOT MATERIALIZED ({_PINNED})
         SELECT * FROM ({KINDS[kind]}) AS found ORDER BY repair_key, id
     """)
     with connection.execute(query) as rows:

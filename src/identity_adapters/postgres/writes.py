@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from attrs import evolve
+from attrs import asdict, evolve
 
 from identity_adapters.offload import offload
 from identity_adapters.postgres import statements
 from identity_adapters.postgres.database import Connection, execute
-from identity_core import Contact, WriteSet
+from identity_core import Contact, Event, Ruling, WriteSet
 
 COPY_FROM = 500
 """The number of new contacts above which COPY is used instead of INSERT."""
@@ -33,6 +33,7 @@ async def write(connection: Connection, writes: WriteSet, now: datetime) -> None
                     "email": evidence.email,
                     "phone_number": evidence.phone_number,
                     "seen_at": _to_naive(evidence.seen_at),
+                    "standing": evidence.standing,
                 }
                 for evidence in writes.evidence
             ],
@@ -44,6 +45,7 @@ async def write(connection: Connection, writes: WriteSet, now: datetime) -> None
                     "contact_id": event.contact_id,
                     "evidence_id": event.evidence_id,
                     "absorbed_ids": event.absorbed_ids,
+                    **_to_ruling_fields(event),
                 }
                 for event in writes.events
             ],
@@ -57,6 +59,19 @@ async def write(connection: Connection, writes: WriteSet, now: datetime) -> None
             "superseded": [{"email": email, "phone_number": number} for email, number in writes.superseded],
         }
         await execute(connection, statements.UPDATE, _to_parameters(now, changed))
+    if writes.rewritten or writes.rulings or writes.withdrawals:
+        ruled = {
+            "rewritten": [
+                {**_to_link_row(contact), "phone_number": contact.phone_number}
+                for contact in writes.rewritten
+            ],
+            "rulings": [*map(_to_ruling_row, writes.rulings)],
+            "withdrawals": [
+                {**asdict(withdrawal), "withdrawn_at": _to_naive(withdrawal.withdrawn_at)}
+                for withdrawal in writes.withdrawals
+            ],
+        }
+        await execute(connection, statements.RULE, _to_parameters(now, ruled))
 
 
 async def _copy(connection: Connection, writes: WriteSet, now: datetime) -> None:
@@ -69,7 +84,8 @@ async def _copy(connection: Connection, writes: WriteSet, now: datetime) -> None
     )
     events = "".join(
         f"{_to_naive(e.happened_at)}\t{e.kind}\t{e.primary_id}\t{_escape(e.contact_id)}"
-        f"\t{_escape(e.evidence_id)}\t{{{','.join(map(str, e.absorbed_ids))}}}\n"
+        f"\t{_escape(e.evidence_id)}\t{{{','.join(map(str, e.absorbed_ids))}}}"
+        f"\t{_escape(e.ruling_id)}\t{_escape(e.origin_id)}\t{{{','.join(map(str, e.moved_ids))}}}\n"
         for e in writes.events
     )
     cursor = connection.cursor()
@@ -95,6 +111,28 @@ def _to_link_row(contact: Contact) -> dict[str, Any]:
         "linked_id": contact.linked_id,
         "link_precedence": contact.link_precedence,
         "created_at": _to_naive(contact.created_at),
+    }
+
+
+def _to_ruling_fields(event: Event) -> dict[str, Any]:
+    """What events of rulings have; others, far the most, are spared it."""
+    if event.ruling_id is None and event.origin_id is None:
+        return {}
+    return {"ruling_id": event.ruling_id, "origin_id": event.origin_id, "moved_ids": event.moved_ids}
+
+
+def _to_ruling_row(ruling: Ruling) -> dict[str, Any]:
+    return {
+        "id": ruling.id,
+        "verdict": ruling.verdict,
+        "one_kind": ruling.one.kind,
+        "one": ruling.one.value,
+        "other_kind": ruling.other.kind,
+        "other": ruling.other.value,
+        "decided_at": _to_naive(ruling.decided_at),
+        "decided_by": ruling.decided_by,
+        "reason": ruling.reason,
+        "split_id": ruling.split_id,
     }
 
 

@@ -1,0 +1,92 @@
+"""Every SQL statement of the ports, in the syntax of psycopg.
+
+Lists are JSON: an array of values, or of objects that become rows. So a statement is the same for one
+and for a thousand details, and PostgreSQL can keep its plan. PostgreSQL also keeps a plan that it made
+while the tables were new and empty, until they are analysed. So each row is looked up by a subquery of
+its own, which OFFSET 0 keeps from being inlined: then only the index can serve it. In a join, the
+planner may prefer to read a whole small table.
+"""
+
+from identity_adapters.postgres.statements.census import CENSUS, READ_TABLES
+from identity_adapters.postgres.statements.history import (
+    CHANGES,
+    CHANGES_SINCE,
+    CURRENT_SNAPSHOT,
+    EVENT,
+    EVENTS,
+    EVIDENCE,
+    ONE_SNAPSHOT,
+)
+from identity_adapters.postgres.statements.identities import (
+    COUNT_OTHERS,
+    CREATED_AT,
+    EMAIL,
+    FIND,
+    HUBS,
+    HUBS_OF_CONTACT,
+    LINEAGE,
+    LOAD,
+    LOAD_TO_DECIDE,
+    PAGES,
+    PHONE_NUMBER,
+)
+from identity_adapters.postgres.statements.locks import (
+    LOCK_GLOBALLY,
+    LOCK_IDENTIFIERS,
+    LOCK_PRIMARIES,
+    NOW_AND_IDS,
+)
+from identity_adapters.postgres.statements.rulings import (
+    EVIDENCE_ABOUT,
+    PAIR,
+    PINS_APART,
+    RULE,
+    RULINGS,
+    RULINGS_ABOUT,
+)
+from identity_adapters.postgres.statements.writes import COPY_CONTACTS, COPY_EVENTS, INSERT, UPDATE
+
+# Returns nothing; fails if the tables do not exist.
+CHECK = "SELECT FROM contacts, contact_evidence, contact_events, contact_rulings LIMIT 0"
+
+REPLANNED = frozenset([UPDATE, RULE, CENSUS])
+"""The statements that are planned on each execution."""
+
+__all__ = [
+    "CENSUS",
+    "CHANGES",
+    "CHANGES_SINCE",
+    "CHECK",
+    "COPY_CONTACTS",
+    "COPY_EVENTS",
+    "COUNT_OTHERS",
+    "CREATED_AT",
+    "CURRENT_SNAPSHOT",
+    "EMAIL",
+    "EVENT",
+    "EVENTS",
+    "EVIDENCE",
+    "EVIDENCE_ABOUT",
+    "FIND",
+    "HUBS",
+    "HUBS_OF_CONTACT",
+    "INSERT",
+    "LINEAGE",
+    "LOAD",
+    "LOAD_TO_DECIDE",
+    "LOCK_GLOBALLY",
+    "LOCK_IDENTIFIERS",
+    "LOCK_PRIMARIES",
+    "NOW_AND_IDS",
+    "ONE_SNAPSHOT",
+    "PAGES",
+    "PAIR",
+    "PHONE_NUMBER",
+    "PINS_APART",
+    "READ_TABLES",
+    "REPLANNED",
+    "RULE",
+    "RULINGS",
+    "RULINGS_ABOUT",
+    "UPDATE",
+]

@@ -1,0 +1,67 @@
+"""Statements that read evidence and events."""
+
+# Everything that the transaction reads comes from one transaction snapshot.
+ONE_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+
+# The evidence with one of the :emails. Index: the unique one of the evidence.
+EVIDENCE = """
+SELECT found.id, found.email, found.phone_number, found.seen_at AT TIME ZONE 'UTC', found.standing
+FROM json_array_elements_text(%(emails)s) AS input (email)
+CROSS JOIN LATERAL (
+    SELECT * FROM contact_evidence evidence WHERE evidence.email = input.email OFFSET 0
+) AS found
+ORDER BY found.id
+"""
+
+_EVENT = """
+    event.id, event.happened_at AT TIME ZONE 'UTC', event.kind, event.primary_id, event.contact_id,
+    event.evidence_id, event.absorbed_ids, event.ruling_id, event.origin_id, event.moved_ids
+"""
+
+# The events after :after whose primary is one of :ids, or of contacts that left one of :ids; at most :limit.
+# Indexes: idx_contact_events_primary_id, idx_contact_events_origin_id.
+EVENTS = f"""
+SELECT DISTINCT ON (event.id) {_EVENT}
+FROM json_array_elements_text(%(ids)s) AS input (id)
+CROSS JOIN LATERAL (
+    (SELECT * FROM contact_events event WHERE event.primary_id = CAST(input.id AS bigint) OFFSET 0)
+    UNION ALL
+    (SELECT * FROM contact_events event WHERE event.origin_id = CAST(input.id AS bigint) OFFSET 0)
+) AS event
+WHERE event.id > %(after)s
+ORDER BY event.id
+LIMIT CAST(%(limit)s AS bigint)
+"""
+
+# The event :id. Index: contact_events_pkey.
+EVENT = f"SELECT {_EVENT} FROM contact_events event WHERE event.id = %(id)s"
+
+# The current transaction snapshot: which transactions have ended.
+CURRENT_SNAPSHOT = "SELECT CAST(pg_current_snapshot() AS text)"
+
+# The events after :after of transactions that had ended by :until, at most :limit.
+# Index: contact_events_pkey.
+CHANGES = f"""
+SELECT {_EVENT}
+FROM contact_events event
+WHERE event.id > %(after)s
+    AND (event.transaction_id IS NULL
+        OR pg_visible_in_snapshot(event.transaction_id, CAST(%(until)s AS pg_snapshot)))
+ORDER BY event.id
+LIMIT %(limit)s
+"""
+
+# The same, without the events of transactions that had ended by :since.
+# Index: idx_contact_events_transaction_id.
+CHANGES_SINCE = f"""
+SELECT {_EVENT}
+FROM (
+    SELECT * FROM contact_events event
+    WHERE event.transaction_id >= pg_snapshot_xmin(CAST(%(since)s AS pg_snapshot)) OFFSET 0
+) AS event
+WHERE event.id > %(after)s
+    AND NOT pg_visible_in_snapshot(event.transaction_id, CAST(%(since)s AS pg_snapshot))
+    AND pg_visible_in_snapshot(event.transaction_id, CAST(%(until)s AS pg_snapshot))
+ORDER BY event.id
+LIMIT %(limit)s
+"""

@@ -1,0 +1,177 @@
+"""Statements that read contacts."""
+
+# Other programs may have stored values as they were typed. These two expressions normalize them for
+# comparison, with an index on each (see migrations); they do not change values stored by this service.
+# They use the collation "C", so that they mean the same in every database. It lower-cases ASCII only,
+# so accents are decomposed before and composed after. This needs UTF8; in the other encodings that
+# `migrate` accepts a character is one byte, and there is nothing to compose.
+EMAIL = """CASE WHEN octet_length(c.email) = length(c.email) THEN lower(btrim(c.email) COLLATE "C")
+    ELSE normalize(lower(normalize(btrim(c.email), NFD) COLLATE "C"), NFC) END"""
+PHONE_NUMBER = """translate(c.phone_number COLLATE "C", ' -./()[]', '')"""
+
+# Other programs may have stored a date that Python cannot represent, such as infinity.
+CREATED_AT = "least(greatest(c.created_at, '0001-01-01'), '9999-12-31 23:59:59.999999')"
+DELETED_AT = CREATED_AT.replace("created_at", "deleted_at")
+
+INPUT = """
+input AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(%(details)s) AS details (email text, phone_number text)
+)
+"""
+
+
+# The live contacts that have an email or a phone number of the input; some occur twice.
+# Indexes: idx_contacts_compared_email_nfc, idx_contacts_compared_phone_number.
+MATCHED = f"""
+    SELECT found.id, found.linked_id
+    FROM (SELECT DISTINCT email FROM input) AS input
+    CROSS JOIN LATERAL (
+        SELECT c.id, c.linked_id FROM contacts c
+        WHERE {EMAIL} = input.email AND c.deleted_at IS NULL OFFSET 0
+    ) AS found
+    UNION ALL
+    SELECT found.id, found.linked_id
+    FROM (SELECT DISTINCT phone_number FROM input) AS input
+    CROSS JOIN LATERAL (
+        SELECT c.id, c.linked_id FROM contacts c
+        WHERE {PHONE_NUMBER} = input.phone_number AND c.deleted_at IS NULL OFFSET 0
+    ) AS found
+"""
+
+# An identity is traversed along its links in both directions, through deleted contacts as well, which
+# are therefore included. A hub is a contact that others are linked to; in a consistent identity only the
+# primary is one. So every contact of the identity is linked to a hub, or is a hub without a link.
+# Indexes: contacts_pkey, idx_contacts_linked_id.
+_HUB = """
+hub (id) AS (
+    SELECT coalesce(linked_id, id) FROM matched
+    UNION
+    SELECT near.id
+    FROM hub CROSS JOIN LATERAL (
+        (SELECT c.linked_id AS id FROM contacts c WHERE c.id = hub.id OFFSET 0)
+        UNION ALL
+        (SELECT c.id FROM contacts c
+         WHERE c.linked_id = hub.id AND EXISTS (SELECT FROM contacts d WHERE d.linked_id = c.id OFFSET 0)
+         OFFSET 0)
+    ) AS near
+)
+"""
+_CONTACT = f"""
+    c.id, nullif({EMAIL}, '') AS email, nullif({PHONE_NUMBER}, '') AS phone_number, c.linked_id,
+    c.link_precedence, {CREATED_AT} AT TIME ZONE 'UTC' AS created_at, c.deleted_at IS NOT NULL AS is_deleted
+"""
+_MEMBERS = f"""
+SELECT {_CONTACT}
+FROM hub CROSS JOIN LATERAL (
+    SELECT * FROM (SELECT * FROM contacts c WHERE c.id = hub.id OFFSET 0) AS c WHERE c.linked_id IS NULL
+    UNION ALL
+    (SELECT * FROM contacts c WHERE c.linked_id = hub.id OFFSET 0)
+) AS c
+"""
+
+_LOAD = f"""
+WITH RECURSIVE {INPUT}, matched AS ({MATCHED}), {_HUB}
+{_MEMBERS}
+UNION ALL
+SELECT NULL, found.email, found.phone_number, NULL, found.standing, NULL, NULL
+FROM input CROSS JOIN LATERAL (
+    SELECT evidence.email, evidence.phone_number, evidence.standing FROM contact_evidence evidence
+    WHERE evidence.email = input.email AND evidence.phone_number = input.phone_number OFFSET 0
+) AS found
+"""
+_LIMIT = "LIMIT CAST(%(limit)s AS bigint)"
+
+# The contacts of every identity that the :details match, and the pairs of the details that are recorded
+# as evidence, each with its standing: rows without an id. At most :limit rows; NULL for all.
+# Indexes: all of the above, and the unique one of the evidence.
+LOAD = f"{_LOAD}{_LIMIT}"
+
+# The same, and a row without an id and without values if any pin keeps values apart.
+# Index: idx_contact_rulings_verdict.
+LOAD_TO_DECIDE = f"""{_LOAD}
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL
+WHERE EXISTS (SELECT FROM contact_rulings WHERE verdict = 'different' AND withdrawn_at IS NULL)
+{_LIMIT}
+"""
+
+# The number of contacts in the identities that the :details match, without the largest identity.
+# Indexes: as above.
+COUNT_OTHERS = f"""
+WITH RECURSIVE {INPUT}, matched AS ({MATCHED}), {_HUB}
+SELECT coalesce(sum(linked.number) - max(linked.number), 0)
+FROM hub CROSS JOIN LATERAL (SELECT count(*) AS number FROM contacts c WHERE c.linked_id = hub.id) AS linked
+"""
+
+# The contacts of the identity of the contact :id, which may be deleted.
+_CONTACT_WITH_ID = "SELECT c.id, c.linked_id FROM contacts c WHERE c.id = %(id)s"
+FIND = f"""
+WITH RECURSIVE matched AS ({_CONTACT_WITH_ID}), {_HUB}
+{_MEMBERS}
+"""
+
+# The hubs of the identities that the :details match, or of the identity of the contact :id, each with the
+# contact that it is linked to itself. Indexes: as above.
+_HUBS = f"""
+{_HUB}
+SELECT hub.id, c.linked_id
+FROM hub LEFT JOIN LATERAL (SELECT c.linked_id FROM contacts c WHERE c.id = hub.id OFFSET 0) AS c ON true
+WHERE hub.id IS NOT NULL
+"""
+HUBS = f"WITH RECURSIVE {INPUT}, matched AS ({MATCHED}), {_HUBS}"
+HUBS_OF_CONTACT = f"WITH RECURSIVE matched AS ({_CONTACT_WITH_ID}), {_HUBS}"
+
+# For each of the :identities, which are lists of hubs, oldest first: the primary, the totals, and a row
+# for each of at most :limit contacts after (:created_at, :id), oldest first, or one row without a contact.
+# Identities without live contacts are omitted.
+# Indexes: contacts_pkey, idx_contacts_linked_id.
+PAGES = f"""
+SELECT page.*
+FROM json_array_elements(%(identities)s) AS identity (hubs)
+CROSS JOIN LATERAL (
+    WITH hub AS MATERIALIZED (
+        SELECT CAST(id AS bigint) AS id FROM json_array_elements_text(identity.hubs) AS id
+    ), member AS MATERIALIZED (
+        SELECT * FROM ({_MEMBERS}) AS member WHERE NOT is_deleted
+    )
+    SELECT
+        first.created_at AS since, first.id AS primary_id, total.*,
+        c.id, c.email, c.phone_number, c.linked_id, c.link_precedence, c.created_at
+    FROM (SELECT id, created_at FROM member ORDER BY created_at, id LIMIT 1) AS first
+    CROSS JOIN (
+        SELECT count(*) AS contacts, count(DISTINCT email) AS emails, count(DISTINCT phone_number) AS numbers
+        FROM member
+    ) AS total
+    LEFT JOIN (
+        SELECT * FROM member
+        WHERE (created_at, id) > (CAST(%(created_at)s AS timestamptz), CAST(%(id)s AS bigint))
+        ORDER BY created_at, id LIMIT %(limit)s
+    ) AS c ON true
+) AS page
+ORDER BY since, primary_id, created_at, id
+"""
+
+# The contacts, deleted ones included, of all identities that the contact :id was in one identity with, or
+# that splits parted from one another, in any number of steps.
+# Indexes: contacts_pkey, idx_contacts_linked_id, idx_contact_events_primary_id, idx_contact_events_origin_id.
+LINEAGE = f"""
+WITH RECURSIVE related (id) AS (
+    SELECT c.id FROM contacts c WHERE c.id = %(id)s
+    UNION
+    SELECT near.id
+    FROM related CROSS JOIN LATERAL (
+        (SELECT c.linked_id AS id FROM contacts c
+         WHERE c.id = related.id AND c.linked_id IS NOT NULL OFFSET 0)
+        UNION ALL
+        (SELECT c.id FROM contacts c WHERE c.linked_id = related.id OFFSET 0)
+        UNION ALL
+        (SELECT event.origin_id
+         FROM (SELECT * FROM contact_events event WHERE event.primary_id = related.id OFFSET 0) AS event
+         WHERE event.origin_id IS NOT NULL)
+        UNION ALL
+        (SELECT event.primary_id FROM contact_events event WHERE event.origin_id = related.id OFFSET 0)
+    ) AS near
+)
+SELECT {_CONTACT}, {DELETED_AT} AT TIME ZONE 'UTC'
+FROM related CROSS JOIN LATERAL (SELECT * FROM contacts c WHERE c.id = related.id OFFSET 0) AS c
+"""
