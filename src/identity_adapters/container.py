@@ -27,10 +27,10 @@ from identity_adapters.postgres import (
     take_census,
 )
 from identity_adapters.processes import signal_on_parent_exit
-from identity_adapters.queries import BoundedQueries
+from identity_adapters.queries import BoundedQueries, BoundedRulings
 from identity_adapters.settings import Settings
 from identity_adapters.shutdown import GracefulShutdown
-from identity_core import IdentifyContacts, QueryIdentities
+from identity_core import IdentifyContacts, QueryIdentities, RuleOnIdentities
 
 # Parts that only the service needs are imported where they are created, so that commands start faster.
 if TYPE_CHECKING:
@@ -207,12 +207,14 @@ class Container(containers.DeclarativeContainer):
     _offload = providers.Object(offload)
     identify_contacts = providers.Singleton(IdentifyContacts, repository, offload=_offload)
     query_identities = providers.Singleton(QueryIdentities, reader, offload=_offload)
+    rule = providers.Singleton(RuleOnIdentities, repository, reader, offload=_offload)
     queries = providers.Singleton(
         BoundedQueries,
         reader,
         offload=_offload,
         max_waiting=settings.provided.max_waiting,
     )
+    rulings = providers.Singleton(BoundedRulings, repository, reader, offload=_offload, queries=queries)
     identify = providers.Singleton(
         IdentifyInBatches,
         identify_contacts,
@@ -225,11 +227,13 @@ class Container(containers.DeclarativeContainer):
         _create_app,
         identify=identify.provider,
         queries=queries.provider,
+        rulings=rulings.provider,
         feed=feed.provider,
         check=database.provided.check.provider,
         make_details=make_details,
         render_metrics=providers.Callable(_render_metrics, __self__),
         is_shutting_down=shutdown,
+        on_ruling=metrics.provided.observe_ruling,
         keys=settings.provided.api_keys,
         rate_limit=settings.provided.rate_limit,
         lifespan=providers.List(providers.Callable(_lifespan, __self__)),

@@ -18,6 +18,7 @@ class Scope(StrEnum):
 
     IDENTIFY = "identify"
     READ = "read"
+    DECIDE = "decide"
     ADMIN = "admin"
 
 

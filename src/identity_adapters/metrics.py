@@ -31,8 +31,19 @@ COUNT_TIMEOUT = 2.0
 _logger = structlog.get_logger(__name__)
 
 
-CountAll: TypeAlias = Callable[[], Awaitable[tuple[int, int, int, list[int]]]]
-"""Counts contacts, identities and merges, and the contacts of the largest identities."""
+TOTALS = {
+    "contacts": "Recorded contacts.",
+    "identities": "Recorded identities.",
+    "merges": "Recorded merges.",
+    "splits": "Recorded splits.",
+    "held_pairs": "Pairs that do not count, because a pin keeps their values apart.",
+    "undone_pairs": "Pairs and inherited links that are undone.",
+    "pins": "Pins in force.",
+}
+"""What is counted, with the documentation of its gauge."""
+
+CountAll: TypeAlias = Callable[[], Awaitable[tuple[int, int, int, int, int, int, int, list[int]]]]
+"""Counts each of `TOTALS`, and the contacts of the largest identities."""
 
 
 class Metrics:
@@ -67,6 +78,9 @@ class Metrics:
         self._retries = Counter(
             "identity_retries", "Retries of database transactions, by cause.", ["cause"], registry=registry
         )
+        self._rulings = Counter(
+            "identity_rulings", "Rulings that changed something, by kind.", ["kind"], registry=registry
+        )
         self._waiting = _create_live_gauge(
             "identity_waiting_requests", "Requests that wait for a batch.", registry
         )
@@ -88,6 +102,10 @@ class Metrics:
     def observe_retry(self, cause: str) -> None:
         """Record a retry."""
         self._retries.labels(cause).inc()
+
+    def observe_ruling(self, kind: str) -> None:
+        """Record a ruling."""
+        self._rulings.labels(kind).inc()
 
     async def watch(self, waiting: Callable[[], int], pool: Callable[[], tuple[int, int]]) -> None:
         """Update the gauges every second until cancelled.
@@ -135,8 +153,8 @@ class Metrics:
     @cached_property
     def _totals(self) -> list[Gauge]:
         return [
-            _create_census_gauge(f"identity_{what}", f"Recorded {what}.", self._registry)
-            for what in ("contacts", "identities", "merges")
+            _create_census_gauge(f"identity_{what}", documentation, self._registry)
+            for what, documentation in TOTALS.items()
         ]
 
     @cached_property

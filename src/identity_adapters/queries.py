@@ -1,19 +1,20 @@
-"""Queries that read an identity whole: one runs at a time, and a bounded number waits.
+"""Queries that read an identity whole: one runs at a time, and a bounded number waits. So do rulings.
 
-Such a query holds all contacts of an identity in memory, and keeps a processor and a connection
+Such a query or ruling holds all contacts of an identity in memory, and keeps a processor and a connection
 busy while it runs. Concurrent queries would be no faster, because Python runs one of them at a time,
 but would need more memory and leave less to other requests. So they queue, and are rejected if the
 queue is full, or after some seconds.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
 from identity_core import (
     Contact,
     ContactDetails,
+    ContactRepository,
     Explanation,
     Identifier,
     IdentityReader,
@@ -22,6 +23,10 @@ from identity_core import (
     QueryIdentities,
     RecordedEvent,
     RepositoryOverloaded,
+    Revise,
+    Ruled,
+    RuleOnIdentities,
+    Ruling,
 )
 from identity_core.ports import run_inline
 
@@ -51,34 +56,34 @@ class BoundedQueries(QueryIdentities):
         self._timeout = timeout
 
     async def preview(self, details: ContactDetails) -> Preview:
-        async with self._slot():
+        async with self.slot():
             return await super().preview(details)
 
     async def look_up(self, details: ContactDetails) -> Sequence[Sequence[Contact]]:
-        async with self._slot():
+        async with self.slot():
             return await super().look_up(details)
 
     async def find(self, contact_id: int) -> tuple[Contact, ...] | None:
-        async with self._slot():
+        async with self.slot():
             return await super().find(contact_id)
 
     async def history(
         self, contact_id: int, after: int = 0, limit: int | None = None
     ) -> list[tuple[RecordedEvent, ContactDetails | None]] | None:
-        async with self._slot():
+        async with self.slot():
             return await super().history(contact_id, after, limit)
 
     async def as_of(self, contact_id: int, moment: datetime) -> tuple[Contact, ...] | None:
-        async with self._slot():
+        async with self.slot():
             return await super().as_of(contact_id, moment)
 
     async def explain(self, one: Identifier | int, other: Identifier | int) -> Explanation | None:
-        async with self._slot():
+        async with self.slot():
             return await super().explain(one, other)
 
     @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
-        """Wait until the query may run.
+    async def slot(self) -> AsyncIterator[None]:
+        """Wait until a query or a ruling may run.
 
         Raises:
             RepositoryOverloaded: too many wait already, or the wait is too long.
@@ -97,3 +102,35 @@ class BoundedQueries(QueryIdentities):
             yield
         finally:
             self._running.release()
+
+
+class BoundedRulings(RuleOnIdentities):
+    """`RuleOnIdentities` for many concurrent callers, which queue with those of the queries.
+
+    Args:
+        repository: where the contacts are kept.
+        reader: reads the same contacts.
+        offload: runs the work on very large identities.
+        queries: the queries that they queue with.
+    """
+
+    def __init__(
+        self,
+        repository: ContactRepository,
+        reader: IdentityReader,
+        *,
+        offload: Offload = run_inline,
+        queries: BoundedQueries,
+    ) -> None:
+        super().__init__(repository, reader, offload=offload)
+        self._slot = queries.slot
+
+    async def find_undone(self, pair: tuple[str, str]) -> Ruling:
+        async with self._slot():
+            return await super().find_undone(pair)
+
+    async def _rule(  # every ruling passes here
+        self, values: Collection[Identifier], decide: Revise[Ruled], dry_run: bool, plan: str | None
+    ) -> Ruled:
+        async with self._slot():
+            return await super()._rule(values, decide, dry_run, plan)

@@ -12,6 +12,10 @@ from tests.support.processes import run, service
 JSON = {"Content-Type": "application/json"}
 DETAILS = json.dumps({"email": "a@x", "phoneNumber": "1"})
 ENDS = json.dumps({"one": {"email": "a@x"}, "other": {"email": "a@x"}})
+REASON = {"reason": "a typo"}
+UNDO = json.dumps(json.loads(DETAILS) | REASON)
+SPLIT = json.dumps({"one": {"email": "a@x"}, "other": {"phoneNumber": "1"}} | REASON)
+PIN = json.dumps({"one": {"email": "a@x"}, "other": {"email": "b@x"}, "verdict": "different"} | REASON)
 ASKED = {
     Scope.IDENTIFY: [("POST", "/identify", DETAILS), ("POST", "/preview", DETAILS)],
     Scope.READ: [
@@ -20,6 +24,16 @@ ASKED = {
         ("GET", "/identities/1", None),
         ("GET", "/identities/1/history", None),
         ("GET", "/changes", None),
+        ("GET", "/rulings", None),
+        ("GET", "/pins", None),
+    ],
+    Scope.DECIDE: [
+        ("POST", "/pins", PIN),
+        ("POST", "/undo?dryRun=true", UNDO),
+        ("POST", "/undo", UNDO),
+        ("POST", "/restore", UNDO),
+        ("POST", "/split?dryRun=true", SPLIT),
+        ("DELETE", "/pins/2?dryRun=true", None),
     ],
     Scope.ADMIN: [("GET", "/metrics", None)],
 }

@@ -38,6 +38,10 @@ READS = [
     (["history", "1"], 1),
     (["export"], 1),
     (["import", "--dry-run", "orders.csv"], 2),
+    (["undo", "--contact-id", "1", "--reason", "why", "--dry-run"], 1),
+    (["split", "a@x", "1", "--reason", "why", "--dry-run"], 1),
+    (["pin", "list"], 1),
+    (["rulings", "export"], 1),
     (["verify"], 2),
     (["verify", "--repair"], 2),
     (["verify", "--repair", "--dry-run"], 2),
@@ -102,7 +106,7 @@ def test_a_command_that_only_reads_does_not_migrate(unmigrated, sql, arguments, 
 def test_a_command_that_only_reads_says_that_the_schema_is_older_and_leaves_it_so(unmigrated, sql):
     run("migrate", **unmigrated)
     sql("UPDATE identity_schema_version SET version_num = '0001'")
-    for arguments, code in READS[::5]:
+    for arguments, code in READS[::4]:
         done = run(*arguments, **unmigrated)
         assert done.returncode == code
         assert "the schema of an older version; run 'identity migrate' first" in done.stderr
@@ -112,7 +116,7 @@ def test_a_command_that_only_reads_says_that_the_schema_is_older_and_leaves_it_s
 def test_a_user_who_may_only_read_can_run_the_commands_that_only_read(unmigrated, empty_url, sql):
     run("import", "orders.csv", **unmigrated)
     reader = f"reader_of_{empty_url.database}"
-    tables = "contacts, contact_evidence, contact_events, identity_schema_version"
+    tables = "contacts, contact_evidence, contact_events, contact_rulings, identity_schema_version"
     sql(f"CREATE ROLE {reader} LOGIN; GRANT SELECT ON {tables} TO {reader}")
     unmigrated["DB_CONNECTION_STRING"] = plain(empty_url.set(username=reader))
     for arguments, _ in READS:

@@ -98,6 +98,38 @@ def test_every_operation_answers_a_generated_client(generated):
     assert [event.contact_id for event in changes.events] == [events[1].contact_id]
     assert changes.events[0].evidence_id is None
 
+    pair = {"email": "marty@x", "phone_number": "1", "reason": "a typo"}
+    foretold, _ = ask("undo", body=models.UndoRequest(**pair), dry_run=True)
+    assert (foretold.applied, foretold.ruling_ids) == (False, [0])
+    undone, _ = ask("undo", body=models.UndoRequest(**pair, plan=foretold.plan))
+    assert (undone.applied, undone.moved_contacts, undone.chain) == (True, 1, [])
+    assert [page.primary_contact_id for page in undone.identities] == undone.primaries_after
+    assert undone.undone[0].reason is models.LinkReason.CONTACT
+    _, headers = ask("identify", body=body(email="marty@x", phone_number="1"))
+    assert models.Outcome(headers["Identity-Outcome"]) is models.Outcome.HELD
+    assert headers["Identity-Ignored"] == "phoneNumber"
+    [ruling] = ask("rulings", limit=10)[0].rulings
+    assert (ruling.verdict, ruling.decided_by) == (models.Verdict.UNDONE, "shop")
+    restored, _ = ask("restore", body=models.RestoreRequest(ruling_id=ruling.id, reason="no typo"))
+    assert restored.withdrawn_ruling_ids == [ruling.id]
+
+    ends = {"one": sought(email="doc@x"), "other": sought(email="marty@x"), "reason": "two customers"}
+    assert ask("split", body=models.SplitRequest(**ends))[0].applied
+    explained, _ = ask("explain", body=models.ExplainRequest(ends["one"], ends["other"]))
+    assert [link.reason for link in explained.chain].count(models.LinkReason.UNDONE) == 1
+    [pin] = ask("pins")[0].rulings
+    assert explained.pin_ids == [pin.id]
+    ask("restore", body=models.RestoreRequest(ruling_id=pin.id, reason="one customer"))
+    ends["other"] = sought(email="stranger@x")
+    pinned, _ = ask("pin", body=models.PinRequest(**ends, verdict=models.PinRequestVerdict.SAME))
+    assert pinned.primaries_after == [contact_id]
+    unpinned, _ = ask("unpin", pinned.ruling_ids[0], reason="a mistake", plan=ask("unpin",
+        pinned.ruling_ids[0], dry_run=True)[0].plan)  # fmt: skip
+    assert len(unpinned.primaries_after) == 2
+    assert {event.kind for event in ask("changes")[0].events} >= {
+        models.EventKind.UNDONE, models.EventKind.SPLIT, models.EventKind.PINNED
+    }  # fmt: skip
+
     assert ask("live")[0].status == "live"
     assert ask("ready")[0].status == ask("health")[0].status == "ready"
     assert "identity_request_duration_seconds" in ask("metrics")[0]
@@ -125,7 +157,43 @@ def test_every_operation_tells_a_generated_client_what_is_wrong(generated):
     assert refused(404, "identity", 10**9) == ["contactId"]
     assert refused(400, "history", -1, limit=0) == ["contactId", "limit"]
     assert refused(400, "changes", after="x") == ["after"]
+    request = models.UndoRequest(email="x", phone_number="abc", reason="\n")
+    assert refused(400, "undo", body=request) == ["email", "phoneNumber", "reason"]
+    assert refused(404, "undo", body=models.UndoRequest(contact_id=10**9, reason="x")) == ["contactId"]
+    assert refused(404, "restore", body=models.RestoreRequest(ruling_id=10**9, reason="x")) == ["rulingId"]
+    one, other = models.IdentifierOrContact(email="x"), models.IdentifierOrContact(contact_id=-1)
+    request = models.SplitRequest(one, other, reason="x")
+    assert refused(400, "split", body=request) == ["one.email", "other.contactId"]
+    request = models.PinRequest(one, other, models.PinRequestVerdict.DIFFERENT, reason=" ")
+    assert refused(400, "pin", body=request) == ["one.email", "other.contactId", "reason"]
+    assert refused(404, "unpin", 10**9) == ["id"]
+    for name in ("pins", "rulings"):
+        assert refused(400, name, limit=0) == ["limit"]
     for name in ("live", "ready", "health"):
         refused(431, name, client=generated.talkative)
     refused(401, "metrics", client=generated.anonymous)
     assert used == generated.operations.keys()
+
+
+def test_a_refused_ruling_tells_a_generated_client_why(generated):
+    models = generated.models
+
+    def ask(name, body):
+        response = generated.operations[name].sync_detailed(client=generated.client, body=body)
+        return response.status_code, response.parsed
+
+    ask("identify", models.ContactDetails(email="refused@x", phone_number="77"))
+    ends = {
+        "one": models.IdentifierOrContact(email="refused@x"),
+        "other": models.IdentifierOrContact(phone_number="77"),
+        "reason": "two customers",
+    }
+    different = models.PinRequestVerdict.DIFFERENT
+    status, conflict = ask("pin", models.PinRequest(**ends, verdict=different))
+    assert (status, type(conflict)) == (409, models.Conflict)
+    assert conflict.type_ is models.ConflictType.URNPROBLEM_TYPEIDENTITYCONTRADICTION
+    assert [link.reason for link in conflict.chain] == [models.LinkReason.CONTACT]
+    assert conflict.undo == conflict.chain
+    status, conflict = ask("split", models.SplitRequest(**ends, plan="of another time"))
+    assert (status, type(conflict)) == (409, models.Conflict)
+    assert conflict.type_ is models.ConflictType.URNPROBLEM_TYPEIDENTITYSTALE_PLAN

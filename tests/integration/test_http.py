@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import validate
 
-from identity_core import EventKind, LinkPrecedence, LinkReason, Outcome
+from identity_core import EventKind, LinkPrecedence, LinkReason, Outcome, Verdict
 from tests.support.openapi import checked
 from tests.support.processes import service
 
@@ -220,6 +220,14 @@ def test_unknown_methods_are_not_allowed(running, method):
         ("GET", "/identities/x?limit=0&asOf=then&after=x", None, ["contactId", "after", "limit", "asOf"]),
         ("GET", "/identities/-1/history?limit=1001&after=x", None, ["contactId", "after", "limit"]),
         ("GET", "/changes?limit=x&wait=nan", None, ["limit", "wait"]),
+        ("GET", "/rulings?limit=x&after=-1", None, ["after", "limit"]),
+        ("GET", "/pins?limit=1001&after=x", None, ["after", "limit"]),
+        ("POST", "/undo?dryRun=x", {"contactId": "1"}, ["contactId", "reason", "dryRun"]),
+        ("POST", "/undo", {"email": "x", "phoneNumber": "abc", "reason": "x"}, ["email", "phoneNumber"]),
+        ("POST", "/restore", {"rulingId": "1", "reason": "a\nb", "plan": 1}, ["rulingId", "reason", "plan"]),
+        ("POST", "/split", {"one": {"email": "x"}, "reason": 5}, ["one.email", "other", "reason"]),
+        ("POST", "/pins", {"verdict": "maybe"}, ["one", "other", "verdict", "reason"]),
+        ("DELETE", "/pins/x?dryRun=maybe", None, ["id", "dryRun"]),
     ],
 )
 def test_every_field_that_is_wrong_is_named(running, method, path, body, fields):
@@ -242,6 +250,8 @@ paths = st.sampled_from(
         "/explain", "/identities/{}", "/identities/{}/history", "/identities/1/{}", "/identities/1?limit={}",
         "/identities/1?after={}&asOf={}", "/identities/1/history?after={}", "/changes?after={}",
         "/changes?limit={}&wait={}", "/changes?{}=1&limit=0", "/health/{}", "/health/live?{}", "/metrics/{}",
+        "/undo", "/undo?dryRun={}", "/restore?{}", "/split", "/split?{}={}", "/pins", "/pins?after={}",
+        "/pins/{}", "/pins/{}?plan={}", "/pins/1?reason={}", "/pins/1?{}=1", "/rulings?limit={}",
         "/docs/{}", "/openapi.json/{}", "/assets/x{}", "/assets/{}/{}",
     ]
 )  # fmt: skip
@@ -250,7 +260,12 @@ marked_bodies = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=2)
         | st.dictionaries(
-            st.sampled_from(["email", "phoneNumber", "contactId", "one", "other"]) | marked, inner, max_size=3
+            st.sampled_from(
+                ["email", "phoneNumber", "contactId", "one", "other", "reason", "plan", "verdict"]
+            )
+            | marked,
+            inner,
+            max_size=3,
         )
     ),
 ).map(json.dumps)
@@ -327,7 +342,8 @@ def test_the_openapi_document_is_valid_and_complete(running):
         for operation in path.values()
     }
     asked = {"identify", "preview", "lookup", "explain", "identity", "history", "changes"}
-    assert operations.keys() == asked | {"live", "ready", "health", "metrics"}
+    ruled = {"undo", "restore", "split", "pin", "unpin", "pins", "rulings"}
+    assert operations.keys() == asked | ruled | {"live", "ready", "health", "metrics"}
     for name, operation in operations.items():
         assert operation["summary"]
         assert operation["description"]
@@ -341,7 +357,8 @@ def test_the_openapi_document_is_valid_and_complete(running):
             assert response["description"]
             expected = {"Retry-After"} if status in ("429", "503") else set()
             expected |= {"WWW-Authenticate"} if status == "401" else set()
-            expected |= {"Identity-Outcome"} if (name, status) == ("identify", "200") else set()
+            if (name, status) == ("identify", "200"):
+                expected |= {"Identity-Outcome", "Identity-Ignored"}
             # Before a request has arrived there is no id of it.
             expected |= set() if status in ("408", "431") else {"X-Request-ID"}
             assert response.get("headers", {}).keys() == expected
@@ -354,8 +371,12 @@ def test_what_generators_need_is_named_and_has_a_type(running):
         "$ref": "#/components/schemas/IdentifierOrContact"
     }
     for name, kind in {
-        "Outcome": Outcome, "EventKind": EventKind, "LinkReason": LinkReason, "LinkPrecedence": LinkPrecedence
-    }.items():  # fmt: skip
+        "Outcome": Outcome,
+        "EventKind": EventKind,
+        "LinkReason": LinkReason,
+        "LinkPrecedence": LinkPrecedence,
+        "Verdict": Verdict,
+    }.items():
         assert schemas[name]["type"] == "string"
         assert set(schemas[name]["enum"]) == set(kind)
     for schema in schemas.values():
@@ -496,7 +517,7 @@ def test_it_explains_why_two_are_one_customer(running):
     first = running.identify("why@x", "7401")["primaryContactId"]
     second = running.identify("also-why@x", "7402")["primaryContactId"]
     assert explained(running, {"email": "why@x"}, {"contactId": second}) == {
-        "isConnected": False, "chain": [], "weakestLink": None
+        "isConnected": False, "chain": [], "weakestLink": None, "pinIds": []
     }  # fmt: skip
     running.identify("also-why@x", "7401")
     answer = explained(running, {"email": "Why@x"}, {"phoneNumber": "740-2"})

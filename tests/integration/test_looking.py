@@ -122,7 +122,9 @@ def test_the_command_tells_history(command, tmp_path, url):
     then = command("history", 2, "--as-of", "2999-01-01T00:00:00")
     assert json.loads(then)["totalContacts"] == 3
     shown = on_a_terminal(tmp_path, ["history", "2"], DB_CONNECTION_STRING=plain(url)).splitlines()
-    assert shown[0].split() == ["time", "event", "primary", "email", "phone", "number", "absorbed"]
+    assert shown[0].split() == [
+        "time", "event", "primary", "email", "phone", "number", "absorbed", "moved", "ruling"
+    ]  # fmt: skip
     assert shown[3].split()[2:] == ["merged", "1", "b@x", "1", "2"]
 
 
@@ -192,7 +194,7 @@ def test_a_reader_that_is_killed_is_told_of_every_event_once_and_can_replay_them
             if number == 3:
                 load.wait()
                 last = sql("SELECT max(id) FROM contact_events")[0][0]
-                wait_until(lambda out=out, last=last: f'"id": {last},' in out.read_text())
+                wait_until(lambda out=out, last=last: f'"id": {last},' in out.read_text().rpartition("\n")[0])
             reader.send_signal(signal.SIGKILL)
             reader.wait()
             for line in out.read_text().splitlines(keepends=True):

@@ -11,6 +11,7 @@ import networkx
 import pytest
 
 from identity_adapters.embedded import embedded_database
+from identity_adapters.postgres import verify
 from tests.support.databases import connect
 from tests.support.processes import service
 from tests.support.waiting import PATIENCE
@@ -78,7 +79,7 @@ def components(orders):
     return {frozenset(component) for component in networkx.connected_components(graph)}
 
 
-def post(connection, email, phone_number):
+def post(connection, email, phone_number, may_be_held=False):
     """Post an order; the consolidated contact."""
     body = json.dumps({"email": email, "phoneNumber": phone_number})
     connection.request("POST", "/identify", body, {"Content-Type": "application/json"})
@@ -87,16 +88,17 @@ def post(connection, email, phone_number):
     assert answer.status == 200, content
     contact = content["contact"]
     assert email is None or email in contact["emails"]
-    assert phone_number is None or phone_number in contact["phoneNumbers"]
+    is_held = may_be_held and answer.headers["Identity-Outcome"] == "held"
+    assert phone_number is None or is_held or phone_number in contact["phoneNumbers"]
     return contact
 
 
-def post_all(port, orders):
+def post_all(port, orders, may_be_held=False):
     """Post each order, by many clients at once, in about their order; the answers."""
 
     def client(number):
         with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
-            return [post(connection, *order) for order in orders[number::CLIENTS]]
+            return [post(connection, *order, may_be_held) for order in orders[number::CLIENTS]]
 
     with ThreadPoolExecutor(CLIENTS) as pool:
         return [contact for answers in pool.map(client, range(CLIENTS)) for contact in answers]
@@ -132,6 +134,56 @@ def check(tmp_path, orders):
             assert sorted(stored) == sorted(pairs)
             primaries = connection.execute("SELECT id FROM contacts WHERE linked_id IS NULL").fetchall()
             assert {id for (id,) in primaries} == {contact["primaryContactId"] for contact in contacts}
+
+
+def rule(running, operation, **body):
+    """Rule over HTTP; the answer."""
+    made = json.dumps({"reason": "a test", **body})
+    status, _, answer = running.request("POST", operation, made, {"Content-Type": "application/json"})
+    assert status == 200, answer
+    return json.loads(answer)
+
+
+def without(orders, undone):
+    """The orders, each value of an undone pair alone."""
+    pairs = {
+        (
+            link["one"].get("email") or link["other"].get("email"),
+            link["one"].get("phoneNumber") or link["other"].get("phoneNumber"),
+        )
+        for link in undone
+    }
+    for order in orders:
+        yield from [(order[0], None), (None, order[1])] if order in pairs else [order]
+
+
+def check_split(tmp_path, orders):
+    """The largest identity is split, stays split when all orders come again, and comes back whole."""
+    with service(tmp_path, "--workers", "2", IDENTITY_DATA_DIR=tmp_path / "data") as running:
+        contacts = post_all(running.port, orders)
+        largest = max(contacts, key=lambda contact: len(contact["secondaryContactIds"]))
+        ends = {"one": {"email": largest["emails"][0]}, "other": {"email": largest["emails"][-1]}}
+        foretold = rule(running, "/split?dryRun=true", **ends)
+        split = rule(running, "/split", plan=foretold["plan"], **ends)
+        assert split["undone"] == foretold["undone"] != []
+        expected = components(without(orders, split["undone"]))
+        distinct = sorted(set(orders), key=str)
+        for _ in range(2):
+            alone = [(None, number) for _, number in distinct if number is not None]
+            answers = post_all(running.port, [*distinct, *alone], may_be_held=True)
+            assert answered(answers) == expected
+        rule(running, "/restore", rulingId=min(split["rulingIds"]))
+        assert answered(post_all(running.port, distinct)) == components(orders)
+        with embedded_database(tmp_path / "data") as url:
+            assert verify(url) == []
+
+
+def test_the_largest_identity_of_real_orders_is_split_and_comes_back(tmp_path, orders):
+    check_split(tmp_path, real_orders(orders))
+
+
+def test_that_of_made_orders_too(tmp_path, size):
+    check_split(tmp_path, made_orders(size(2_000, 20_000)))
 
 
 def test_real_orders_make_the_identities_that_another_library_computes(tmp_path, orders):

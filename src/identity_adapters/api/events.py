@@ -10,7 +10,11 @@ from identity_core import ContactDetails, EventKind, RecordedEvent
 
 
 class EventRecord(msgspec.Struct, rename="camel"):
-    """An event in ids: what happened to which identity, caused by which contact or evidence."""
+    """An event in ids: what happened to which identity, caused by which contact, evidence or ruling.
+
+    The contact, all contacts of the absorbed primaries, and the moved contacts belong to the primary from
+    then on. The moved contacts left the identity of the origin.
+    """
 
     id: int
     happened_at: Time
@@ -19,6 +23,9 @@ class EventRecord(msgspec.Struct, rename="camel"):
     contact_id: int | None
     evidence_id: int | None
     absorbed_primary_contact_ids: tuple[int, ...]
+    ruling_id: int | None
+    origin_primary_contact_id: int | None
+    moved_contact_ids: tuple[int, ...]
 
 
 class HistoryRecord(EventRecord):
@@ -69,4 +76,7 @@ def _to_fields(recorded: RecordedEvent) -> dict[str, Any]:
         "contact_id": event.contact_id,
         "evidence_id": event.evidence_id,
         "absorbed_primary_contact_ids": event.absorbed_ids,
+        "ruling_id": event.ruling_id,
+        "origin_primary_contact_id": event.origin_id,
+        "moved_contact_ids": event.moved_ids,
     }

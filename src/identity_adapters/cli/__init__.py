@@ -19,8 +19,13 @@ COMMANDS = {
     "key": "key:key_group",
     "lookup": "lookup:lookup_command",
     "migrate": "migrate:migrate_command",
+    "pin": "pin:pin_group",
     "postgres": "postgres:postgres_command",
+    "restore": "restore:restore_command",
+    "rulings": "rulings:rulings_group",
     "serve": "serve:serve",
+    "split": "split:split_command",
+    "undo": "undo:undo_command",
     "verify": "verify:verify_command",
 }
 """The module and the attribute of each command."""

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from identity_adapters.cli.arguments import parse_identifier
 from identity_adapters.cli.output import json_option, run_query, write_answer
 
 if TYPE_CHECKING:
     from identity_adapters.api import MakeDetails
-    from identity_core import Explanation, Identifier, QueryIdentities
+    from identity_core import Explanation, QueryIdentities
 
 
 @click.command("explain")
@@ -21,16 +22,16 @@ if TYPE_CHECKING:
 def explain_command(one: str, other: str, dot: bool, mermaid: bool, is_json: bool) -> None:
     """Explain why ONE and OTHER are one customer: an email, a phone number, or contact:ID.
 
-    Shows the shortest chain of pairs seen together, and its weakest link. Exit code 0: they are
-    one customer. 1: they are not.
+    Shows the shortest chain of links that count, and its weakest link. If they are not one customer but
+    share a history, it shows the links that are undone or held and names the pins that keep them apart.
+
+    Exit code 0: they are one customer. 1: they are not.
     """
     from identity_adapters.api.explanations import to_explain_answer
     from identity_adapters.cli.graph import to_dot, to_mermaid
 
     async def query(queries: "QueryIdentities", make_details: "MakeDetails") -> "Explanation | None":
-        ends = (
-            _parse_identifier(name, text, make_details) for name, text in (("ONE", one), ("OTHER", other))
-        )
+        ends = (parse_identifier(name, text, make_details) for name, text in (("ONE", one), ("OTHER", other)))
         return await queries.explain(*ends)
 
     explanation = run_query(query)
@@ -48,27 +49,20 @@ def explain_command(one: str, other: str, dot: bool, mermaid: bool, is_json: boo
                 f"Without {weakest.identifier.value} they would be two customers, with"
                 f" {weakest.contacts_before} and {weakest.contacts_after} contacts."
             )
-    if explanation is None:
-        click.echo("They are not one customer.", err=True)
-    sys.exit(1 if explanation is None else 0)
+    is_joined = explanation is not None and explanation.is_joined
+    if not is_joined:
+        click.echo(_explain_separation(explanation), err=True)
+    sys.exit(0 if is_joined else 1)
 
 
-def _parse_identifier(name: str, text: str, make_details: "MakeDetails") -> "Identifier | int":
-    """Parse an argument: an email, a phone number, or a contact by its id."""
-    from identity_core import InvalidDetails
+def _explain_separation(explanation: "Explanation | None") -> str:
+    from identity_core import LinkReason
 
-    is_email = "@" in text
-    prefix, _, number = text.partition(":")
-    expected = "must be an email, a phone number or contact:ID"
-    if prefix == "contact" and not is_email:
-        if not number.isdecimal() or int(number) >= 2**63:
-            raise InvalidDetails(name, f"{expected}, where ID is the number of a contact")
-        return int(number)
-    try:
-        [identifier] = (make_details(text, None) if is_email else make_details(None, text)).identifiers
-    except InvalidDetails as error:
-        if error.field == "details":  # it is blank
-            raise InvalidDetails(name, expected) from None
-        kind = "an email" if is_email else "a phone number"
-        raise InvalidDetails(name, f"{expected}; as {kind} it {error.reason}") from None
-    return identifier
+    sentences = ["They are not one customer."]
+    if explanation is not None:
+        reasons = {link.reason for link in explanation.chain}
+        standings = [reason.value for reason in (LinkReason.UNDONE, LinkReason.HELD) if reason in reasons]
+        if standings:
+            sentences.append(f"Links that are {' or '.join(standings)} do not count.")
+        sentences += [f"Pin {id} keeps them apart." for id in explanation.pin_ids]
+    return " ".join(sentences)

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 @click.command("export")
 @click.argument("file", default="-")
 @click.option("--format", "format_", type=click.Choice(["jsonl", "csv", "parquet"]), help="The file format.")
-def export_command(file: str, format_: str | None) -> None:
+@click.option(
+    "--all-pairs",
+    is_flag=True,
+    help="For CSV and Parquet: also pairs that are undone or held. Import the rulings after them.",
+)
+def export_command(file: str, format_: str | None, all_pairs: bool) -> None:
     """Export everything: JSON Lines of identities, or CSV or Parquet of contacts.
 
     The name of the FILE determines the format: it ends in .jsonl, .csv or .parquet, and in .gz or
@@ -31,10 +36,12 @@ def export_command(file: str, format_: str | None) -> None:
     except ModuleNotFoundError as error:
         fail_missing_package(error)
     format_ = format_ or writing.detect_format(file)
+    if all_pairs and format_ == "jsonl":
+        raise click.UsageError("--all-pairs needs CSV or Parquet")
     write: dict[str, Callable[[URL], int]] = {
         "jsonl": lambda url: writing.write_identities(file, read_identities(url)),
-        "csv": lambda url: writing.write_csv(file, read_records(url)),
-        "parquet": lambda url: writing.write_parquet(file, read_records(url)),
+        "csv": lambda url: writing.write_csv(file, read_records(url, all_pairs=all_pairs)),
+        "parquet": lambda url: writing.write_parquet(file, read_records(url, all_pairs=all_pairs)),
     }
     try:
         with open_container() as container:

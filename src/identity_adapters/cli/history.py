@@ -1,5 +1,6 @@
 """``identity history``."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from identity_adapters.api.events import HistoryAnswer
     from identity_adapters.api.identities import IdentityPage
     from identity_core import QueryIdentities
+
+IDS_SHOWN = 20
+"""How many ids a cell of the table lists."""
 
 
 @click.command("history")
@@ -50,8 +54,16 @@ def history_command(contact_id: int, as_of: datetime | None, is_json: bool) -> N
             event.primary_contact_id,
             event.details and event.details.email,
             event.details and event.details.phone_number,
-            ", ".join(map(str, event.absorbed_primary_contact_ids)),
+            _list_ids(event.absorbed_primary_contact_ids),
+            _list_ids(event.moved_contact_ids),
+            event.ruling_id,
         )
         for event in answer.events
     ]
-    write_answer(answer, is_json, ("time", "event", "primary", "email", "phone number", "absorbed"), events)
+    headings = ("time", "event", "primary", "email", "phone number", "absorbed", "moved", "ruling")
+    write_answer(answer, is_json, headings, events)
+
+
+def _list_ids(ids: Sequence[int]) -> str:
+    shown = ", ".join(map(str, ids[:IDS_SHOWN]))
+    return f"{shown} and {len(ids) - IDS_SHOWN:,} more" if len(ids) > IDS_SHOWN else shown

@@ -20,7 +20,7 @@ from identity_adapters.files.row import Columns, FileUnusable, Rejected
 
 if TYPE_CHECKING:
     from identity_adapters.container import Container
-    from identity_core import ContactDetails, ContactRepository, ImportReport
+    from identity_core import ContactDetails, ImportReport
 
 BLOCK = 10_000
 """How many details are read ahead while the database works."""
@@ -115,7 +115,7 @@ def import_command(
                 total = len(in_time_order)
                 repeated = in_time_order.read - total
                 details = in_time_order
-            report = run(container, _import(container.repository(), iter(details), total, dry_run))
+            report = run(container, _import(container, iter(details), total, dry_run))
             report = attrs.evolve(report, read=report.read + repeated, known=report.known + repeated)
     except (FileUnusable, ImportStopped) as error:
         fail(2, str(error))
@@ -171,14 +171,14 @@ def _report_progress(details: "Iterable[ContactDetails]", progress: Progress) ->
 
 
 async def _import(
-    repository: "ContactRepository", details: "Iterator[ContactDetails]", total: int | None, dry_run: bool
+    container: "Container", details: "Iterator[ContactDetails]", total: int | None, dry_run: bool
 ) -> "ImportReport":
     from identity_adapters.memory import DryRunRepository
     from identity_core import import_contacts
 
     progress = Progress("Imported", total)
     report = await import_contacts(
-        DryRunRepository(repository) if dry_run else repository,
+        DryRunRepository(container.reader()) if dry_run else container.repository(),
         _read_ahead(details),
         on_progress=lambda report: progress(report.read),
     )
@@ -213,6 +213,7 @@ def _write_summary(report: "ImportReport", rejected: Rejects, dry_run: bool, is_
         "linked": "contacts added to an identity",
         "merged": "rows that merged several identities",
         "corroborated": "rows that confirmed an identity",
+        "held": "rows whose pair is held or undone",
         "known": "rows that were already known",
         "rejected": "rows rejected",
     }

@@ -44,10 +44,17 @@ def write_answer(
     if is_json or not sys.stdout.isatty():
         click.echo(msgspec.json.encode(answer))
         return
+    click.echo(format_table(headings, rows))
+
+
+def format_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Lay out rows in columns."""
     table = [list(headings), *([_to_cell(value) for value in row] for row in rows)]
     widths = [max(len(row[number]) for row in table) for number in range(len(headings))]
-    for row in table:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    )
 
 
 def _to_cell(value: Any) -> str:

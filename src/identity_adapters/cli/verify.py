@@ -29,7 +29,8 @@ def verify_command(is_repair: bool, dry_run: bool, is_json: bool) -> None:
         check_schema(url)
         repaired = None
         if is_repair:
-            repaired = run(container, repair_database(url, container.repository(), dry_run=dry_run))
+            ports = container.repository(), container.reader()
+            repaired = run(container, repair_database(url, *ports, dry_run=dry_run))
         violations = verify(url)
     if is_json:
         report: dict[str, Any] = {"violations": [attrs.asdict(violation) for violation in violations]}

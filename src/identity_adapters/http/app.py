@@ -11,7 +11,7 @@ from identity_adapters.api import MakeDetails
 from identity_adapters.http.auth import RateLimit, make_key_check, to_before_request
 from identity_adapters.http.errors import HANDLERS
 from identity_adapters.http.openapi.document import build_document, create_document_endpoint
-from identity_adapters.http.openapi.operation import OUTCOME_HEADER
+from identity_adapters.http.openapi.operation import IGNORED_HEADER, OUTCOME_HEADER
 from identity_adapters.http.routes.changes import create_changes_endpoint
 from identity_adapters.http.routes.explain import create_explain_endpoint
 from identity_adapters.http.routes.health import (
@@ -24,8 +24,17 @@ from identity_adapters.http.routes.identify import Identify, create_identify_end
 from identity_adapters.http.routes.identities import create_history_endpoint, create_identity_endpoint
 from identity_adapters.http.routes.lookup import create_lookup_endpoint
 from identity_adapters.http.routes.pages import PAGES
+from identity_adapters.http.routes.rulings import (
+    create_pin_endpoint,
+    create_pins_endpoint,
+    create_restore_endpoint,
+    create_rulings_endpoint,
+    create_split_endpoint,
+    create_undo_endpoint,
+    create_unpin_endpoint,
+)
 from identity_adapters.keys import ApiKey
-from identity_core import ChangeFeed, ContactDetails, QueryIdentities
+from identity_core import ChangeFeed, ContactDetails, QueryIdentities, RuleOnIdentities
 
 Lifespan: TypeAlias = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -33,21 +42,23 @@ Lifespan: TypeAlias = Callable[[Litestar], AbstractAsyncContextManager[None]]
 def _cors(origins: Sequence[str]) -> CORSConfig:
     return CORSConfig(
         allow_origins=[*origins],
-        allow_methods=["GET", "HEAD", "POST"],
+        allow_methods=["DELETE", "GET", "HEAD", "POST"],
         allow_headers=["Authorization", "Content-Type", "Traceparent", "X-Request-ID"],
-        expose_headers=[OUTCOME_HEADER, "Retry-After", "WWW-Authenticate", "X-Request-ID"],
+        expose_headers=[IGNORED_HEADER, OUTCOME_HEADER, "Retry-After", "WWW-Authenticate", "X-Request-ID"],
     )
 
 
 def create_app(
     identify: Callable[[], Identify],
     queries: Callable[[], QueryIdentities],
+    rulings: Callable[[], RuleOnIdentities],
     feed: Callable[[], ChangeFeed],
     check: Callable[[], CheckReady],
     make_details: MakeDetails = ContactDetails,
     *,
     render_metrics: Callable[[], Awaitable[bytes]],
     is_shutting_down: Callable[[], bool],
+    on_ruling: Callable[[str], None] = lambda _: None,
     keys: Sequence[ApiKey] = (),
     rate_limit: float | None = None,
     lifespan: Sequence[Lifespan] = (),
@@ -60,11 +71,13 @@ def create_app(
     Args:
         identify: returns the use case that identifies one of many customers; called for each request.
         queries: returns the use case that only reads.
+        rulings: returns the use case that overrules.
         feed: returns the feed of changes.
         check: returns a check that raises `RepositoryUnavailable` while the service cannot answer.
         make_details: makes details of the email and the phone number of a request.
         render_metrics: returns the metrics in the text format of Prometheus.
         is_shutting_down: whether the service is stopping.
+        on_ruling: called with the kind of each ruling that changed something.
         keys: the API keys; without any, no request needs one.
         rate_limit: requests per second of each key; None for no limit.
         lifespan: context managers that are entered while the application runs.
@@ -83,6 +96,13 @@ def create_app(
         create_identity_endpoint(queries),
         create_history_endpoint(queries),
         create_changes_endpoint(feed, is_shutting_down),
+        create_undo_endpoint(rulings, make_details, on_ruling),
+        create_restore_endpoint(rulings, make_details, on_ruling),
+        create_split_endpoint(rulings, queries, make_details, on_ruling),
+        create_rulings_endpoint(rulings),
+        create_pins_endpoint(rulings),
+        create_pin_endpoint(rulings, queries, make_details, on_ruling),
+        create_unpin_endpoint(rulings, on_ruling),
         live,
         create_ready_endpoint("/health/ready", "ready", check, is_shutting_down),
         create_ready_endpoint("/health", "health", check, is_shutting_down),  # for most probes

@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 from litestar.types import Receive, Scope
 
-from identity_adapters.api import MakeDetails
+from identity_adapters.api import MAX_ID, MakeDetails
 from identity_adapters.http.errors import InvalidFields, RequestRejected
 from identity_adapters.http.openapi.operation import Body
 from identity_adapters.http.problem import FieldError
-from identity_core import ContactDetails, InvalidDetails
+from identity_core import ContactDetails, Identifier, InvalidDetails
 
 # The names of the core's fields in requests.
 _NAMES = {
@@ -19,8 +19,8 @@ _NAMES = {
     "details": ("email", "phoneNumber"),
 }
 
-_EMAIL = {"type": ["string", "null"], "description": "An email address."}
-_PHONE_NUMBER = {
+EMAIL = {"type": ["string", "null"], "description": "An email address."}
+PHONE_NUMBER = {
     "type": ["string", "null"],
     "description": "A phone number. A whole number is accepted too, since some clients send one.",
 }
@@ -33,11 +33,25 @@ DETAILS_BODY = Body(
                 "An email, a phone number, or both, seen together. At least one of the two is needed; null"
                 " and blank values count as absent. Other members are ignored."
             ),
-            "properties": {"email": _EMAIL, "phoneNumber": _PHONE_NUMBER},
+            "properties": {"email": EMAIL, "phoneNumber": PHONE_NUMBER},
         }
     },
     example={"email": "doc@hillvalley.edu", "phoneNumber": "555-0123"},
 )
+IDENTIFIER_OR_CONTACT = {
+    "title": "IdentifierOrContact",
+    "type": "object",
+    "description": "An email, a phone number or the id of a contact: exactly one of the three.",
+    "properties": {
+        "email": EMAIL,
+        "phoneNumber": PHONE_NUMBER,
+        "contactId": {
+            "type": ["integer", "null"],
+            "format": "int64",
+            "description": "The id of a contact.",
+        },
+    },
+}
 EXPLAIN_BODY = Body(
     {
         "ExplainRequest": {
@@ -50,20 +64,7 @@ EXPLAIN_BODY = Body(
             },
             "required": ["one", "other"],
         },
-        "IdentifierOrContact": {
-            "title": "IdentifierOrContact",
-            "type": "object",
-            "description": "An email, a phone number or the id of a contact: exactly one of the three.",
-            "properties": {
-                "email": _EMAIL,
-                "phoneNumber": _PHONE_NUMBER,
-                "contactId": {
-                    "type": ["integer", "null"],
-                    "format": "int64",
-                    "description": "The id of a contact.",
-                },
-            },
-        },
+        "IdentifierOrContact": IDENTIFIER_OR_CONTACT,
     },
     example={"one": {"email": "doc@hillvalley.edu"}, "other": {"contactId": 23}},
 )
@@ -104,6 +105,40 @@ def parse_details(email: Any, phone_number: Any, make_details: MakeDetails) -> C
 
 def _to_field_errors(error: InvalidDetails) -> list[FieldError]:
     return [FieldError(name, error.reason) for name in _NAMES[error.field]]
+
+
+def parse_end(body: dict[str, Any], name: str, make_details: MakeDetails) -> Identifier | int:
+    """Parse `one` or `other` of a body: an email, a phone number, or a contact by its id.
+
+    Raises:
+        InvalidFields: it is none of these.
+    """
+    end = body.get(name)
+    if not isinstance(end, dict):
+        raise InvalidFields(FieldError(name, "must be an object"))
+    members = {member: value for member, value in end.items() if value is not None}
+    if len(members) != 1 or not members.keys() <= {"email", "phoneNumber", "contactId"}:
+        raise InvalidFields(FieldError(name, "must have exactly one of email, phoneNumber and contactId"))
+    [(member, value)] = members.items()
+    if member == "contactId":
+        return parse_id(f"{name}.contactId", value)
+    try:
+        [identifier] = make_details(members.get("email"), members.get("phoneNumber")).identifiers
+    except InvalidDetails as error:
+        reason = "must not be blank" if error.field == "details" else error.reason
+        raise InvalidFields(FieldError(f"{name}.{member}", reason)) from None
+    return identifier
+
+
+def parse_id(name: str, value: Any) -> int:
+    """Parse an id.
+
+    Raises:
+        InvalidFields: it is not a whole number, or out of range.
+    """
+    if type(value) is not int or not 0 <= value <= MAX_ID:
+        raise InvalidFields(FieldError(name, f"must be a whole number from 0 to {MAX_ID}"))
+    return value
 
 
 async def read_json_object(scope: Scope, receive: Receive) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Exceptions and their handlers, which answer with problem documents.
 
 No text quotes the request: the names of fields and the reasons are the service's own. Litestar's texts
-may quote a path or a query, so only the statuses of its errors are used.
+may quote a path or a query, so only the statuses of its errors are used. The links of a conflict have values,
+as in other answers.
 """
 
 from collections.abc import Sequence
@@ -12,9 +13,10 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
-from identity_adapters.http.problem import PROBLEM_JSON, FieldError, Problem
+from identity_adapters.api.explanations import ChainLink, to_chain_link
+from identity_adapters.http.problem import PROBLEM_JSON, Conflict, ConflictType, FieldError, Problem
 from identity_adapters.http.state import OUTCOME, REQUEST_ID
-from identity_core import RepositoryOverloaded, RepositoryUnavailable
+from identity_core import Contradiction, RepositoryOverloaded, RepositoryUnavailable, StalePlan
 
 _logger = structlog.get_logger(__name__)
 
@@ -93,8 +95,35 @@ def _request_id(request: Request[Any, Any, Any]) -> str:
     return str(request.scope["state"].get(REQUEST_ID, b""), "latin-1")
 
 
+def _handle_contradiction(_: Request[Any, Any, Any], error: Contradiction) -> Response[Conflict]:
+    chain, undo = [*map(to_chain_link, error.chain)], [*map(to_chain_link, error.cut)]
+    return _respond_with_conflict(
+        ConflictType.CONTRADICTION, "Contradiction", error.reason, chain, undo, error.ruling_id
+    )
+
+
+def _handle_stale_plan(_: Request[Any, Any, Any], __: StalePlan) -> Response[Conflict]:
+    detail = "the record has changed since the plan was made; nothing was changed"
+    return _respond_with_conflict(ConflictType.STALE_PLAN, "Stale plan", detail)
+
+
+def _respond_with_conflict(
+    type: ConflictType,
+    title: str,
+    detail: str,
+    chain: Sequence[ChainLink] = (),
+    undo: Sequence[ChainLink] = (),
+    ruling_id: int | None = None,
+) -> Response[Conflict]:
+    status = HTTPStatus.CONFLICT
+    conflict = Conflict(type, title, status, detail, [*chain], [*undo], ruling_id)
+    return Response(conflict, status_code=status, media_type=PROBLEM_JSON)
+
+
 HANDLERS: dict[int | type[Exception], Any] = {
     RequestRejected: _handle_rejected,
+    Contradiction: _handle_contradiction,
+    StalePlan: _handle_stale_plan,
     RepositoryUnavailable: _handle_unavailable,
     HTTPException: _handle_http_exception,
     Exception: _handle_internal_error,

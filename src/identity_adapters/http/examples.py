@@ -1,4 +1,4 @@
-"""The example in the OpenAPI document: two contacts of one customer, and their history."""
+"""The example in the OpenAPI document: two contacts of one customer, their history, and rulings on them."""
 
 from typing import Any
 
@@ -64,6 +64,7 @@ EXPLAINED: dict[str, Any] = {
         "contactsBefore": 1,
         "contactsAfter": 1,
     },
+    "pinIds": [],
 }
 
 _EVENT: dict[str, Any] = {
@@ -74,9 +75,102 @@ _EVENT: dict[str, Any] = {
     "contactId": 2,
     "evidenceId": None,
     "absorbedPrimaryContactIds": [],
+    "rulingId": None,
+    "originPrimaryContactId": None,
+    "movedContactIds": [],
 }
 HISTORY = {
     "events": [_EVENT | {"details": {"email": _OTHER_EMAIL, "phoneNumber": _PHONE_NUMBER}}],
     "next": None,
 }
 CHANGES = {"events": [_EVENT], "next": "760:760:__0"}
+
+_FIRST = IDENTITY | {
+    "totalContacts": 1,
+    "totalEmails": 1,
+    "contacts": IDENTITY["contacts"][:1],
+}
+_SECOND = {
+    "primaryContactId": 2,
+    "totalContacts": 1,
+    "totalEmails": 1,
+    "totalPhoneNumbers": 0,
+    "contacts": [IDENTITY["contacts"][1] | {"phoneNumber": None, "linkPrecedence": "primary"}],
+    "next": None,
+}
+_LINK: dict[str, Any] = EXPLAINED["chain"][1]
+_UNDONE_LINK = _LINK | {"reason": "undone"}
+_PIN: dict[str, Any] = {
+    "id": 3,
+    "verdict": "different",
+    "one": {"email": _EMAIL},
+    "other": {"email": _OTHER_EMAIL},
+    "decidedAt": "2026-05-02T12:00:00Z",
+    "decidedBy": "support",
+    "reason": "mother and son",
+    "splitId": None,
+}
+
+EXPLAINED_APART = {
+    "isConnected": False,
+    "chain": [EXPLAINED["chain"][0], _UNDONE_LINK | {"id": 4}],
+    "weakestLink": None,
+    "pinIds": [3],
+}
+
+UNDONE: dict[str, Any] = {
+    "applied": True,
+    "plan": "0f3c8a5d2b7e4196c8d0a1b2",
+    "rulingIds": [3],
+    "withdrawnRulingIds": [],
+    "identities": [_FIRST, _SECOND],
+    "primariesBefore": [1],
+    "primariesAfter": [1, 2],
+    "movedContacts": 1,
+    "movedContactIds": [2],
+    "undone": [_LINK],
+    "chain": [],
+}
+SPLIT = UNDONE | {"rulingIds": [4, 3]}
+RESTORED = UNDONE | {
+    "rulingIds": [],
+    "withdrawnRulingIds": [3],
+    "identities": [IDENTITY],
+    "primariesBefore": [1, 2],
+    "primariesAfter": [1],
+    "undone": [],
+}
+PINNED = UNDONE | {
+    "primariesBefore": [1, 2],
+    "movedContacts": 0,
+    "movedContactIds": [],
+    "undone": [],
+}
+UNPINNED = PINNED | {"rulingIds": [], "withdrawnRulingIds": [3]}
+PINS = {"rulings": [_PIN], "next": None}
+RULINGS = {
+    "rulings": [
+        _PIN,
+        _PIN | {"id": 4, "verdict": "undone", "one": _LINK["other"], "other": _LINK["one"], "splitId": 3},
+    ],
+    "next": None,
+}
+
+CONTRADICTION = {
+    "type": "urn:problem-type:identity:contradiction",
+    "title": "Contradiction",
+    "status": 409,
+    "detail": "the two are joined: split them",
+    "chain": EXPLAINED["chain"],
+    "undo": [_LINK],
+    "rulingId": None,
+}
+STALE_PLAN = {
+    "type": "urn:problem-type:identity:stale-plan",
+    "title": "Stale plan",
+    "status": 409,
+    "detail": "the record has changed since the plan was made; nothing was changed",
+    "chain": [],
+    "undo": [],
+    "rulingId": None,
+}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import msgspec
 from litestar import Request
@@ -11,17 +11,30 @@ from identity_adapters.http.errors import InvalidFields
 from identity_adapters.http.openapi.schema import build_schema
 from identity_adapters.http.problem import FieldError
 
-T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
 Parameters = TypeVar("Parameters", bound=msgspec.Struct)
 
 
-def collect(*parses: Callable[[], T]) -> list[T]:
+@overload
+def collect(one: Callable[[], A], other: Callable[[], B], /) -> tuple[A, B]: ...
+@overload
+def collect(one: Callable[[], A], other: Callable[[], B], third: Callable[[], C], /) -> tuple[A, B, C]: ...
+@overload
+def collect(
+    one: Callable[[], A], other: Callable[[], B], third: Callable[[], C], fourth: Callable[[], D], /
+) -> tuple[A, B, C, D]: ...
+@overload
+def collect(*parses: Callable[[], A]) -> tuple[A, ...]: ...
+def collect(*parses: Callable[[], Any]) -> tuple[Any, ...]:
     """Call parsers and return all their results.
 
     Raises:
         InvalidFields: some parsers raised it; it has the errors of all of them.
     """
-    values: list[T] = []
+    values: list[Any] = []
     errors: list[FieldError] = []
     for parse in parses:
         try:
@@ -30,7 +43,7 @@ def collect(*parses: Callable[[], T]) -> list[T]:
             errors += error.errors
     if errors:
         raise InvalidFields(*errors)
-    return values
+    return tuple(values)
 
 
 def parse_parameters(request: Request[Any, Any, Any], kind: type[Parameters]) -> Parameters:
@@ -65,6 +78,8 @@ def _describe(schema: dict[str, Any]) -> str:
             return f"must be a whole number from {minimum} to {maximum}"
         case {"type": "number", "minimum": minimum, "maximum": maximum}:
             return f"must be a number from {minimum} to {maximum}"
+        case {"type": "boolean"}:
+            return "must be true or false"
         case {"format": "date-time"}:
             return "must be an RFC 3339 time, such as 2026-04-01T12:00:00Z"
         case _:

@@ -1,8 +1,11 @@
-"""The problem document (RFC 9457), the form of every error."""
+"""The problem documents (RFC 9457), the form of every error."""
 
+from enum import StrEnum
 from http import HTTPStatus
 
 import msgspec
+
+from identity_adapters.api.explanations import ChainLink
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -15,12 +18,37 @@ class FieldError(msgspec.Struct):
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
-    """An error as a problem document of RFC 9457. Its type is always `about:blank`."""
+    """An error as a problem document of RFC 9457. Its type is `about:blank`."""
 
     title: str
     status: int
     detail: str
     errors: list[FieldError] = []
+
+
+class ConflictType(StrEnum):
+    """Why a ruling is refused."""
+
+    CONTRADICTION = "urn:problem-type:identity:contradiction"
+    """What is recorded contradicts it."""
+    STALE_PLAN = "urn:problem-type:identity:stale-plan"
+    """The record is no longer what its plan was made of."""
+
+
+class Conflict(msgspec.Struct, rename="camel"):
+    """The problem document of a ruling that is refused.
+
+    `chain` are the links that show the contradiction, if links do, and `undo` those that a split would undo.
+    `rulingId` is the ruling in force that it contradicts, if it does.
+    """
+
+    type: ConflictType
+    title: str
+    status: int
+    detail: str
+    chain: list[ChainLink]
+    undo: list[ChainLink]
+    ruling_id: int | None
 
 
 def encode_problem(status: HTTPStatus, detail: str) -> bytes:

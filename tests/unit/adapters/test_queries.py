@@ -7,8 +7,15 @@ from datetime import UTC, datetime
 import pytest
 
 from identity_adapters.memory import InMemoryContactRepository
-from identity_adapters.queries import BoundedQueries
-from identity_core import ContactDetails, Identifier, IdentifierKind, RepositoryOverloaded
+from identity_adapters.queries import BoundedQueries, BoundedRulings
+from identity_core import (
+    ContactDetails,
+    Identifier,
+    IdentifierKind,
+    Note,
+    RepositoryOverloaded,
+    Verdict,
+)
 
 DETAILS = ContactDetails("a@x", "1")
 WHOLE = {
@@ -21,6 +28,15 @@ WHOLE = {
 }
 OTHERS = {
     "pages": lambda queries: queries.pages(1),
+}
+NOTE = Note("support", "a typo")
+ENDS = Identifier(IdentifierKind.EMAIL, "a@x"), Identifier(IdentifierKind.EMAIL, "b@x")
+RULED = {
+    "undo": lambda rule: rule.undo(("a@x", "1"), NOTE, dry_run=True),
+    "find_undone": lambda rule: rule.find_undone(("a@x", "1")),
+    "split": lambda rule: rule.split(*ENDS, NOTE, dry_run=True),
+    "pin": lambda rule: rule.pin(*ENDS, Verdict.SAME, NOTE),
+    "dry run of a pin": lambda rule: rule.pin(*ENDS, Verdict.SAME, NOTE, dry_run=True),
 }
 
 
@@ -39,6 +55,18 @@ class Slow(InMemoryContactRepository):
     async def load(self, batch):
         async with self._reading():
             return await super().load(batch)
+
+    async def record(self, identifiers):
+        async with self._reading():
+            return await super().record(identifiers)
+
+    async def revise(self, identifiers, decide):
+        async with self._reading():
+            return await super().revise(identifiers, decide)
+
+    async def lineage(self, contact_id):
+        async with self._reading():
+            return await super().lineage(contact_id)
 
     @asynccontextmanager
     async def _reading(self):
@@ -72,6 +100,36 @@ def test_identities_are_read_whole_one_at_a_time(query):
         repository.open.set()
         await asyncio.gather(*tasks)
         assert repository.most == 1
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("ruled", RULED.values(), ids=RULED)
+def test_rulings_wait_for_queries_and_queries_for_rulings(ruled):
+    async def body():
+        repository = Slow()
+        queries = queries_of(repository)
+        rule = BoundedRulings(repository, repository, queries=queries)
+        tasks = await started(queries.find(1), ruled(rule), queries.find(1), ruled(rule))
+        assert repository.reading == 1
+        repository.open.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert repository.most == 1
+
+    asyncio.run(body())
+
+
+def test_past_the_bound_of_the_line_a_ruling_is_rejected_and_changes_nothing():
+    async def body():
+        repository = Slow()
+        queries = queries_of(repository, max_waiting=1)
+        rule = BoundedRulings(repository, repository, queries=queries)
+        tasks = await started(queries.find(1), queries.find(1))
+        with pytest.raises(RepositoryOverloaded):
+            await rule.pin(*ENDS, Verdict.SAME, NOTE)
+        repository.open.set()
+        await asyncio.gather(*tasks)
+        assert await repository.rulings() == []
 
     asyncio.run(body())
 

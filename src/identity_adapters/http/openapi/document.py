@@ -18,14 +18,16 @@ from identity_adapters.http.openapi.errors import (
 )
 from identity_adapters.http.openapi.operation import (
     IDENTIFY_TAG,
+    IGNORED_HEADER,
     OPERATION,
     OUTCOME_HEADER,
     QUERY_TAG,
+    RULING_TAG,
     SERVICE_TAG,
     Operation,
 )
 from identity_adapters.http.openapi.schema import build_schema, build_schemas
-from identity_adapters.http.problem import PROBLEM_JSON, Problem
+from identity_adapters.http.problem import PROBLEM_JSON, Conflict, Problem
 from identity_core import Outcome
 
 _INFO = {
@@ -34,7 +36,8 @@ _INFO = {
     "summary": "Finds out which orders belong to one customer.",
     "description": (
         "Links the emails and phone numbers of customers, and returns those that belong to one customer."
-        " Every error is a problem document (RFC 9457). No error quotes the request."
+        " Every error is a problem document (RFC 9457). No text of an error quotes the"
+        " request."
     ),
     "license": {"name": "MIT", "identifier": "MIT"},
 }
@@ -42,6 +45,7 @@ _INFO = {
 _TAGS = {
     IDENTIFY_TAG: "Identify customers, or preview what identifying them would do.",
     QUERY_TAG: "Look up identities, explain them and follow their changes. Writes nothing.",
+    RULING_TAG: "Rule that a pair does not count, or that two are one customer or not, and take it back.",
     SERVICE_TAG: "The health and the metrics of the service.",
 }
 
@@ -57,13 +61,18 @@ _HEADERS: dict[str, dict[str, Any]] = {
     REQUEST_ID_HEADER: {
         "description": "The id of the request in logs and traces: its own `X-Request-ID`, the trace id of its"
         " `traceparent`, or a new one.",
+        "required": True,
         "schema": {"type": "string"},
     },
     OUTCOME_HEADER: {
         "description": "What the details did: they were `known`, `created` an identity, were `linked` to"
-        " one, or `merged` several.",
+        " one, or `merged` several. Or they were `held`: their pair is on record but does not count.",
         "required": True,
         "schema": {"$ref": "#/components/schemas/Outcome"},
+    },
+    IGNORED_HEADER: {
+        "description": "The member of the body that the answer ignores, because the pair does not count.",
+        "schema": {"type": "string", "const": "phoneNumber"},
     },
     "Retry-After": {
         "description": "Seconds to wait before sending the request again.",
@@ -84,8 +93,9 @@ def build_document(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
         (handler, operation) for handler in handlers if (operation := handler.opt.get(OPERATION)) is not None
     ]
     kinds = [operation.answer.kind for _, operation in described]
-    schemas, components = build_schemas([Problem, Outcome, *kinds])
-    answers = dict(zip(kinds, schemas[2:], strict=True))
+    shared = [Problem, Conflict, Outcome]
+    schemas, components = build_schemas([*shared, *kinds])
+    answers = dict(zip(kinds, schemas[len(shared) :], strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for handler, operation in described:
         if operation.body is not None:
@@ -180,8 +190,8 @@ def _describe_error(status: int, error: ErrorResponse) -> dict[str, Any]:
     if error.errors:
         problem["errors"] = error.errors
     media = {
-        "schema": {"$ref": "#/components/schemas/Problem"},
-        "examples": _to_examples({"problem": problem}),
+        "schema": {"$ref": f"#/components/schemas/{error.kind.__name__}"},
+        "examples": _to_examples(error.examples or {"problem": problem}),
     }
     described = {"description": error.description, "content": {PROBLEM_JSON: media}}
     return described | {"headers": _refer_to_headers(error.headers)} if error.headers else described

@@ -1,6 +1,13 @@
 """The error responses of all operations."""
 
-from attrs import frozen
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from attrs import field, frozen
+
+from identity_adapters.http import examples
+from identity_adapters.http.problem import Conflict, Problem
 
 REQUEST_ID_HEADER = "X-Request-ID"
 
@@ -15,6 +22,8 @@ class ErrorResponse:
         detail: the `detail` of the example.
         errors: the `errors` of the example.
         headers: the names of its headers.
+        kind: the type of its body.
+        examples: example bodies by name, if they are more than one.
     """
 
     component: str
@@ -22,6 +31,8 @@ class ErrorResponse:
     detail: str
     errors: tuple[dict[str, str], ...] = ()
     headers: tuple[str, ...] = (REQUEST_ID_HEADER,)
+    kind: type[msgspec.Struct] = Problem
+    examples: Mapping[str, Any] = field(factory=dict)
 
 
 _EMAIL_SHAPE = "must have exactly one @ between two non-empty parts"
@@ -45,7 +56,7 @@ ERRORS = {
     ),
     404: ErrorResponse(
         "NotFound",
-        "The contact does not exist.",
+        "The contact, pair, event or ruling does not exist.",
         "contactId: no contact ever had this id",
         ({"field": "contactId", "reason": "no contact ever had this id"},),
     ),
@@ -54,6 +65,14 @@ ERRORS = {
         "The request did not arrive in time.",
         "the request must arrive within 10 s",
         headers=(),
+    ),
+    409: ErrorResponse(
+        "Conflict",
+        "The ruling is refused: what is recorded contradicts it, or has changed since its plan was made."
+        " `type` tells which.",
+        "the two are joined: split them",
+        kind=Conflict,
+        examples={"contradiction": examples.CONTRADICTION, "stalePlan": examples.STALE_PLAN},
     ),
     413: ErrorResponse(
         "ContentTooLarge",

@@ -14,9 +14,11 @@ OPERATION = "operation"
 """The option of a handler for its operation; a handler without one is not in the document."""
 
 OUTCOME_HEADER = "Identity-Outcome"
+IGNORED_HEADER = "Identity-Ignored"
 
 IDENTIFY_TAG = "identify"
 QUERY_TAG = "query"
+RULING_TAG = "ruling"
 SERVICE_TAG = "service"
 
 

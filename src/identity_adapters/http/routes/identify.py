@@ -14,7 +14,13 @@ from identity_adapters.http import examples
 from identity_adapters.http.auth import Check
 from identity_adapters.http.body import DETAILS_BODY, read_details
 from identity_adapters.http.errors import InvalidFields
-from identity_adapters.http.openapi.operation import IDENTIFY_TAG, OUTCOME_HEADER, Answer, Operation
+from identity_adapters.http.openapi.operation import (
+    IDENTIFY_TAG,
+    IGNORED_HEADER,
+    OUTCOME_HEADER,
+    Answer,
+    Operation,
+)
 from identity_adapters.http.problem import FieldError
 from identity_adapters.http.state import OUTCOME
 from identity_adapters.keys import Scope as KeyScope
@@ -56,7 +62,14 @@ class PreviewAnswer(msgspec.Struct, rename="camel"):
     moved_contacts: int
 
 
-_OUTCOME_HEADERS = {outcome: (OUTCOME_HEADER.lower().encode(), outcome.value.encode()) for outcome in Outcome}
+def _make_headers(outcome: Outcome) -> list[tuple[bytes, bytes]]:
+    headers = [(OUTCOME_HEADER, outcome.value)]
+    if outcome is Outcome.HELD:
+        headers.append((IGNORED_HEADER, "phoneNumber"))
+    return [(name.lower().encode(), value.encode()) for name, value in headers]
+
+
+_OUTCOME_HEADERS = {outcome: _make_headers(outcome) for outcome in Outcome}
 
 
 def create_identify_endpoint(
@@ -67,14 +80,15 @@ def create_identify_endpoint(
         tag=IDENTIFY_TAG,
         summary="Identify a customer",
         description=(
-            "Links the details to the known contacts, and returns all known values of the customer. It is"
-            " safe to send the same request again."
+            "Links the details to the known contacts, and returns all known values of the customer. If"
+            " rulings keep the two apart, returns the customer of the email. It is safe to send the same"
+            " request again."
         ),
         answer=Answer(
             IdentifyAnswer,
             "The consolidated contact of the customer.",
             {"identified": examples.IDENTIFIED},
-            headers=(OUTCOME_HEADER,),
+            headers=(OUTCOME_HEADER, IGNORED_HEADER),
         ),
         errors=(400, 413, 415),
         scope=KeyScope.IDENTIFY,
@@ -93,7 +107,7 @@ def create_identify_endpoint(
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
-            _OUTCOME_HEADERS[identified.outcome],
+            *_OUTCOME_HEADERS[identified.outcome],
         ]
         await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})

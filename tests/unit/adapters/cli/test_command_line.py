@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from identity_adapters.cli import COMMANDS, main
-from identity_adapters.cli.explain import _parse_identifier
+from identity_adapters.cli.arguments import parse_identifier
+from identity_adapters.cli.rule import find_user, make_note
 from identity_core import ContactDetails, Identifier, IdentifierKind, InvalidDetails
 
 PAGE = Path(__file__).parents[4] / "docs" / "reference" / "command-line.md"
@@ -47,7 +48,7 @@ def test_a_command_that_there_is_not_is_rejected():
     ],
 )
 def test_an_argument_of_explain_is_an_email_a_phone_number_or_a_contact(text, identifier):
-    assert _parse_identifier("ONE", text, ContactDetails) == identifier
+    assert parse_identifier("ONE", text, ContactDetails) == identifier
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_an_argument_of_explain_is_an_email_a_phone_number_or_a_contact(text, id
 )
 def test_an_argument_of_explain_that_is_none_of_them_is_rejected_by_its_name(text, reason):
     with pytest.raises(InvalidDetails) as caught:
-        _parse_identifier("ONE", text, ContactDetails)
+        parse_identifier("ONE", text, ContactDetails)
     assert str(caught.value) == EXPECTED + reason
 
 
@@ -76,6 +77,62 @@ def test_an_argument_of_explain_that_is_none_of_them_is_rejected_by_its_name(tex
 def test_an_argument_of_explain_never_appears_in_a_message(text):
     for wrong in (f"{text}@@\N{SNOWMAN}", text.replace("@", "") + "x\N{SNOWMAN}"):
         with pytest.raises(InvalidDetails) as caught:
-            _parse_identifier("ONE", wrong, ContactDetails)
+            parse_identifier("ONE", wrong, ContactDetails)
         assert str(caught.value).startswith(EXPECTED)
         assert "\N{SNOWMAN}" not in str(caught.value)
+
+
+WHY = ("--reason", "a typo")
+ONE_WAY = "Name what it is about in one way"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["undo", *WHY], ONE_WAY),
+        (["undo", "--contact-id", "1"], "Missing option '--reason'"),
+        (["undo", "--contact-id", "1", "--event-id", "2", *WHY], ONE_WAY),
+        (["undo", "--email", "a@x", "--phone-number", "1", "--evidence-id", "2", *WHY], ONE_WAY),
+        (["undo", "--email", "a@x", *WHY], "--email and --phone-number go together"),
+        (
+            ["undo", "--phone-number", "1", "--contact-id", "1", *WHY],
+            "--email and --phone-number go together",
+        ),
+        (["undo", "--contact-id", "0", *WHY], "0 is not in the range"),
+        (["restore", *WHY], ONE_WAY),
+        (["restore", "--ruling-id", "1", "--contact-id", "1", *WHY], ONE_WAY),
+        (["split", "a@x", *WHY], "Missing argument 'OTHER'"),
+        (["pin", "a@x", "b@x", *WHY], "Give --same or --different"),
+        (["pin", "--same", "a@x", *WHY], "Missing argument 'OTHER'"),
+        (["pin", "remove", "a@x", *WHY], "'a@x' is not a valid integer range"),
+        (["rulings", "import"], "Missing argument 'FILE'"),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, list) else "",
+)
+def test_a_ruling_that_is_not_said_in_full_or_said_twice_is_rejected(arguments, reason):
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 2
+    assert reason in done.output
+
+
+@pytest.mark.parametrize("text", ["", " ", "a\0b", "a\nb", "x" * 501])
+def test_a_reason_or_a_name_that_cannot_be_recorded_is_rejected(text):
+    with pytest.raises(InvalidDetails, match=r"^--reason must "):
+        make_note(text, None)
+    with pytest.raises(InvalidDetails, match=r"^--by must "):
+        make_note("a typo", text)
+
+
+def test_who_decided_is_the_user_of_the_system(monkeypatch):
+    monkeypatch.setattr("getpass.getuser", lambda: "marty")
+    assert "[default: (your user name)]" in CliRunner().invoke(main, ["undo", "--help"]).output
+    assert find_user() == "marty"
+
+
+@pytest.mark.parametrize("error", [KeyError, OSError])
+def test_a_user_without_a_name_is_nobody(monkeypatch, error):
+    def fail():
+        raise error
+
+    monkeypatch.setattr("getpass.getuser", fail)
+    assert find_user() is None

@@ -39,6 +39,6 @@ def test_all_errors_are_collected_or_all_values():
     def fail(field):
         raise InvalidFields(FieldError(field, "is wrong"))
 
-    assert collect(lambda: 1, lambda: 2) == [1, 2]
+    assert collect(lambda: 1, lambda: 2) == (1, 2)
     with pytest.raises(InvalidFields, match=r"^a and b: is wrong$"):
         collect(lambda: fail("a"), lambda: 2, lambda: fail("b"))
