@@ -2,8 +2,9 @@
 
 ``speed`` compares it with a bare endpoint and with the same service without batches; ``scale`` varies the
 number of contacts, the size of identities and the number of processes; ``memory`` measures memory over
-millions of requests; ``bulk`` measures imports of files; ``queries`` measures queries of a large identity;
-``compare`` compares two versions of the service in paired runs; ``chart`` draws the results.
+millions of requests; ``bulk`` measures imports of files; ``queries`` measures queries of a large identity,
+and ``rulings`` rulings on one; ``compare`` compares two versions of the service in paired runs; ``chart``
+draws the results.
 
 The benchmarks start everything they need except ``wrk``, which your distribution has
 (``apt-get install wrk``). The results are written to ``benchmarks/results``.
@@ -26,6 +27,7 @@ from benchmarks.bulk import bulk
 from benchmarks.compare import compare
 from benchmarks.memory import memory
 from benchmarks.queries import queries
+from benchmarks.rulings import rulings
 from benchmarks.scale import scale
 from benchmarks.speed import format_table, speed
 from identity_adapters.embedded import embedded_database
@@ -51,7 +53,7 @@ def parse_arguments() -> argparse.Namespace:
         "what",
         nargs="?",
         default="speed",
-        choices=["speed", "scale", "memory", "bulk", "queries", "compare", "chart"],
+        choices=["speed", "scale", "memory", "bulk", "queries", "rulings", "compare", "chart"],
         help="[speed]",
     )
     parser.add_argument("--rounds", type=int, default=3, help="for speed and compare [3]")
@@ -62,6 +64,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--before", type=Path, help="for compare: a checkout of the other version with a .venv"
     )
+    parser.add_argument("--in-force", type=int, default=0, help="for compare: rulings in this version [0]")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder of the results")
     return parser.parse_args()
 
@@ -92,14 +95,15 @@ def main() -> None:
                 for size, result in results.items():
                     print(f"  {size}: " + ", ".join(f"{key} {value:,.2f}" for key, value in result.items()))
         elif options.what == "compare":
-            measured = compare(server, options.before, options.rounds, options.seconds)
+            measured = compare(server, options.before, options.rounds, options.seconds, options.in_force)
             print(f"{describe_machine()}\n\nratios of this version to the version before:")
             for name, result in measured.items():
                 print(f"{name}: " + ", ".join(f"{key} {value:.3f}" for key, value in result.items()))
-        elif options.what in ("bulk", "queries"):
-            measured = (
-                bulk(server, options.rows, options.contacts) if options.what == "bulk" else queries(server)
-            )
+        elif options.what in ("bulk", "queries", "rulings"):
+            if options.what == "bulk":
+                measured = bulk(server, options.rows, options.contacts)
+            else:
+                measured = queries(server) if options.what == "queries" else rulings(server)
             print(f"{describe_machine()}\n")
             for name, result in measured.items():
                 print(f"{name}: " + ", ".join(f"{key} {value:,.0f}" for key, value in result.items()))

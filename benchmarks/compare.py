@@ -10,13 +10,15 @@ import psutil
 from sqlalchemy import URL
 
 from benchmarks.load import CONTACTS, wrk
-from benchmarks.servers import create_database, load_contacts, run_service
+from benchmarks.servers import create_database, load_contacts, load_rulings, run_service
 
 CONNECTIONS = [1, 32, 128]
 WORKLOADS = ["known", "new", "mix"]
 
 
-def compare(server: URL, before: Path, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
+def compare(
+    server: URL, before: Path, rounds: int, seconds: float, in_force: int = 0
+) -> dict[str, dict[str, float]]:
     """Measure the ratios of this checkout to another one, by workload and number of connections.
 
     There is a ratio of the throughput, and one of the processor time per request, which depends less on
@@ -29,6 +31,7 @@ def compare(server: URL, before: Path, rounds: int, seconds: float) -> dict[str,
         before: A checkout that has its own ``.venv`` with the other version installed.
         rounds: How many pairs are measured; two or more.
         seconds: How long each measurement takes.
+        in_force: How many rulings are in force in the database of this checkout, about other contacts.
     """
     pythons = {"before": before.resolve() / ".venv/bin/python", "now": Path(sys.executable)}
     with ExitStack() as stack:
@@ -39,6 +42,8 @@ def compare(server: URL, before: Path, rounds: int, seconds: float) -> dict[str,
             migrate = [str(python), "-m", "identity_adapters", "migrate"]
             subprocess.run(migrate, env={"DB_CONNECTION_STRING": plain}, check=True, capture_output=True)
             load_contacts(url, CONTACTS)
+            if name == "now" and in_force:
+                load_rulings(url, in_force)
             ports[name], running = stack.enter_context(run_service(url, python=python))
             processes[name] = psutil.Process(running.pid)
 

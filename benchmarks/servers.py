@@ -15,14 +15,38 @@ from sqlalchemy import URL
 from identity_adapters.keys import Scope, generate_key
 from identity_adapters.postgres import migrate
 
-KEY, _CONFIGURED = generate_key("benchmark", [*Scope])
+KEY, _CONFIGURED = generate_key("benchmark", [Scope.IDENTIFY, Scope.READ])
 """The API key of the benchmarks; the service checks it on each request."""
+
+RULING_KEY, CONFIGURED_RULING_KEY = generate_key("ruling", [*Scope])
+"""That of the benchmark of rulings."""
 
 LOAD = """
 INSERT INTO contacts (email, phone_number, linked_id, link_precedence, created_at)
 SELECT n || '@example.org', 1000000000 + n, nullif(n - mod(n, %(size)s), n) + 1,
     CASE WHEN mod(n, %(size)s) = 0 THEN 'primary' ELSE 'secondary' END, now() - interval '1 day'
 FROM generate_series(0, %(contacts)s - 1) n
+"""
+
+# Two contacts for each ruling: every other pins two emails apart, and every other undoes a pair.
+LOAD_RULINGS = """
+INSERT INTO contacts (email, phone_number, link_precedence, created_at)
+SELECT CASE mod(n, 4) WHEN 3 THEN NULL ELSE n || '@ruled.example.org' END,
+    CASE mod(n, 4) WHEN 2 THEN NULL ELSE 2000000000 + n END, 'primary', now()
+FROM generate_series(0, 2 * %(rulings)s - 1) n;
+
+INSERT INTO contact_evidence (id, email, phone_number, seen_at, standing)
+SELECT nextval('contacts_id_seq'), n || '@ruled.example.org', 2000000000 + n + 1, now(), 'undone'
+FROM generate_series(2, 2 * %(rulings)s - 1, 4) n;
+
+INSERT INTO contact_rulings (id, verdict, one_kind, one, other_kind, other, decided_at, reason)
+SELECT nextval('contacts_id_seq'), 'different', 'email', n || '@ruled.example.org', 'email',
+    n + 1 || '@ruled.example.org', now(), 'a benchmark'
+FROM generate_series(0, 2 * %(rulings)s - 1, 4) n
+UNION ALL
+SELECT nextval('contacts_id_seq'), 'undone', 'email', n || '@ruled.example.org', 'phone_number',
+    CAST(2000000000 + n + 1 AS text), now(), 'a benchmark'
+FROM generate_series(2, 2 * %(rulings)s - 1, 4) n;
 """
 
 
@@ -45,6 +69,14 @@ def load_contacts(url: URL, contacts: int, size: int = 1) -> None:
         connection.execute(LOAD, {"contacts": contacts, "size": size})
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")
+
+
+def load_rulings(url: URL, rulings: int) -> None:
+    """Put rulings in force about contacts that nothing else is about."""
+    with psycopg.ClientCursor(connect(url)) as cursor:
+        cursor.execute(LOAD_RULINGS, {"rulings": rulings})
+        cursor.execute("VACUUM ANALYZE")
+        cursor.connection.close()
 
 
 def create_loaded_database(server: URL, name: str, contacts: int, size: int = 1) -> URL:
