@@ -163,7 +163,7 @@ def partition(url):
     identities = {}
     with connect(url) as connection:
         rows = connection.execute(
-            "SELECT coalesce(linked_id, id), email, phone_number FROM contacts"
+            "SELECT coalesce(linked_id, id), email, phone_number FROM contacts WHERE deleted_at IS NULL"
         ).fetchall()
     for root, *values in rows:
         identities.setdefault(root, set()).update(value for value in values if value is not None)

@@ -49,7 +49,8 @@ class Event:
         absorbed_ids: the contacts that stopped being primary. All contacts of their identities belong to
             the primary from then on.
         ruling_id: the ruling that caused it, if one did.
-        origin_id: where contacts left an identity, its primary, which it keeps.
+        origin_id: where contacts left an identity, its primary, which it keeps. Where a pair counts again,
+            that of the identity which the deleted contact leaves, if it was not in that of the email.
         moved_ids: where contacts left an identity, all that did; they belong to the primary from then on.
     """
 

@@ -74,7 +74,15 @@ def narrate_rulings(
             explained.add(ruling)
         kind = _STOPPED.get(one.standing) or _COUNTS[one.evidence.standing]
         ruling_id = None if ruling is None else ruling.id
-        yield Event(now, kind, homes[email], one.contact_id, one.evidence.id, ruling_id=ruling_id)
+        yield Event(
+            now,
+            kind,
+            homes[email],
+            one.contact_id,
+            one.evidence.id,
+            ruling_id=ruling_id,
+            origin_id=_find_origin(one, homes[email], movement),
+        )
     for ruling in (*added, *withdrawn):
         is_new = ruling in added
         if ruling.verdict in PINS:
@@ -85,6 +93,14 @@ def narrate_rulings(
             continue
         for primary_id in dict.fromkeys((homes[ruling.one], homes[ruling.other])):
             yield Event(now, kind, primary_id, ruling_id=ruling.id)
+
+
+def _find_origin(one: Assessed, primary_id: int, movement: Movement) -> int | None:
+    """The identity that the deleted contact of a number leaves, if it was not in that of the email."""
+    if one.contact_id is None or one.standing is not Standing.COUNTS:
+        return None
+    former = movement.former[one.contact_id]
+    return None if former in (primary_id, one.contact_id) else former
 
 
 def narrate_movement(

@@ -120,7 +120,7 @@ def restore(record: Record, now: datetime, ids: Iterator[int], *, ruling_id: int
 
     Raises:
         NotRecorded: no such ruling is in force.
-        Contradiction: a pin keeps apart what would be joined.
+        Contradiction: a later pin keeps apart what would be joined.
     """
     case = _Case.of(record, note, now, ids)
     withdrawn = [
@@ -140,12 +140,10 @@ def restore(record: Record, now: datetime, ids: Iterator[int], *, ruling_id: int
     about = {value for ruling in withdrawn for value in ruling.values}
     ruled, settlement, after = case.conclude(about, inherited, withdrawn)
     for ruling in undone:
-        pair = (ruling.one.value, ruling.other.value)
-        if pair in settlement.resolution.held or not _are_joined(settlement.resolution, ruling):
-            pin = _find_pin_between(after, settlement.resolution, ruling.one, ruling.other)
-            raise Contradiction(
-                "a pin keeps the two apart: remove it first", ruling_id=None if pin is None else pin.id
-            )
+        pin = _find_pin_between(after, settlement.resolution, ruling.one, ruling.other)
+        # A pin that was there before the pair was undone held it, and holds it again.
+        if pin is not None and (pin.id > ruling.id or pin.id == ruling.split_id):
+            raise Contradiction("a pin keeps the two apart: remove it first", ruling_id=pin.id)
     return ruled
 
 
