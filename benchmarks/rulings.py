@@ -78,7 +78,6 @@ def rulings(server: URL) -> dict[str, dict[str, float]]:
     return {
         name: {
             "p50": statistics.median(durations),
-            "p99": statistics.quantiles(durations, n=100)[98],
             "most": max(durations),
         }
         for name, durations in measured.items()
