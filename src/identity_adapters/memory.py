@@ -35,6 +35,7 @@ from identity_core import (
 )
 from identity_core.model.decision import LATER, NEW_IDS
 from identity_core.ports import R
+from identity_core.rule import read_rulings
 
 
 def _now() -> datetime:
@@ -349,8 +350,6 @@ class DryRunRepository:
         self._memory.adopt(Record(snapshot.identities, evidence))
 
     async def _read_rulings(self) -> None:
-        rulings: list[Ruling] = []
-        while page := await self._reader.rulings(after=rulings[-1].id if rulings else 0, limit=1_000):
-            rulings += page
+        rulings = [ruling async for ruling in read_rulings(self._reader)]
         self._memory.adopt(Record(rulings=tuple(rulings)))
         self._has_rulings = True

@@ -16,7 +16,7 @@ from identity_core.identify import decide
 from identity_core.model.decision import Outcome
 from identity_core.model.details import ContactDetails
 from identity_core.ports import ContactRepository
-from identity_core.rules.reconcile import find_known
+from identity_core.rules.reconcile import find_outcomes
 
 BATCH_SIZE = 4_000
 """How many details one transaction decides on; other clients wait for it that long."""
@@ -123,9 +123,9 @@ async def _identify(
         if reads_first:
             snapshot = await repository.load(batch)
             contacts = snapshot.size
-            found = find_known(batch, snapshot)
-            counts.update(one.outcome for one in found if one is not None)
-            batch = [details for details, one in zip(batch, found, strict=True) if one is None]
+            outcomes = find_outcomes(batch, snapshot)
+            counts.update(outcome for outcome in outcomes if outcome is not None)
+            batch = [details for details, outcome in zip(batch, outcomes, strict=True) if outcome is None]
             if not batch:
                 return counts, contacts
         decision = await decide(repository, batch)

@@ -1,15 +1,17 @@
 """The use case that overrules: people take merges back, give them back, and pin values together or apart."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from datetime import datetime
 from functools import partial
 from itertools import count
+from typing import Protocol
 
 from attrs import evolve
 
 from identity_core.errors import NotRecorded, StalePlan
 from identity_core.model.contact import Contact
-from identity_core.model.decision import LATER, NEW_IDS
+from identity_core.model.decision import LATER, NEW_IDS, hide_new_id
+from identity_core.model.events import Event
 from identity_core.model.identifiers import Identifier, to_identifiers
 from identity_core.model.record import Record
 from identity_core.model.ruled import Ruled
@@ -116,9 +118,7 @@ class RuleOnIdentities:
             NotRecorded: there is none.
         """
         if event_id is not None:
-            event = await self._reader.event(event_id)
-            if event is None:
-                raise NotRecorded("eventId", "does not exist")
+            event = await self._find_event(event_id)
             id = event.evidence_id or event.contact_id
         pair = None if id is None else await self._reader.pair(id)
         if pair is None:
@@ -131,10 +131,16 @@ class RuleOnIdentities:
         Raises:
             NotRecorded: there is none in force.
         """
-        event = await self._reader.event(event_id)
-        if event is not None and event.ruling_id is not None:
+        event = await self._find_event(event_id)
+        if event.ruling_id is not None:
             return await self.find_ruling(event.ruling_id)
-        return await self.find_undone(await self.find_pair(event_id=event_id))
+        return await self.find_undone(await self.find_pair(id=event.evidence_id or event.contact_id))
+
+    async def _find_event(self, event_id: int) -> Event:
+        event = await self._reader.event(event_id)
+        if event is None:
+            raise NotRecorded("eventId", "does not exist")
+        return event
 
     async def find_ruling(self, ruling_id: int) -> Ruling:
         """A ruling that is in force.
@@ -169,10 +175,10 @@ class RuleOnIdentities:
         Other rulings may have parted the two ends of the pin from what the split undid between them.
         """
         values = {*ruling.values}
-        after = ruling.id
-        while ruling.verdict is Verdict.DIFFERENT and (page := await self._reader.rulings(after, 1_000)):
-            values.update(value for one in page if one.split_id == ruling.id for value in one.values)
-            after = page[-1].id
+        if ruling.verdict is Verdict.DIFFERENT:
+            async for one in read_rulings(self._reader, after=ruling.id):
+                if one.split_id == ruling.id:
+                    values |= one.values
         return values
 
     async def _rule(
@@ -191,15 +197,27 @@ class RuleOnIdentities:
         )
 
 
+class RulingPages(Protocol):
+    """Who returns the rulings in force in pages: `IdentityReader` and `RuleOnIdentities`."""
+
+    async def rulings(self, after: int = 0, limit: int = 100) -> list[Ruling]:
+        """A page; see `IdentityReader.rulings`."""
+        ...
+
+
+async def read_rulings(source: RulingPages, after: int = 0) -> AsyncIterator[Ruling]:
+    """Read the rulings in force with larger ids, in the order of ids."""
+    while page := await source.rulings(after, limit=1_000):
+        for ruling in page:
+            yield ruling
+        after = page[-1].id
+
+
 def _hide_new_ids(ruled: Ruled) -> Ruled:
     """Show what would be new with the id 0."""
-    return evolve(ruled, identities=tuple(tuple(map(_hide_new_id, c)) for c in ruled.identities))
+    return evolve(ruled, identities=tuple(tuple(map(_hide_new_ids_of, c)) for c in ruled.identities))
 
 
-def _hide_new_id(contact: Contact) -> Contact:
-    linked_id = contact.linked_id
-    return evolve(
-        contact,
-        id=0 if contact.id >= NEW_IDS else contact.id,
-        linked_id=0 if linked_id is not None and linked_id >= NEW_IDS else linked_id,
-    )
+def _hide_new_ids_of(contact: Contact) -> Contact:
+    linked_id = None if contact.linked_id is None else hide_new_id(contact.linked_id)
+    return evolve(contact, id=hide_new_id(contact.id), linked_id=linked_id)

@@ -21,7 +21,7 @@ from identity_core import (
     Verdict,
     cut_page,
 )
-from identity_core.model.decision import LATER, NEW_IDS
+from identity_core.model.decision import LATER, hide_new_id
 
 MAX_REASON_LENGTH = 500
 MAX_MOVED_IDS = 1_000
@@ -82,7 +82,7 @@ def to_ruling_answer(ruled: Ruled, *, is_applied: bool) -> RulingAnswer:
         to_identity_page(cut_page([_date_now(contact, now) for contact in contacts]))
         for contacts in ruled.identities
     ]
-    new_ids = (0 if ruling.id >= NEW_IDS else ruling.id for ruling in ruled.writes.rulings)
+    new_ids = (hide_new_id(ruling.id) for ruling in ruled.writes.rulings)
     return RulingAnswer(
         applied=is_applied,
         plan=ruled.plan,

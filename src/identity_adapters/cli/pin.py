@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from identity_adapters.cli.output import json_option, write_answer
-from identity_adapters.cli.rule import find_values, read_rulings, rule, ruling_options, run_rulings
+from identity_adapters.cli.rule import find_values, rule, ruling_options, run_rulings
 
 if TYPE_CHECKING:
     from identity_adapters.api import MakeDetails
@@ -63,6 +63,7 @@ def list_pins_command(is_json: bool) -> None:
     from identity_adapters.api.rulings import to_rulings_answer
     from identity_adapters.container import run
     from identity_core.model.ruling import PINS
+    from identity_core.rule import read_rulings
 
     async def read(container: "Container") -> "list[Ruling]":
         return [ruling async for ruling in read_rulings(container.rule()) if ruling.verdict in PINS]

@@ -1,7 +1,7 @@
 """Running a ruling: what it would do, whether to make it, and what it did."""
 
 import getpass
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
         QueryIdentities,
         Ruled,
         RuleOnIdentities,
-        Ruling,
     )
 
 T = TypeVar("T")
@@ -119,15 +118,6 @@ async def find_values(
 
     ends = (parse_identifier(name, text, make_details) for name, text in (("ONE", one), ("OTHER", other)))
     return await find_ends(queries, *ends)
-
-
-async def read_rulings(rule: "RuleOnIdentities") -> "AsyncIterator[Ruling]":
-    """Read all rulings in force, in the order of their ids."""
-    after = 0
-    while page := await rule.rulings(after, limit=1_000):
-        for ruling in page:
-            yield ruling
-        after = page[-1].id
 
 
 def make_note(reason: str, by: str | None) -> "Note":

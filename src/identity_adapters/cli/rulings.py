@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from identity_adapters.cli import fail
-from identity_adapters.cli.rule import read_rulings, run_rulings
+from identity_adapters.cli.rule import run_rulings
 from identity_adapters.files.private import open_private
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def export_rulings_command(file: str) -> None:
 
     from identity_adapters.api.rulings import to_rulings_answer
     from identity_adapters.container import run
+    from identity_core.rule import read_rulings
 
     async def write(container: "Container", stream: IO[bytes]) -> int:
         written = 0
@@ -112,6 +113,8 @@ class _Adopting:
         """The id that a ruling has here, by the one that it had where it was exported."""
 
     async def read_those_in_force(self) -> None:
+        from identity_core.rule import read_rulings
+
         async for ruling in read_rulings(self._rule):
             self._in_force[ruling.verdict, ruling.values] = ruling.id
 

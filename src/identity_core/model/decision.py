@@ -16,6 +16,11 @@ NEW_IDS = 2**62
 """The time and the first new id of a decision that is only looked at: later than all there are."""
 
 
+def hide_new_id(id: int) -> int:
+    """The id as it is shown: 0 if what has it would be new."""
+    return 0 if id >= NEW_IDS else id
+
+
 class Outcome(StrEnum):
     """What became of details, for the client that sent them."""
 

@@ -34,7 +34,7 @@ from identity_core.model.link import Link
 from identity_core.model.record import Record
 from identity_core.model.ruling import Verdict
 from identity_core.rules.graph import Graph, build_graph
-from identity_core.rules.resolve import Resolution, find_inherited_links, resolve
+from identity_core.rules.resolve import Resolution, find_inherited_links, find_pins_between, resolve
 
 
 @frozen
@@ -109,12 +109,7 @@ def _explain_separation(
 ) -> Explanation | None:
     """Explain why two identifiers that nothing joins are not one customer."""
     partition = resolution.partition
-    sides = {partition.find(partition.number(identifier)) for identifier in (one, other)}
-    pin_ids = tuple(
-        ruling.id
-        for ruling in record.rulings_with(Verdict.DIFFERENT)
-        if {partition.find(partition.number(end)) for end in ruling.values} == sides
-    )
+    pin_ids = tuple(pin.id for pin in find_pins_between(record, resolution, one, other))
     for ruling in record.rulings_with(Verdict.UNDONE):
         ends = partition.number(ruling.one), partition.number(ruling.other)
         if max(ends) < len(graph.edges):

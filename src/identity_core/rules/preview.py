@@ -5,7 +5,7 @@ from itertools import count
 
 from attrs import evolve
 
-from identity_core.model.decision import LATER, NEW_IDS, Decision, Preview, WriteSet
+from identity_core.model.decision import LATER, NEW_IDS, Decision, Preview, WriteSet, hide_new_id
 from identity_core.model.details import ContactDetails
 from identity_core.model.record import Record
 from identity_core.rules.late import settle_pair
@@ -32,8 +32,8 @@ def preview(details: ContactDetails, record: Record) -> Preview:
         outcome,
         evolve(
             identity,
-            primary_contact_id=_hide_new_id(identity.primary_contact_id),
-            secondary_contact_ids=tuple(map(_hide_new_id, identity.secondary_contact_ids)),
+            primary_contact_id=hide_new_id(identity.primary_contact_id),
+            secondary_contact_ids=tuple(map(hide_new_id, identity.secondary_contact_ids)),
         ),
         tuple(id for id in (*absorbed, *_find_absorbed(decision.writes)) if id < NEW_IDS),
         moved + len(decision.writes.altered),
@@ -46,7 +46,3 @@ def _reconcile(details: ContactDetails, record: Record, ids: Iterator[int]) -> D
 
 def _find_absorbed(writes: WriteSet) -> tuple[int, ...]:
     return tuple(id for event in writes.events for id in event.absorbed_ids)
-
-
-def _hide_new_id(contact_id: int) -> int:
-    return 0 if contact_id >= NEW_IDS else contact_id

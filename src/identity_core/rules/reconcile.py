@@ -120,25 +120,29 @@ def reconcile(
 def find_known(batch: Sequence[ContactDetails], snapshot: Snapshot) -> list[Identified | None]:
     """For each of the details its identity, or None if reconciling would write something."""
     working_set = WorkingSet(batch, snapshot)
-    found: list[Identified | None] = []
-    for details in batch:
-        matches = working_set.find_matches(details)
-        if working_set.is_known(details, matches):
-            found.append(Identified(working_set.consolidate(matches[0]), Outcome.KNOWN))
-        else:
-            found.append(_find_held(details, working_set) if working_set.ignored else None)
-    return found
+    found = [_find_component(details, working_set) for details in batch]
+    return [one and Identified(working_set.consolidate(one[0]), one[1]) for one in found]
 
 
-def _find_held(details: ContactDetails, working_set: WorkingSet) -> Identified | None:
-    """The identity of the email, if the pair does not count and each value alone is known."""
+def find_outcomes(batch: Sequence[ContactDetails], snapshot: Snapshot) -> list[Outcome | None]:
+    """For each of the details what becomes of them, or None if reconciling would write something."""
+    working_set = WorkingSet(batch, snapshot)
+    found = [_find_component(details, working_set) for details in batch]
+    return [one and one[1] for one in found]
+
+
+def _find_component(details: ContactDetails, working_set: WorkingSet) -> tuple[Component, Outcome] | None:
+    """The component of details that change nothing: of the email, if their pair does not count."""
+    matches = working_set.find_matches(details)
+    if working_set.is_known(details, matches):
+        return matches[0], Outcome.KNOWN
     if details.pair not in working_set.ignored:
         return None
     alone = working_set.split(details)
-    matches = [working_set.find_matches(one) for one in alone]
-    if not all(map(working_set.is_known, alone, matches)):
+    of_each = [working_set.find_matches(one) for one in alone]
+    if not all(map(working_set.is_known, alone, of_each)):
         return None
-    return Identified(working_set.consolidate(matches[0][0]), Outcome.HELD)
+    return of_each[0][0], Outcome.HELD
 
 
 class _Reconciliation:

@@ -19,7 +19,7 @@ from identity_core.model.contact import Contact
 from identity_core.model.evidence import Standing
 from identity_core.model.identifiers import Identifier
 from identity_core.model.record import Record
-from identity_core.model.ruling import Verdict
+from identity_core.model.ruling import Ruling, Verdict
 from identity_core.rules.partition import Partition
 
 Pair = tuple[str, str]
@@ -105,6 +105,19 @@ def resolve(record: Record, links: Iterable[InheritedLink] = ()) -> Resolution:
         if not partition.join(partition.email(pair[0]), partition.phone_number(pair[1]))
     ]
     return Resolution(partition, frozenset(held))
+
+
+def find_pins_between(
+    record: Record, resolution: Resolution, one: Identifier, other: Identifier
+) -> list[Ruling]:
+    """The pins that keep apart what belongs to two values."""
+    partition = resolution.partition
+    sides = {partition.find(partition.number(value)) for value in (one, other)}
+    return [
+        ruling
+        for ruling in record.rulings_with(Verdict.DIFFERENT)
+        if {partition.find(partition.number(end)) for end in ruling.values} == sides
+    ]
 
 
 def order_pairs(record: Record) -> list[tuple[tuple[datetime, int], Pair]]:

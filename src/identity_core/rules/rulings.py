@@ -20,7 +20,14 @@ from identity_core.model.ruled import Contradiction, Ruled
 from identity_core.model.ruling import Note, Ruling, Verdict, Withdrawal
 from identity_core.rules.cut import find_cut
 from identity_core.rules.graph import Graph, build_graph
-from identity_core.rules.resolve import InheritedLink, Pair, Resolution, find_inherited_links, resolve
+from identity_core.rules.resolve import (
+    InheritedLink,
+    Pair,
+    Resolution,
+    find_inherited_links,
+    find_pins_between,
+    resolve,
+)
 from identity_core.rules.settle import Settlement, settle
 
 
@@ -300,13 +307,8 @@ def _check_joinable(case: _Case, one: Identifier, other: Identifier) -> None:
 def _find_pin_between(
     record: Record, resolution: Resolution, one: Identifier, other: Identifier
 ) -> Ruling | None:
-    """A pin that keeps apart what belongs to two values."""
-    partition = resolution.partition
-    roots = {partition.find(partition.number(one)), partition.find(partition.number(other))}
-    for ruling in record.rulings_with(Verdict.DIFFERENT):
-        if {partition.find(partition.number(end)) for end in ruling.values} == roots:
-            return ruling
-    return None
+    """The first pin that keeps apart what belongs to two values."""
+    return next(iter(find_pins_between(record, resolution, one, other)), None)
 
 
 def _are_joined(resolution: Resolution, ruling: Ruling) -> bool:

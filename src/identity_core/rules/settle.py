@@ -157,8 +157,9 @@ class _Settling:
                 companion = self._keep_alone(number, contact)
                 held.add(number)
             if piece.pair not in recorded:
-                self._evidence[piece.pair] = evolve(piece, standing=self._find_standing(piece.pair))
-                self._assessed.append(Assessed(piece, self._find_standing(piece.pair), companion))
+                standing = self._find_standing(piece.pair)
+                self._evidence[piece.pair] = evolve(piece, standing=standing)
+                self._assessed.append(Assessed(piece, standing, companion))
                 recorded.add(piece.pair)
 
     def _find_oldest(self) -> dict[int, datetime]:

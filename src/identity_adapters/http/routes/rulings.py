@@ -51,6 +51,7 @@ from identity_core import (
     Ruling,
 )
 from identity_core.model.ruling import PINS
+from identity_core.rule import read_rulings
 
 LIMIT = 1_000
 """The maximum number of rulings in a page."""
@@ -324,10 +325,12 @@ async def _find_ends(
 async def _read_pins(rule: RuleOnIdentities, after: int, limit: int) -> list[Ruling]:
     """The first `limit` pins with larger ids."""
     pins: list[Ruling] = []
-    while len(pins) < limit and (page := await rule.rulings(after, LIMIT)):
-        pins += [ruling for ruling in page if ruling.verdict in PINS]
-        after = page[-1].id
-    return pins[:limit]
+    async for ruling in read_rulings(rule, after):
+        if ruling.verdict in PINS:
+            pins.append(ruling)
+            if len(pins) == limit:
+                break
+    return pins
 
 
 @contextmanager
