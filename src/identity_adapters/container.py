@@ -22,15 +22,17 @@ from identity_adapters.postgres import (
     PostgresChangeFeed,
     PostgresContactRepository,
     PostgresIdentityReader,
+    PostgresRuleBook,
     create_engine,
     migrate,
     take_census,
 )
 from identity_adapters.processes import signal_on_parent_exit
-from identity_adapters.queries import BoundedQueries, BoundedRulings
+from identity_adapters.queries import BoundedQueries, BoundedRuleChanges, BoundedRulings
 from identity_adapters.settings import Settings
+from identity_adapters.settling import Settler
 from identity_adapters.shutdown import GracefulShutdown
-from identity_core import IdentifyContacts, QueryIdentities, RuleOnIdentities
+from identity_core import ChangeRules, IdentifyContacts, QueryIdentities, RuleOnIdentities
 
 # Parts that only the service needs are imported where they are created, so that commands start faster.
 if TYPE_CHECKING:
@@ -100,7 +102,7 @@ def _lifespan(container: "Container") -> "Lifespan":
             if settings.migrate_at_start:
                 migrate(url)
             container.shutdown().delay(signal.SIGTERM, seconds=settings.drain)
-            watcher = asyncio.create_task(_watch(container))
+            tasks = [asyncio.create_task(_watch(container)), asyncio.create_task(container.settler().run())]
             # Objects from the start live for ever, so the collector need not scan them again. Requests
             # create few cycles, so the default thresholds would collect too often.
             gc.collect()
@@ -109,7 +111,9 @@ def _lifespan(container: "Container") -> "Lifespan":
             # Seconds after which a thread that works on a large identity yields to the event loop.
             sys.setswitchinterval(0.0005)
             yield
-            watcher.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
             await _close_connections(container)
 
     return run_service
@@ -121,6 +125,18 @@ async def _watch(container: "Container") -> None:
         lambda: container.identify().waiting,
         lambda: (sum(pool.checkedout() for pool in pools), sum(pool.size() for pool in pools)),
     )
+
+
+def _settle(container: "Container") -> Callable[[], Awaitable[object]]:
+    async def settle() -> None:
+        book = container.rule_book()
+        if (await book.rules()).is_settled:
+            return
+        async with book.lease() as is_free:
+            if is_free:
+                await container.change_rules().settle()
+
+    return settle
 
 
 def _metrics(count_every: float) -> "Metrics":
@@ -204,10 +220,13 @@ class Container(containers.DeclarativeContainer):
     repository = providers.Singleton(PostgresContactRepository, database, _emails)
     reader = providers.Singleton(PostgresIdentityReader, query_database, _emails)
     feed = providers.Singleton(PostgresChangeFeed, database)
+    rule_book = providers.Singleton(PostgresRuleBook, database, _emails)
     _offload = providers.Object(offload)
     identify_contacts = providers.Singleton(IdentifyContacts, repository, offload=_offload)
     query_identities = providers.Singleton(QueryIdentities, reader, offload=_offload)
     rule = providers.Singleton(RuleOnIdentities, repository, reader, offload=_offload)
+    change_rules = providers.Singleton(ChangeRules, repository, rule_book)
+    settler = providers.Singleton(Settler, providers.Callable(_settle, __self__))
     queries = providers.Singleton(
         BoundedQueries,
         reader,
@@ -215,6 +234,13 @@ class Container(containers.DeclarativeContainer):
         max_waiting=settings.provided.max_waiting,
     )
     rulings = providers.Singleton(BoundedRulings, repository, reader, offload=_offload, queries=queries)
+    rules = providers.Singleton(
+        BoundedRuleChanges,
+        repository,
+        providers.Singleton(PostgresRuleBook, query_database, _emails),
+        offload=_offload,
+        queries=queries,
+    )
     identify = providers.Singleton(
         IdentifyInBatches,
         identify_contacts,
@@ -228,12 +254,15 @@ class Container(containers.DeclarativeContainer):
         identify=identify.provider,
         queries=queries.provider,
         rulings=rulings.provider,
+        rules=rules.provider,
         feed=feed.provider,
         check=database.provided.check.provider,
         make_details=make_details,
         render_metrics=providers.Callable(_render_metrics, __self__),
         is_shutting_down=shutdown,
         on_ruling=metrics.provided.observe_ruling,
+        on_rules=settler.provided.wake,
+        on_blocked=metrics.provided.observe_blocked,
         keys=settings.provided.api_keys,
         rate_limit=settings.provided.rate_limit,
         lifespan=providers.List(providers.Callable(_lifespan, __self__)),

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from itertools import chain, count
@@ -17,23 +17,29 @@ from identity_core import (
     DeletedContact,
     Event,
     Evidence,
+    Hold,
     Identifier,
     IdentifierKind,
     IdentityReader,
     InvalidCursor,
     Lineage,
+    Note,
     Page,
     Record,
     RecordedEvent,
     Revise,
+    RuleSet,
+    RulesInForce,
     Ruling,
     Snapshot,
+    StalePlan,
     Standing,
     Verdict,
     WriteSet,
     cut_page,
 )
 from identity_core.model.decision import LATER, NEW_IDS
+from identity_core.model.rule_set import NO_LIMITS, NO_RULES, UnsettledLink
 from identity_core.ports import R
 from identity_core.rule import read_rulings
 
@@ -43,7 +49,7 @@ def _now() -> datetime:
 
 
 class InMemoryContactRepository:
-    """All three ports over dictionaries, safe for concurrent tasks and threads.
+    """All ports over dictionaries, safe for concurrent tasks and threads.
 
     Args:
         clock: returns the time, with an offset from UTC.
@@ -58,6 +64,7 @@ class InMemoryContactRepository:
         self._evidence: dict[tuple[str, str], Evidence] = {}
         self._rulings: dict[int, Ruling] = {}
         self._events: list[Event] = []
+        self._rules = RulesInForce()
         self._by_email: defaultdict[str | None, set[int]] = defaultdict(set)
         self._by_phone_number: defaultdict[str | None, set[int]] = defaultdict(set)
         self._by_linked_id: defaultdict[int | None, set[int]] = defaultdict(set)
@@ -67,7 +74,7 @@ class InMemoryContactRepository:
         # Other tasks run here, as they would while a database answers.
         await asyncio.sleep(0)
         with self._exclusive:
-            return self._snapshot(batch)
+            return self._snapshot(batch, self._rules.rules)
 
     async def find(self, contact_id: int) -> tuple[Contact, ...] | None:
         await asyncio.sleep(0)
@@ -81,20 +88,22 @@ class InMemoryContactRepository:
             found = await self.find(of)
             identities: Sequence[Sequence[Contact]] = [found] if found else []
         else:
-            identities = (await self.load([of])).identities
+            with self._exclusive:
+                identities = self._snapshot([of], NO_RULES).identities
         return [cut_page(contacts, after, limit) for contacts in identities]
 
     async def evidence(self, contacts: Sequence[Contact]) -> list[Evidence]:
         await asyncio.sleep(0)
         emails = {contact.email for contact in contacts}
+        ids = {contact.id for contact in contacts}
         with self._exclusive:
-            found = [evidence for evidence in self._evidence.values() if evidence.email in emails]
+            found = [one for one in self._evidence.values() if one.email in emails or one.id in ids]
         return sorted(found, key=lambda evidence: evidence.id)
 
     async def record(self, identifiers: Collection[Identifier]) -> Record:
         await asyncio.sleep(0)
         with self._exclusive:
-            return self._record(identifiers)
+            return self._record(identifiers, self._rules.rules)
 
     async def pair(self, id: int) -> tuple[str, str] | None:
         await asyncio.sleep(0)
@@ -116,6 +125,91 @@ class InMemoryContactRepository:
         await asyncio.sleep(0)
         with self._exclusive:
             return [self._rulings[id] for id in sorted(self._rulings) if id > after][:limit]
+
+    async def rules(self) -> RulesInForce:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            return self._rules
+
+    async def put(self, rules: RuleSet, note: Note, version: int | None = None) -> RulesInForce:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            if version not in (None, self._rules.version):
+                raise StalePlan("other rules are in force")
+            self._rules = self._propose(rules, evolve(note, at=note.at or self._clock()))
+            return self._rules
+
+    async def settle(self, version: int, settled_id: int) -> None:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            if self._rules.version == version:
+                self._rules = evolve(self._rules, settled_id=settled_id)
+
+    async def propose(self, rules: RuleSet) -> RulesInForce:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            return self._propose(rules)
+
+    def _propose(self, rules: RuleSet, note: Note | None = None) -> RulesInForce:
+        ids = [0, *self._contacts, *self._rulings, *(piece.id for piece in self._evidence.values())]
+        return self._rules.replace(rules, note, max(ids))
+
+    async def record_by(self, rules: RuleSet, identifiers: Collection[Identifier]) -> Record:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            return self._record(identifiers, rules)
+
+    async def count_identities(self) -> int:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            return len(Snapshot.of(self._contacts.values()).identities)
+
+    async def unsettled(self, in_force: RulesInForce, limit: int) -> tuple[list[UnsettledLink], int]:
+        await asyncio.sleep(0)
+        start, end = in_force.settled_id, min(in_force.settled_id + limit, in_force.last_id)
+        rules, released = in_force.rules, in_force.released | {Hold.UNCHECKED}
+        with self._exclusive:
+            found: list[tuple[int, Sequence[Identifier]]] = [
+                (contact.id, contact.identifiers)
+                for contact in self._contacts.values()
+                if None not in contact.key and rules.block_any(contact.identifiers)
+            ]
+            found += [
+                (piece.id, piece.identifiers)
+                for piece in self._evidence.values()
+                if rules.blocks_pair(piece.pair) is not (piece.standing is Standing.BLOCKED)
+                or any(not rules.blocks(one) and not self._find_ids(one) for one in piece.identifiers)
+                or (piece.hold in released and not rules.blocks_pair(piece.pair))
+            ]
+            found += [(ruling.id, (ruling.one, ruling.other)) for ruling in self._rulings.values()]
+            found += [
+                (contact.id, 2 * contact.identifiers)
+                for contact in self._contacts.values()
+                if len(contact.identifiers) == 1
+                and rules.block_any(contact.identifiers)
+                and len(self._find_connected({contact.id})) > 1
+            ]
+            return [
+                UnsettledLink(
+                    (ends[0], ends[1]), (self._find_primary_of(ends[0]), self._find_primary_of(ends[1]))
+                )
+                for id, ends in sorted(found)
+                if start < id <= end
+            ], end
+
+    def _find_primary_of(self, identifier: Identifier) -> int | None:
+        ids = self._find_ids(identifier)
+        return Snapshot.of(self._find_connected({*ids})).identities[0][0].id if ids else None
+
+    async def held(self, after: int = 0, limit: int = 100) -> list[Evidence]:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            found = [
+                piece
+                for piece in self._evidence.values()
+                if piece.hold is not None and piece.standing is Standing.HELD and piece.id > after
+            ]
+        return sorted(found, key=lambda piece: piece.id)[:limit]
 
     async def lineage(self, contact_id: int) -> Lineage | None:
         await asyncio.sleep(0)
@@ -169,14 +263,22 @@ class InMemoryContactRepository:
     async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Decision:
         await asyncio.sleep(0)
         with self._exclusive:
-            snapshot = self._snapshot(batch)
+            snapshot = self._snapshot(batch, self._rules.rules)
             apart = [
                 (ruling.one, ruling.other)
                 for ruling in self._rulings.values()
                 if ruling.verdict is Verdict.DIFFERENT
             ]
             now = self._clock()
-            decision = decide(evolve(snapshot, apart=tuple(apart)), now, self._ids)
+            snapshot = evolve(snapshot, apart=tuple(apart))
+            if snapshot.rules.limits != NO_LIMITS:
+                accepted = [r.pair for r in self._rulings.values() if r.verdict is Verdict.SAME]
+                snapshot = evolve(
+                    snapshot,
+                    paired=self._count_pairs(batch),
+                    accepted=frozenset(pair for pair in accepted if pair is not None),
+                )
+            decision = decide(snapshot, now, self._ids)
             self._write(decision.writes, now)
             return decision
 
@@ -184,16 +286,23 @@ class InMemoryContactRepository:
         await asyncio.sleep(0)
         with self._exclusive:
             now = self._clock()
-            decision = decide(self._record(identifiers), now, self._ids)
+            decision = decide(self._record(identifiers, self._rules.rules), now, self._ids)
             self._write(decision.writes, now)
             return decision
+
+    async def revise_parts(
+        self, identifiers: Collection[Identifier], stubs: Collection[Identifier], decide: Revise[R]
+    ) -> R:
+        del stubs  # identities are never too large to be read whole
+        return await self.revise(identifiers, decide)
 
     def adopt(self, record: Record) -> None:
         """Add what a record has and what is not stored yet; evidence and rulings stay as they are stored.
 
-        Only evidence with the id 0, whose time is not known, gives way.
+        Only evidence with the id 0, whose time is not known, gives way. The rules of the record are in force.
         """
         with self._exclusive:
+            self._rules = evolve(self._rules, rules=record.rules)
             known = self._contacts.keys() | self._deleted.keys()
             for contact in record.contacts:
                 if contact.id not in known:
@@ -257,28 +366,50 @@ class InMemoryContactRepository:
         if contact.phone_number is not None:
             self._by_phone_number[contact.phone_number].add(contact.id)
 
-    def _snapshot(self, batch: Sequence[ContactDetails]) -> Snapshot:
+    def _snapshot(self, batch: Sequence[ContactDetails], rules: RuleSet) -> Snapshot:
         to_visit: set[int] = set()
         for details in batch:
-            to_visit |= self._by_email.get(details.email, set())
-            to_visit |= self._by_phone_number.get(details.phone_number, set())
+            for identifier in details.identifiers:
+                if not rules.blocks(identifier):
+                    to_visit |= self._find_ids(identifier)
         pairs = {details.pair for details in batch if details.pair is not None}
         found = [self._evidence[pair] for pair in pairs & self._evidence.keys()]
         return Snapshot.of(
             self._find_connected(to_visit),
             [piece.pair for piece in found if piece.standing is Standing.COUNTS],
             [piece.pair for piece in found if piece.standing is not Standing.COUNTS],
+            rules=rules,
         )
 
-    def _record(self, identifiers: Collection[Identifier]) -> Record:
+    def _count_pairs(self, batch: Sequence[ContactDetails]) -> Counter[Identifier]:
+        """In how many pieces of evidence that count each value is."""
+        values = {identifier for details in batch for identifier in details.identifiers}
+        return Counter(
+            identifier
+            for piece in self._evidence.values()
+            if piece.standing is Standing.COUNTS
+            for identifier in values.intersection(piece.identifiers)
+        )
+
+    def _record(self, identifiers: Collection[Identifier], rules: RuleSet) -> Record:
         asked = {*identifiers}
         while True:
-            contacts = self._find_connected({id for value in asked for id in self._find_ids(value)})
+            ids = {
+                id
+                for value in asked
+                for id in self._find_ids(value)
+                if not rules.blocks(value) or asked.issuperset(self._contacts[id].identifiers)
+            }
+            contacts = self._find_connected(ids)
             known = asked.union(*(contact.identifiers for contact in contacts))
             evidence = [p for p in self._evidence.values() if not known.isdisjoint(p.identifiers)]
             rulings = [r for r in self._rulings.values() if not known.isdisjoint(r.values)]
-            leading = [p.identifiers for p in evidence if p.standing is not Standing.UNDONE]
-            leading += [(r.one, r.other) for r in rulings if r.verdict in (Verdict.SAME, Verdict.INHERITED)]
+            leading = [p.identifiers for p in evidence if p.leads_on and not rules.blocks_pair(p.pair)]
+            leading += [
+                (r.one, r.other)
+                for r in rulings
+                if r.verdict in (Verdict.SAME, Verdict.INHERITED) and not rules.block_any(r.values)
+            ]
             if known.issuperset(chain.from_iterable(leading)):
                 ids = {contact.id for contact in contacts}
                 leads_to = ((id, self._find_primary_id(id)) for id in sorted(self._deleted))
@@ -288,6 +419,7 @@ class InMemoryContactRepository:
                     tuple(sorted(rulings, key=lambda ruling: ruling.id)),
                     frozenset(asked),
                     tuple((id, to) for id, to in leads_to if to in ids),
+                    rules,
                 )
             asked.update(chain.from_iterable(leading))
 
@@ -339,15 +471,23 @@ class DryRunRepository:
             values = {value for contact in record.contacts for value in contact.identifiers}
         return await self._memory.revise(identifiers, decide)
 
+    async def revise_parts(
+        self, identifiers: Collection[Identifier], stubs: Collection[Identifier], decide: Revise[R]
+    ) -> R:
+        del stubs  # identities are never too large to be read whole
+        return await self.revise(identifiers, decide)
+
     async def _read(self, batch: Sequence[ContactDetails]) -> None:
         if not self._has_rulings:
             await self._read_rulings()
         snapshot = await self._reader.load(batch)
-        found = [(pair, Standing.COUNTS) for pair in snapshot.evidence - self._seen]
-        found += [(pair, Standing.HELD) for pair in snapshot.ignored - self._seen]
-        self._seen.update(pair for pair, _ in found)
-        evidence = tuple(Evidence(0, *pair, LATER, standing) for pair, standing in found)
-        self._memory.adopt(Record(snapshot.identities, evidence))
+        pieces = [Evidence(0, *pair, LATER) for pair in snapshot.evidence]
+        pieces += [Evidence(0, *pair, LATER, Standing.HELD) for pair in snapshot.ignored]
+        if snapshot.rules.limits.counts_pairs:
+            pieces += await self._reader.evidence([*chain.from_iterable(snapshot.identities)])
+        evidence = tuple(piece for piece in pieces if piece.pair not in self._seen)
+        self._seen.update(piece.pair for piece in evidence)
+        self._memory.adopt(Record(snapshot.identities, evidence, rules=snapshot.rules))
 
     async def _read_rulings(self) -> None:
         rulings = [ruling async for ruling in read_rulings(self._reader)]

@@ -37,13 +37,17 @@ TOTALS = {
     "merges": "Recorded merges.",
     "splits": "Recorded splits.",
     "held_pairs": "Pairs that do not count, because a pin keeps their values apart.",
+    "blocked_pairs": "Pairs that do not count, because one of their values is blocked.",
     "undone_pairs": "Pairs and inherited links that are undone.",
     "pins": "Pins in force.",
+    "rules_version": "Changes of the rules, so far.",
+    "rules_settled": "Whether everything is in line with the rules in force.",
 }
 """What is counted, with the documentation of its gauge."""
 
-CountAll: TypeAlias = Callable[[], Awaitable[tuple[int, int, int, int, int, int, int, list[int]]]]
-"""Counts each of `TOTALS`, and the contacts of the largest identities."""
+Counts: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, bool, dict[str, int], list[int]]
+CountAll: TypeAlias = Callable[[], Awaitable[Counts]]
+"""Counts each of `TOTALS`, the pairs that each limit holds, and the contacts of the largest identities."""
 
 
 class Metrics:
@@ -81,6 +85,12 @@ class Metrics:
         self._rulings = Counter(
             "identity_rulings", "Rulings that changed something, by kind.", ["kind"], registry=registry
         )
+        self._blocked = Counter(
+            "identity_blocked_values",
+            "Values to identify by that did not count, because they are blocked, by field.",
+            ["field"],
+            registry=registry,
+        )
         self._waiting = _create_live_gauge(
             "identity_waiting_requests", "Requests that wait for a batch.", registry
         )
@@ -106,6 +116,10 @@ class Metrics:
     def observe_ruling(self, kind: str) -> None:
         """Record a ruling."""
         self._rulings.labels(kind).inc()
+
+    def observe_blocked(self, field: str) -> None:
+        """Record a value that did not count, because it is blocked."""
+        self._blocked.labels(field).inc()
 
     async def watch(self, waiting: Callable[[], int], pool: Callable[[], tuple[int, int]]) -> None:
         """Update the gauges every second until cancelled.
@@ -136,12 +150,14 @@ class Metrics:
 
     async def _count(self, count_all: CountAll) -> None:
         try:
-            *totals, largest = await count_all()
+            *totals, held_by_limit, largest = await count_all()
         except RepositoryUnavailable as error:
             _logger.warning("the census failed", reason=error.reason)
         else:
             for gauge, total in zip(self._totals, totals, strict=True):
                 gauge.set(total)
+            for limit, number in held_by_limit.items():
+                self._held.labels(limit).set(number)
             for rank, size in enumerate(largest, start=1):
                 self._largest.labels(rank).set(size)
         finally:
@@ -156,6 +172,11 @@ class Metrics:
             _create_census_gauge(f"identity_{what}", documentation, self._registry)
             for what, documentation in TOTALS.items()
         ]
+
+    @cached_property
+    def _held(self) -> Gauge:
+        documentation = "Pairs that a limit holds and that wait for somebody, by limit."
+        return _create_census_gauge("identity_pairs_held_by_limit", documentation, self._registry, "limit")
 
     @cached_property
     def _largest(self) -> Gauge:

@@ -1,5 +1,7 @@
 """Queries that read an identity whole: one runs at a time, and a bounded number waits. So do rulings.
 
+A preview of rules reads many identities. It queues for each of them anew, so that others have their turn.
+
 Such a query or ruling holds all contacts of an identity in memory, and keeps a processor and a connection
 busy while it runs. Concurrent queries would be no faster, because Python runs one of them at a time,
 but would need more memory and leave less to other requests. So they queue, and are rejected if the
@@ -12,6 +14,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 from identity_core import (
+    ChangeRules,
     Contact,
     ContactDetails,
     ContactRepository,
@@ -21,11 +24,14 @@ from identity_core import (
     Offload,
     Preview,
     QueryIdentities,
+    Record,
     RecordedEvent,
     RepositoryOverloaded,
     Revise,
+    RuleBook,
     Ruled,
     RuleOnIdentities,
+    RuleSet,
     Ruling,
 )
 from identity_core.ports import run_inline
@@ -134,3 +140,29 @@ class BoundedRulings(RuleOnIdentities):
     ) -> Ruled:
         async with self._slot():
             return await super()._rule(values, decide, dry_run, plan)
+
+
+class BoundedRuleChanges(ChangeRules):
+    """`ChangeRules` whose previews queue with queries.
+
+    Args:
+        repository: where the contacts are kept.
+        book: keeps the rules of the same contacts.
+        offload: runs the work on very large identities.
+        queries: the queries that they queue with.
+    """
+
+    def __init__(
+        self,
+        repository: ContactRepository,
+        book: RuleBook,
+        *,
+        offload: Offload = run_inline,
+        queries: BoundedQueries,
+    ) -> None:
+        super().__init__(repository, book, offload=offload)
+        self._slot = queries.slot
+
+    async def _read(self, rules: RuleSet, values: Collection[Identifier]) -> Record:  # previews read here
+        async with self._slot():
+            return await super()._read(rules, values)

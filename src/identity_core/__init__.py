@@ -4,10 +4,13 @@
 - `identity_core.rules`: the decisions; `reconcile` opens with the theory of operation.
 - `identity_core.queries`: what can be asked about an identity.
 - `identity_core.ports`: what adapters implement.
-- `IdentifyContacts`, `QueryIdentities`, `RuleOnIdentities` and `import_contacts` are the use cases.
+- `IdentifyContacts`, `QueryIdentities`, `RuleOnIdentities`, `ChangeRules` and `import_contacts` are the
+  use cases.
 """
 
+from identity_core.change_rules import ChangeRules
 from identity_core.errors import (
+    Blocked,
     IdentityError,
     InvalidCursor,
     InvalidDetails,
@@ -25,15 +28,24 @@ from identity_core.model.details import ContactDetails
 from identity_core.model.events import Event, EventKind, RecordedEvent
 from identity_core.model.evidence import Evidence, Standing
 from identity_core.model.identifiers import Identifier, IdentifierKind
-from identity_core.model.identity import Identity
+from identity_core.model.identity import NOBODY, Identity
 from identity_core.model.lineage import DeletedContact, Lineage
 from identity_core.model.link import Link, LinkReason
 from identity_core.model.page import Page
 from identity_core.model.record import Record
+from identity_core.model.rule_set import Hold, Limits, RuleSet, RulesInForce
 from identity_core.model.ruled import Contradiction, Ruled
 from identity_core.model.ruling import Note, Ruling, Verdict, Withdrawal
 from identity_core.model.snapshot import Snapshot
-from identity_core.ports import ChangeFeed, ContactRepository, Decide, IdentityReader, Offload, Revise
+from identity_core.ports import (
+    ChangeFeed,
+    ContactRepository,
+    Decide,
+    IdentityReader,
+    Offload,
+    Revise,
+    RuleBook,
+)
 from identity_core.queries.explain import Explanation, WeakestLink, explain
 from identity_core.queries.history import as_of
 from identity_core.queries.pages import cut_page
@@ -45,7 +57,10 @@ from identity_core.rules.repair import repair
 from identity_core.rules.resolve import Resolution, resolve
 
 __all__ = [
+    "NOBODY",
+    "Blocked",
     "ChangeFeed",
+    "ChangeRules",
     "Contact",
     "ContactDetails",
     "ContactRepository",
@@ -57,6 +72,7 @@ __all__ = [
     "EventKind",
     "Evidence",
     "Explanation",
+    "Hold",
     "Identified",
     "Identifier",
     "IdentifierKind",
@@ -67,6 +83,7 @@ __all__ = [
     "ImportReport",
     "InvalidCursor",
     "InvalidDetails",
+    "Limits",
     "Lineage",
     "Link",
     "LinkPrecedence",
@@ -85,8 +102,11 @@ __all__ = [
     "RepositoryUnavailable",
     "Resolution",
     "Revise",
+    "RuleBook",
     "RuleOnIdentities",
+    "RuleSet",
     "Ruled",
+    "RulesInForce",
     "Ruling",
     "Snapshot",
     "StalePlan",

@@ -23,6 +23,20 @@ class InvalidDetails(IdentityError):
         self.reason = reason
 
 
+class Blocked(IdentityError):
+    """Details that identify nobody, because all their values are blocked.
+
+    Attributes:
+        field: ``email`` or ``phone_number``.
+        reason: why, as the end of a sentence that starts with the field.
+    """
+
+    def __init__(self, field: str) -> None:
+        self.field = field
+        self.reason = "is blocked and identifies nobody"
+        super().__init__(f"{field} {self.reason}")
+
+
 class InvalidCursor(IdentityError):
     """A cursor that the feed of changes never returned."""
 

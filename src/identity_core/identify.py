@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from functools import partial
 
-from identity_core.model.decision import Decision, Identified, WriteSet
+from identity_core.errors import Blocked
+from identity_core.model.decision import Decision, Identified, Outcome, WriteSet
 from identity_core.model.details import ContactDetails
 from identity_core.model.identity import Identity
 from identity_core.ports import ContactRepository, Offload, run_inline
@@ -38,6 +39,7 @@ class IdentifyContacts:
         """Identify one customer: link the details, and return the identity.
 
         Raises:
+            Blocked: all values of the details are blocked.
             RepositoryUnavailable: try again later; it is safe to.
         """
         [identity] = await self.many([details])
@@ -50,9 +52,14 @@ class IdentifyContacts:
         Each identity is as it was at some moment after the call.
 
         Raises:
+            Blocked: all values of some of the details are blocked; the others are identified all the same.
             RepositoryUnavailable: try again later; it is safe to.
         """
-        return [identified.identity for identified in await self.with_outcomes(batch)]
+        identified = await self.with_outcomes(batch)
+        for details, one in zip(batch, identified, strict=True):
+            if one.outcome is Outcome.BLOCKED:
+                raise Blocked(details.identifiers[0].kind)
+        return [one.identity for one in identified]
 
     async def with_outcomes(self, batch: Sequence[ContactDetails]) -> list[Identified]:
         """Identify a batch as `many` does, and tell what became of each of the details.
@@ -81,7 +88,7 @@ class IdentifyContacts:
             RepositoryUnavailable: try again later; it is safe to.
         """
         decision = await decide(self._repository, batch)
-        return list(map(Identified, decision.identities, decision.outcomes))
+        return list(map(Identified, decision.identities, decision.outcomes, decision.ignored))
 
 
 async def decide(repository: ContactRepository, batch: Sequence[ContactDetails]) -> Decision:
@@ -111,4 +118,5 @@ def _concatenate(decisions: Sequence[Decision]) -> Decision:
         tuple(identity for decision in decisions for identity in decision.identities),
         tuple(outcome for decision in decisions for outcome in decision.outcomes),
         sum(decision.corroborated for decision in decisions),
+        tuple(ignored for decision in decisions for ignored in decision.ignored),
     )

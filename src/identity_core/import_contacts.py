@@ -40,6 +40,7 @@ class ImportReport:
         corroborated: those that confirmed an identity by a new pair or an earlier date.
         held: those whose pair does not count; each value was taken alone.
         known: those that added nothing new.
+        blocked: those that identify nobody, because all their values are blocked.
     """
 
     read: int = 0
@@ -49,6 +50,7 @@ class ImportReport:
     corroborated: int = 0
     held: int = 0
     known: int = 0
+    blocked: int = 0
 
 
 async def import_contacts(
@@ -81,7 +83,7 @@ async def import_contacts(
     ...     yield ContactDetails("doc@hillvalley.edu", "555-0123")
     ...     yield ContactDetails("emmett@brown.com", "555-0123")
     >>> asyncio.run(import_contacts(InMemoryContactRepository(), orders()))
-    ImportReport(read=2, created=1, linked=1, merged=0, corroborated=0, held=0, known=0)
+    ImportReport(read=2, created=1, linked=1, merged=0, corroborated=0, held=0, known=0, blocked=0)
     """
     report = ImportReport()
     is_known = False
@@ -110,6 +112,7 @@ def _add(report: ImportReport, details: int, counts: Counter[str]) -> ImportRepo
         corroborated=report.corroborated + counts[_CORROBORATED],
         held=report.held + counts[Outcome.HELD],
         known=report.known + counts[Outcome.KNOWN],
+        blocked=report.blocked + counts[Outcome.BLOCKED],
     )
 
 

@@ -2,6 +2,7 @@
 
 - `ContactRepository` is what changes: load, decide, write.
 - `IdentityReader` is what only looks.
+- `RuleBook` keeps the rules.
 - `ChangeFeed` tells other systems what changed.
 
 `identity_core.testing` has a conformance suite for each of them.
@@ -20,7 +21,8 @@ from identity_core.model.identifiers import Identifier
 from identity_core.model.lineage import Lineage
 from identity_core.model.page import Page
 from identity_core.model.record import Record
-from identity_core.model.ruling import Ruling
+from identity_core.model.rule_set import RuleSet, RulesInForce, UnsettledLink
+from identity_core.model.ruling import Note, Ruling
 from identity_core.model.snapshot import Snapshot
 
 P = ParamSpec("P")
@@ -88,6 +90,25 @@ class ContactRepository(SnapshotLoader, Protocol):
         place of a snapshot, and as many ids as `decide` draws.
 
         Raises:
+            RepositoryUnavailable: it cannot be done for now; nothing is known to be persisted.
+        """
+        ...
+
+    async def revise_parts(
+        self, identifiers: Collection[Identifier], stubs: Collection[Identifier], decide: Revise[R]
+    ) -> R:
+        """Decide as `revise` does, on a record that may have only parts of very large identities.
+
+        A part has all that pairs and pins which count join to one of the values. What `decide` changes must
+        not depend on other contacts.
+
+        Args:
+            identifiers: the values.
+            stubs: those of them of which one contact is enough where their part is very large too.
+            decide: as for `revise`.
+
+        Raises:
+            TooLarge: the parts of other values are very large.
             RepositoryUnavailable: it cannot be done for now; nothing is known to be persisted.
         """
         ...
@@ -169,6 +190,18 @@ class IdentityReader(SnapshotLoader, Protocol):
         """
         ...
 
+    async def held(self, after: int = 0, limit: int = 100) -> list[Evidence]:
+        """The pairs that limits hold and that wait for somebody, in the order of ids.
+
+        Args:
+            after: only evidence with larger ids.
+            limit: how many at most.
+
+        Raises:
+            RepositoryUnavailable: they cannot be read for now.
+        """
+        ...
+
     async def lineage(self, contact_id: int) -> Lineage | None:
         """The lineage of the identity of a contact; None if no contact ever had this id.
 
@@ -178,7 +211,9 @@ class IdentityReader(SnapshotLoader, Protocol):
         ...
 
     async def evidence(self, contacts: Sequence[Contact]) -> list[Evidence]:
-        """The evidence whose email one of some contacts holds, in the order of ids.
+        """The evidence whose email one of some contacts holds, or held until it was blocked.
+
+        It is in the order of ids.
 
         Raises:
             RepositoryUnavailable: it cannot be read for now.
@@ -197,6 +232,83 @@ class IdentityReader(SnapshotLoader, Protocol):
 
         Raises:
             RepositoryUnavailable: they cannot be read for now.
+        """
+        ...
+
+
+class RuleBook(Protocol):
+    """Keeps the rules, and what is not in line with them yet."""
+
+    async def rules(self) -> RulesInForce:
+        """The rules in force.
+
+        Raises:
+            RepositoryUnavailable: they cannot be read for now.
+        """
+        ...
+
+    async def propose(self, rules: RuleSet) -> RulesInForce:
+        """Other rules as `put` would put them in force.
+
+        Raises:
+            RepositoryUnavailable: it cannot be done for now.
+        """
+        ...
+
+    async def record_by(self, rules: RuleSet, identifiers: Collection[Identifier]) -> Record:
+        """What `IdentityReader.record` would return if some rules were in force.
+
+        Raises:
+            RepositoryUnavailable: it cannot be read for now.
+        """
+        ...
+
+    async def count_identities(self) -> int:
+        """How many identities there are.
+
+        Raises:
+            RepositoryUnavailable: they cannot be counted for now.
+        """
+        ...
+
+    async def unsettled(self, in_force: RulesInForce, limit: int) -> tuple[list[UnsettledLink], int]:
+        """The links that may not be in line with some rules, those in force or others.
+
+        These are pairs that count though one of their values is blocked, pairs that were blocked and no
+        longer are, or of which one value no longer is, pairs that limits hold which were raised, and the
+        values of rulings; and twice the value of a contact that has only a blocked one and is not alone.
+
+        Args:
+            in_force: the rules, and the id up to which everything is in line with them.
+            limit: how many ids are looked at, at most.
+
+        Returns:
+            the links in the order of ids, and the largest id that was looked at.
+
+        Raises:
+            RepositoryUnavailable: they cannot be read for now.
+        """
+        ...
+
+    async def put(self, rules: RuleSet, note: Note, version: int | None = None) -> RulesInForce:
+        """Put rules in force. Every decision that is persisted from then on is made by them.
+
+        Args:
+            rules: the rules.
+            note: who, and why.
+            version: that of the rules that they replace; None for any.
+
+        Raises:
+            StalePlan: other rules are in force than those of the version.
+            RepositoryUnavailable: it cannot be done for now.
+        """
+        ...
+
+    async def settle(self, version: int, settled_id: int) -> None:
+        """Record how far everything is in line with the rules of a version, if they are still in force.
+
+        Raises:
+            RepositoryUnavailable: it cannot be done for now.
         """
         ...
 

@@ -91,7 +91,8 @@ class QueryIdentities:
         lineage = await self._reader.lineage(contact_id)
         if lineage is None:
             return None
-        evidence = await self._reader.evidence(lineage.contacts)
+        contacts = [*lineage.contacts, *(deleted.contact for deleted in lineage.deleted)]
+        evidence = await self._reader.evidence(contacts)
         return await self._offload(len(lineage.contacts), as_of, lineage, evidence, contact_id, moment)
 
     async def explain(self, one: Identifier | int, other: Identifier | int) -> Explanation | None:

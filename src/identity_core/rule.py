@@ -12,13 +12,13 @@ from identity_core.errors import NotRecorded, StalePlan
 from identity_core.model.contact import Contact
 from identity_core.model.decision import LATER, NEW_IDS, hide_new_id
 from identity_core.model.events import Event
+from identity_core.model.evidence import Evidence
 from identity_core.model.identifiers import Identifier, to_identifiers
 from identity_core.model.record import Record
 from identity_core.model.ruled import Ruled
 from identity_core.model.ruling import Note, Ruling, Verdict
 from identity_core.ports import ContactRepository, IdentityReader, Offload, Revise, run_inline
 from identity_core.rules import rulings
-from identity_core.rules.rulings import make_plan
 
 
 class RuleOnIdentities:
@@ -169,6 +169,21 @@ class RuleOnIdentities:
         """The rulings in force, in the order of ids; see `IdentityReader.rulings`."""
         return await self._reader.rulings(after, limit)
 
+    async def held(self, after: int = 0, limit: int = 100) -> list[Evidence]:
+        """The pairs that limits hold, in the order of ids; see `IdentityReader.held`."""
+        return await self._reader.held(after, limit)
+
+    async def find_held(self, id: int) -> Evidence:
+        """A pair that a limit holds, by its id.
+
+        Raises:
+            NotRecorded: there is none.
+        """
+        found = await self._reader.held(after=id - 1, limit=1)
+        if not found or found[0].id != id:
+            raise NotRecorded("pair", "is not held by a limit")
+        return found[0]
+
     async def _find_undone_values(self, ruling: Ruling) -> set[Identifier]:
         """The values of a ruling; for the pin of a split, also those of all that the split undid.
 
@@ -185,7 +200,7 @@ class RuleOnIdentities:
         self, values: Collection[Identifier], decide: Revise[Ruled], dry_run: bool, plan: str | None
     ) -> Ruled:
         def decide_as_planned(record: Record, now: datetime, ids: Iterator[int]) -> Ruled:
-            if plan is not None and plan != make_plan(record):
+            if plan is not None and plan != record.make_plan():
                 raise StalePlan("the record changed since the plan was made")
             return decide(record, now, ids)
 

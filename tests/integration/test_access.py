@@ -16,6 +16,8 @@ REASON = {"reason": "a typo"}
 UNDO = json.dumps(json.loads(DETAILS) | REASON)
 SPLIT = json.dumps({"one": {"email": "a@x"}, "other": {"phoneNumber": "1"}} | REASON)
 PIN = json.dumps({"one": {"email": "a@x"}, "other": {"email": "b@x"}, "verdict": "different"} | REASON)
+PREVIEWED_RULES = json.dumps({"blocked": {}, "limits": {}})
+RULES = json.dumps(json.loads(PREVIEWED_RULES) | REASON)
 ASKED = {
     Scope.IDENTIFY: [("POST", "/identify", DETAILS), ("POST", "/preview", DETAILS)],
     Scope.READ: [
@@ -26,6 +28,7 @@ ASKED = {
         ("GET", "/changes", None),
         ("GET", "/rulings", None),
         ("GET", "/pins", None),
+        ("GET", "/held", None),
     ],
     Scope.DECIDE: [
         ("POST", "/pins", PIN),
@@ -35,7 +38,12 @@ ASKED = {
         ("POST", "/split?dryRun=true", SPLIT),
         ("DELETE", "/pins/2?dryRun=true", None),
     ],
-    Scope.ADMIN: [("GET", "/metrics", None)],
+    Scope.ADMIN: [
+        ("GET", "/metrics", None),
+        ("GET", "/rules", None),
+        ("POST", "/rules/preview", PREVIEWED_RULES),
+        ("PUT", "/rules", RULES),
+    ],
 }
 OPEN = ["/health", "/health/live", "/health/ready", "/openapi.json", "/docs", "/redoc"]
 

@@ -116,7 +116,8 @@ def test_a_command_that_only_reads_says_that_the_schema_is_older_and_leaves_it_s
 def test_a_user_who_may_only_read_can_run_the_commands_that_only_read(unmigrated, empty_url, sql):
     run("import", "orders.csv", **unmigrated)
     reader = f"reader_of_{empty_url.database}"
-    tables = "contacts, contact_evidence, contact_events, contact_rulings, identity_schema_version"
+    tables = "contacts, contact_evidence, contact_events, contact_rulings, contact_rules"
+    tables += ", identity_schema_version"
     sql(f"CREATE ROLE {reader} LOGIN; GRANT SELECT ON {tables} TO {reader}")
     unmigrated["DB_CONNECTION_STRING"] = plain(empty_url.set(username=reader))
     for arguments, _ in READS:

@@ -130,6 +130,32 @@ def test_every_operation_answers_a_generated_client(generated):
         models.EventKind.UNDONE, models.EventKind.SPLIT, models.EventKind.PINNED
     }  # fmt: skip
 
+    blocked = models.BlockedValues(emails=["*@till"], one_digit=True)
+    limits = models.RuleLimits(emails_per_phone_number=1)
+    foretold, _ = ask("preview_rules", body=models.RulesPreviewRequest(blocked, limits))
+    assert (foretold.split, foretold.identities_after - foretold.identities_before) == (1, 1)
+    assert foretold.most_affected[0].reasons[0].value.phone_number == "1"
+    assert [foretold.sizes[0].max_contacts, foretold.sizes[-1].max_contacts] == [1, None]
+    rules, _ = ask("apply", body=models.RulesRequest(blocked, limits, "a till", plan=foretold.plan))
+    assert (rules.blocked.emails, rules.limits.emails_per_phone_number) == (["*@till"], 1)
+    assert (rules.limits.values_per_identity, rules.applied_by) == (None, "shop")
+    read, _ = ask("rules")
+    ask("apply", body=models.RulesRequest(read.blocked, read.limits, "again", version=read.version))
+    for email in ("accepted@x", "rejected@x", "first@x"):
+        ask("identify", body=body(email=email))
+    ask("identify", body=body(email="first@x", phone_number="880"))
+    for email, ruling in {"accepted@x": "accept", "rejected@x": "reject"}.items():
+        _, headers = ask("identify", body=body(email=email, phone_number="880"))
+        assert models.Outcome(headers["Identity-Outcome"]) is models.Outcome.HELD
+        [held] = ask("held")[0].held
+        assert (held.held_by, held.chain) == (models.HeldBy.EMAILSPERPHONENUMBER, [])
+        assert held.identity_of_email.total_contacts == 1
+        assert ask(ruling, held.id, body=models.HeldPairRequest(reason="asked"))[0].applied
+    assert ask("held", after=held.id, limit=1)[0].held == []
+    _, headers = ask("identify", body=body(email="a@till", phone_number="890"))
+    assert headers["Identity-Ignored"] == "email"
+    ask("apply", body=models.RulesRequest(models.BlockedValues(), models.RuleLimits(), "off"))
+
     assert ask("live")[0].status == "live"
     assert ask("ready")[0].status == ask("health")[0].status == "ready"
     assert "identity_request_duration_seconds" in ask("metrics")[0]
@@ -167,8 +193,15 @@ def test_every_operation_tells_a_generated_client_what_is_wrong(generated):
     request = models.PinRequest(one, other, models.PinRequestVerdict.DIFFERENT, reason=" ")
     assert refused(400, "pin", body=request) == ["one.email", "other.contactId", "reason"]
     assert refused(404, "unpin", 10**9) == ["id"]
-    for name in ("pins", "rulings"):
+    for name in ("pins", "rulings", "held"):
         assert refused(400, name, limit=0) == ["limit"]
+    request = models.RulesRequest(models.BlockedValues(emails=["x"]), models.RuleLimits(), reason=" ")
+    assert refused(400, "apply", body=request) == ["blocked.emails[0]", "reason"]
+    request = models.RulesPreviewRequest(request.blocked, request.limits)
+    assert refused(400, "preview_rules", body=request) == ["blocked.emails[0]"]
+    for name in ("accept", "reject"):
+        assert refused(404, name, 10**9, body=models.HeldPairRequest(reason="x")) == ["id"]
+    refused(401, "rules", client=generated.anonymous)
     for name in ("live", "ready", "health"):
         refused(431, name, client=generated.talkative)
     refused(401, "metrics", client=generated.anonymous)

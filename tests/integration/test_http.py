@@ -228,6 +228,27 @@ def test_unknown_methods_are_not_allowed(running, method):
         ("POST", "/split", {"one": {"email": "x"}, "reason": 5}, ["one.email", "other", "reason"]),
         ("POST", "/pins", {"verdict": "maybe"}, ["one", "other", "verdict", "reason"]),
         ("DELETE", "/pins/x?dryRun=maybe", None, ["id", "dryRun"]),
+        ("GET", "/held?limit=101&after=x", None, ["after", "limit"]),
+        ("POST", "/held/x/accept?dryRun=x", {}, ["id", "dryRun", "reason"]),
+        ("POST", "/held/x/reject", {"reason": "x", "plan": 1}, ["id", "plan"]),
+        (
+            "PUT",
+            "/rules",
+            {"blocked": {"emails": ["a@x", "x"], "presets": ["x"]}, "limits": {"valuesPerIdentity": 0}},
+            ["blocked.emails[1]", "blocked.presets[0]", "limits.valuesPerIdentity", "reason"],
+        ),
+        (
+            "PUT",
+            "/rules",
+            {"blocked": {}, "reason": "x", "version": -1, "plan": 1},
+            ["limits", "version", "plan"],
+        ),
+        (
+            "POST",
+            "/rules/preview",
+            {"blocked": {"phoneNumbers": ["abc"]}, "limits": {"valuesPerIdentity": "1"}},
+            ["blocked.phoneNumbers[0]", "limits.valuesPerIdentity"],
+        ),
     ],
 )
 def test_every_field_that_is_wrong_is_named(running, method, path, body, fields):
@@ -252,6 +273,8 @@ paths = st.sampled_from(
         "/changes?limit={}&wait={}", "/changes?{}=1&limit=0", "/health/{}", "/health/live?{}", "/metrics/{}",
         "/undo", "/undo?dryRun={}", "/restore?{}", "/split", "/split?{}={}", "/pins", "/pins?after={}",
         "/pins/{}", "/pins/{}?plan={}", "/pins/1?reason={}", "/pins/1?{}=1", "/rulings?limit={}",
+        "/rules", "/rules?{}", "/rules/preview", "/rules/preview?{}", "/rules/{}",
+        "/held?after={}", "/held/{}/accept", "/held/1/reject?{}={}",
         "/docs/{}", "/openapi.json/{}", "/assets/x{}", "/assets/{}/{}",
     ]
 )  # fmt: skip
@@ -261,7 +284,21 @@ marked_bodies = st.recursive(
         st.lists(inner, max_size=2)
         | st.dictionaries(
             st.sampled_from(
-                ["email", "phoneNumber", "contactId", "one", "other", "reason", "plan", "verdict"]
+                [
+                    "email",
+                    "phoneNumber",
+                    "contactId",
+                    "one",
+                    "other",
+                    "reason",
+                    "plan",
+                    "verdict",
+                    "blocked",
+                    "limits",
+                    "emails",
+                    "phoneNumbers",
+                    "presets",
+                ]
             )
             | marked,
             inner,
@@ -343,7 +380,8 @@ def test_the_openapi_document_is_valid_and_complete(running):
     }
     asked = {"identify", "preview", "lookup", "explain", "identity", "history", "changes"}
     ruled = {"undo", "restore", "split", "pin", "unpin", "pins", "rulings"}
-    assert operations.keys() == asked | ruled | {"live", "ready", "health", "metrics"}
+    rules = {"rules", "preview_rules", "apply", "held", "accept", "reject"}
+    assert operations.keys() == asked | ruled | rules | {"live", "ready", "health", "metrics"}
     for name, operation in operations.items():
         assert operation["summary"]
         assert operation["description"]
@@ -359,6 +397,7 @@ def test_the_openapi_document_is_valid_and_complete(running):
             expected |= {"WWW-Authenticate"} if status == "401" else set()
             if (name, status) == ("identify", "200"):
                 expected |= {"Identity-Outcome", "Identity-Ignored"}
+            expected |= {"Identity-Outcome"} if status == "422" else set()
             # Before a request has arrived there is no id of it.
             expected |= set() if status in ("408", "431") else {"X-Request-ID"}
             assert response.get("headers", {}).keys() == expected
@@ -431,6 +470,7 @@ def test_a_preview_says_what_would_happen_and_nothing_does(running):
     for _ in range(2):
         assert preview(running, {"email": "dry@x", "phoneNumber": "7102"}) == {
             "outcome": "merged",
+            "ignored": None,
             "contact": {
                 "primaryContactId": first,
                 "emails": ["dry@x", "other-dry@x", "third-dry@x"],

@@ -514,6 +514,38 @@ def test_a_dry_run_foretells_and_writes_nothing(command, tmp_path, sql):
     assert command("import", "then.csv", "--json").stdout == foretold
 
 
+RULES = """
+[blocked]
+emails = ["1.0@example.org"]
+phone_numbers = ["*11"]
+
+[limits]
+phone_numbers_per_email = 2
+emails_per_phone_number = 2
+values_per_identity = 5
+"""
+
+
+def test_an_import_and_its_dry_run_apply_the_rules_in_force(command, tmp_path, sql, url):
+    rows = made_orders(3000)
+    write(tmp_path / "first.csv", rows[:1000])
+    write(tmp_path / "then.csv", [*rows, ("1.0@example.org", "", "2020-01-01")])
+    (tmp_path / "rules.toml").write_text(RULES)
+    command("import", "first.csv")
+    command("rules", "apply", "rules.toml", "--reason", "a test", "--yes")
+    foretold = command("import", "then.csv", "--dry-run", "--json").stdout
+    assert command("import", "then.csv", "--json").stdout == foretold
+    summary = json.loads(foretold)
+    assert summary["held"] > 10
+    assert summary["blocked"] > 1
+    assert (
+        f"{summary['blocked']:>14,}  rows whose values are all blocked\n"
+        in command("import", "then.csv").stdout
+    )
+    assert sql("SELECT count(*) > 10 FROM contact_evidence WHERE standing = 'blocked'") == [(True,)]
+    assert verify(url) == []
+
+
 def test_killed_and_run_again_it_comes_to_the_same(tmp_path, url, server, size):
     rows = made_orders(size(12_000, 1_000_000))
     write(tmp_path / "orders.csv", rows)
@@ -735,6 +767,34 @@ def test_what_was_exported_comes_to_the_same_identities_elsewhere(command, tmp_p
     with connect(other) as connection:
         assert identities_of(lambda query: connection.execute(query).fetchall()) == identities_of(sql)
     assert {path.name for path in tmp_path.iterdir()} == {name, "orders.csv"}
+
+
+def test_pairs_that_rules_keep_from_counting_are_exported_only_if_they_are_asked_for(
+    command, tmp_path, server, sql
+):
+    write(tmp_path / "orders.csv", made_orders(3000))
+    (tmp_path / "rules.toml").write_text(RULES)
+    command("rules", "apply", "rules.toml", "--reason", "a test", "--yes")
+    command("import", "orders.csv")
+    ignored = sql("SELECT count(*) FROM contact_evidence WHERE standing <> 'counts'")[0][0]
+    assert ignored > 20
+    counting = int(command("export", "counting.csv").stderr.split()[0].replace(",", ""))
+    done = command("export", "all.parquet", "--all-pairs")
+    assert int(done.stderr.split()[0].replace(",", "")) == counting + ignored
+    for name, rules in [("counting.csv", ""), ("all.parquet", RULES)]:
+        (tmp_path / "rules.toml").write_text(rules)
+        settings = {"cwd": tmp_path, "DB_CONNECTION_STRING": plain(new_database(server))}
+        run("import", "/dev/null", **settings)
+        assert run("rules", "apply", "rules.toml", "--reason", "a test", "--yes", **settings).returncode == 0
+        assert run("import", name, **settings).returncode == 0
+        done = run("export", **settings)
+        assert parts_of(done) == parts_of(command("export"))
+
+
+def parts_of(exported):
+    """The values of each exported identity."""
+    contacts = [json.loads(line)["contact"] for line in exported.stdout.splitlines()]
+    return sorted(sorted(one["emails"] + one["phoneNumbers"]) for one in contacts)
 
 
 def test_identities_are_exported_as_they_are_answered(command, tmp_path, url):

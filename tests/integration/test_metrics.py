@@ -1,5 +1,6 @@
 """What Prometheus is told."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -86,6 +87,32 @@ def test_it_tells_how_the_identity_graph_is(tmp_path, url):
         assert samples["identity_identities",] == 5
         largest = [samples["identity_largest_identity_contacts", str(rank)] for rank in range(1, 6)]
         assert largest == [31, 1, 1, 1, 1]
+
+
+def test_what_rules_hold_and_block_is_counted(tmp_path, url):
+    settings = {"DB_CONNECTION_STRING": plain(url), "IDENTITY_COUNT_EVERY": "0.01"}
+    rules = {
+        "blocked": {"phoneNumbers": ["9*"]},
+        "limits": {"emailsPerPhoneNumber": 1, "phoneNumbersPerEmail": 2},
+        "reason": "a test",
+    }
+    expected = {
+        ("identity_rules_version",): 1,
+        ("identity_rules_settled",): 1,
+        ("identity_blocked_pairs",): 2,
+        ("identity_held_pairs",): 0,
+        ("identity_pairs_held_by_limit", "emails_per_phone_number"): 2,
+        ("identity_pairs_held_by_limit", "phone_numbers_per_email"): 1,
+        ("identity_pairs_held_by_limit", "values_per_identity"): 0,
+        ("identity_pairs_held_by_limit", "values_on_smaller_side"): 0,
+    }
+    with service(tmp_path, **settings) as running:
+        running.identify("a@x", "9")
+        wait_until(lambda: scraped(running).get(("identity_rules_version",)) == 0)
+        assert running.request("PUT", "/rules", json.dumps(rules))[0] == 200
+        for details in [("b@x", "99"), ("a@x", "1"), ("b@x", "1"), ("c@x", "1"), ("a@x", "2"), ("a@x", "3")]:
+            running.identify(*details)
+        wait_until(lambda: expected.items() <= scraped(running).items())
 
 
 def test_nothing_is_counted_where_nobody_wants_it(tmp_path, url):

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import settings
 
 from identity_adapters.batching import IdentifyInBatches
+from identity_adapters.postgres import verify
 from identity_core import (
     Contact,
     ContactDetails,
@@ -18,6 +19,7 @@ from identity_core.testing import (
     ContactRepositoryConformance,
     IdentityMachine,
     IdentityReaderConformance,
+    RuleConformance,
     RulingConformance,
     RulingMachine,
 )
@@ -53,6 +55,20 @@ class TestRulingConformance(RulingConformance):
     async def empty_reader(self):
         async with emptied_repository_on(self.url) as repository:
             yield repository, repository
+
+
+class TestRuleConformance(RuleConformance):
+    @pytest.fixture(autouse=True)
+    def _database(self, url):
+        self.url = url
+
+    @asynccontextmanager
+    async def empty_ports(self):
+        async with emptied_repository_on(self.url) as repository:
+            yield repository, repository, repository
+
+    def other_repository(self, repository):
+        return repository_on(self.url)
 
 
 class TestFeedConformance(ChangeFeedConformance):
@@ -181,7 +197,8 @@ def test_the_machine_of_rulings_runs_on_postgres_too(url):
         @asynccontextmanager
         async def empty_ports(self):
             async with emptied_repository_on(url) as repository:
-                yield repository, repository, repository
+                yield repository, repository, repository, repository
+                assert verify(url) == []
 
     case = Machine.TestCase
     case.settings = settings(max_examples=20, stateful_step_count=12, deadline=None)

@@ -10,7 +10,18 @@ from itertools import count
 import pytest
 
 from identity_adapters.postgres import migrate, repair_database, verify
-from identity_core import ContactDetails, IdentifyContacts, RepositoryUnavailable
+from identity_core import (
+    ChangeRules,
+    ContactDetails,
+    IdentifyContacts,
+    Limits,
+    Note,
+    RepositoryUnavailable,
+    RuleOnIdentities,
+    RuleSet,
+    Verdict,
+)
+from identity_core.model.identifiers import to_identifiers
 from identity_core.testing import violations
 from tests.integration.test_adoption import EXISTING
 from tests.support.databases import connect, plain, repository_on
@@ -59,6 +70,7 @@ RULING = (
     "INSERT INTO contact_rulings (id, verdict, one_kind, one, other_kind, other, decided_at, reason)"
     " VALUES (901, '{}', 'email', '{}', '{}', '{}', now(), 'a test')"
 )
+RULING_OF_PAIR = RULING.replace("'email', '{}', '{}', '{}'", "'email', '{}', 'phone_number', '{}'")
 
 # What nobody but a person with SQL can leave: kind, contacts, evidence and rulings, ids shown.
 WRONG_RULINGS = {
@@ -81,6 +93,72 @@ WRONG_RULINGS = {
         [901],
     ),
 }
+
+HELD = "INSERT INTO contact_evidence VALUES (900, 'a@x', '2', now(), '{}', '{}')"
+JOINED = [FIRST, (2, "b@x", "1", 1, "secondary", 8), (3, "b@x", "2", 1, "secondary", 7)]
+
+# The same about rules: kind, blocked emails and phone numbers, contacts, evidence and rulings, ids shown.
+WRONG_BY_RULES = [
+    ("pair is not blocked though a value is", [], ["1"], [FIRST], [], [1]),
+    ("pair is not blocked though a value is", ["a@x"], [], [FIRST], [], [1]),
+    ("pair is not blocked though a value is", ["a@x"], ["1"], [FIRST, SECOND], [], [1]),
+    (
+        "pair is not blocked though a value is",
+        [],
+        ["1"],
+        [FIRST, (2, "b@x", "1", 1, "secondary", 8), (3, "c@x", "1", 1, "secondary", 7)],
+        [],
+        [1, 2, 3],
+    ),
+    (
+        "pair is not blocked though a value is",
+        [],
+        ["2"],
+        [FIRST],
+        [EVIDENCE.format("a@x", "2", "counts")],
+        [900],
+    ),
+    (
+        "pair is not blocked though a value is",
+        [],
+        ["2"],
+        [FIRST],
+        [HELD.format("held", "phone_numbers_per_email")],
+        [900],
+    ),
+    (
+        "pair is blocked though no value is",
+        [],
+        [],
+        [FIRST, SECOND],
+        [HELD.format("blocked", "unchecked")],
+        [900],
+    ),
+    (
+        "pair is held by a limit though a pin accepts it",
+        [],
+        [],
+        JOINED,
+        [HELD.format("held", "values_per_identity"), RULING_OF_PAIR.format("same", "a@x", "2")],
+        [900],
+    ),
+    (
+        "pair beyond a limit counts without a pin",
+        [],
+        [],
+        JOINED,
+        [HELD.format("counts", "phone_numbers_per_email")],
+        [900],
+    ),
+    (
+        "value of a ruling or of evidence is unknown",
+        ["c@x"],
+        [],
+        [FIRST],
+        [EVIDENCE.format("c@x", "7", "blocked")],
+        [900],
+    ),
+]
 
 
 def write(sql, rows):
@@ -128,6 +206,81 @@ def test_what_rulings_do_not_say_is_found_and_repaired(sql, url, kind):
     events = sql("SELECT count(*) FROM contact_events")
     repair_all(url)
     assert sql("SELECT count(*) FROM contact_events") == events
+
+
+def put_rules(url, *, is_settled=True, **rules):
+    """Put rules in force, and bring everything in line with them unless that is left for later."""
+
+    async def body():
+        async with repository_on(url) as repository:
+            await repository.put(RuleSet(**rules), Note("a tester", "a test"))
+            if is_settled:
+                await ChangeRules(repository, repository).settle()
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize(("kind", "emails", "phone_numbers", "rows", "statements", "ids"), WRONG_BY_RULES)
+def test_what_rules_do_not_say_is_found_and_repaired(
+    sql, url, kind, emails, phone_numbers, rows, statements, ids
+):
+    put_rules(url, emails=emails, phone_numbers=phone_numbers)
+    write(sql, rows)
+    for statement in statements:
+        sql(statement)
+    assert found(url) == {kind: (len(ids), ids)}
+    repair_all(url, dry_run=True)
+    assert found(url) == {kind: (len(ids), ids)}, "a dry run writes nothing"
+    repair_all(url)
+    assert verify(url) == []
+    events = sql("SELECT count(*) FROM contact_events")
+    repair_all(url)
+    assert sql("SELECT count(*) FROM contact_events") == events
+
+
+def test_a_repair_remembers_the_inherited_links_that_a_block_cuts(sql, url):
+    put_rules(url, phone_numbers=["1"])
+    write(sql, [FIRST, (2, None, "1", 1, "secondary", 8), (3, "c@x", None, 2, "secondary", 7)])
+    repair_all(url)
+    assert verify(url) == []
+    identities = "SELECT count(*) FROM contacts WHERE deleted_at IS NULL AND linked_id IS NULL"
+    assert sql(identities) == [(2,)]
+    put_rules(url)
+    assert sql(identities) == [(1,)]
+    assert verify(url) == []
+
+
+def test_what_rules_make_right_is_no_violation(sql, url):
+    """Pairs that limits hold or blocks ignore, values without a contact, and rulings about blocked values."""
+    limits = Limits(emails_per_phone_number=2)
+
+    async def write_by_service():
+        async with repository_on(url) as repository:
+            identify, rule = IdentifyContacts(repository), RuleOnIdentities(repository, repository)
+            for key in [("a@x", "1"), ("b@x", "1"), ("c@x", "1"), ("a@x", "9"), ("d@x", "9"), ("e@x", "5")]:
+                await identify(ContactDetails(*key))
+            note = Note("a tester", "a test")
+            await rule.pin(*to_identifiers("e@x", "9"), Verdict.SAME, note)
+            await rule.undo(("a@x", "9"), note)
+            await rule.pin(*to_identifiers("d@x", "1"), Verdict.DIFFERENT, note)
+            await identify(ContactDetails("d@x", "1"))
+
+    put_rules(url, limits=limits)
+    asyncio.run(write_by_service())
+    assert sql("SELECT DISTINCT standing, hold FROM contact_evidence ORDER BY 1, 2") == [
+        ("held", "emails_per_phone_number"),
+        ("held", None),
+        ("undone", None),
+    ]
+    assert verify(url) == []
+    put_rules(url, is_settled=False, phone_number_patterns=["9*", "?"], limits=limits)
+    assert verify(url) == [], "what is not in line with the rules yet is no violation"
+    put_rules(url, phone_numbers=["9"], email_patterns=["d@*"], limits=limits)
+    assert verify(url) == []
+    put_rules(url, is_settled=False)
+    assert verify(url) == []
+    put_rules(url)
+    assert verify(url) == []
 
 
 def found(url):

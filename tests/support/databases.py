@@ -11,6 +11,7 @@ from identity_adapters.postgres import (
     PostgresChangeFeed,
     PostgresContactRepository,
     PostgresIdentityReader,
+    PostgresRuleBook,
     create_engine,
 )
 from tests.support.waiting import PATIENCE
@@ -42,8 +43,8 @@ def patient_engine(url, **options):
     return create_engine(url, **patience | options)
 
 
-class AllPorts(PostgresContactRepository, PostgresIdentityReader, PostgresChangeFeed):
-    """The adapters of all three ports in one, on an engine."""
+class AllPorts(PostgresContactRepository, PostgresIdentityReader, PostgresChangeFeed, PostgresRuleBook):
+    """The adapters of all ports in one, on an engine."""
 
     def __init__(self, engine, emails):
         self.engine, self.database = engine, Database(engine)
@@ -66,6 +67,9 @@ async def emptied_repository_on(url):
     async with repository_on(url) as repository:
         async with repository.engine.begin() as connection:
             await connection.execute(
-                text("TRUNCATE contacts, contact_evidence, contact_events, contact_rulings RESTART IDENTITY")
+                text(
+                    "TRUNCATE contacts, contact_evidence, contact_events, contact_rulings, contact_rules"
+                    " RESTART IDENTITY"
+                )
             )
         yield repository

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -15,6 +16,17 @@ Time = Annotated[datetime, Meta(tz=True)]
 
 MakeDetails: TypeAlias = Callable[[Any, Any], ContactDetails]
 """Makes details of an unvalidated email and phone number; raises `InvalidDetails`."""
+
+
+class DetailsMember(StrEnum):
+    """A member of details."""
+
+    EMAIL = "email"
+    PHONE_NUMBER = "phoneNumber"
+
+    @classmethod
+    def of(cls, kind: IdentifierKind) -> "DetailsMember":
+        return cls[kind.name]
 
 
 class IdentifierValue(msgspec.Struct, omit_defaults=True, rename="camel"):

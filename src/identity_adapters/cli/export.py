@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.option(
     "--all-pairs",
     is_flag=True,
-    help="For CSV and Parquet: also pairs that are undone or held. Import the rulings after them.",
+    help="For CSV and Parquet: also pairs that are undone, held or blocked. Import the rulings after them.",
 )
 def export_command(file: str, format_: str | None, all_pairs: bool) -> None:
     """Export everything: JSON Lines of identities, or CSV or Parquet of contacts.

@@ -215,6 +215,7 @@ def _write_summary(report: "ImportReport", rejected: Rejects, dry_run: bool, is_
         "corroborated": "rows that confirmed an identity",
         "held": "rows whose pair is held or undone",
         "known": "rows that were already known",
+        "blocked": "rows whose values are all blocked",
         "rejected": "rows rejected",
     }
     if dry_run:

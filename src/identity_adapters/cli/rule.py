@@ -210,7 +210,7 @@ def rule(
         foretold = run(container, decide(dry_run=True, plan=plan))
         if _changes(foretold):
             click.echo(_describe(foretold, is_applied=False), err=True)
-            _confirm()
+            confirm()
         return run(container, decide(dry_run=False, plan=foretold.plan)), _changes(foretold)
 
     ruled, is_shown = run_rulings(work)
@@ -224,7 +224,8 @@ def rule(
         click.echo(_describe(ruled, is_applied=not dry_run, is_brief=is_shown))
 
 
-def _confirm() -> None:
+def confirm() -> None:
+    """Ask whether to go on; end the command if the answer is no."""
     try:
         is_confirmed = click.confirm("Do this?", err=True)
     except click.Abort:  # there is nobody to ask

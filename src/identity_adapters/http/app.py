@@ -20,10 +20,25 @@ from identity_adapters.http.routes.health import (
     create_ready_endpoint,
     live,
 )
-from identity_adapters.http.routes.identify import Identify, create_identify_endpoint, create_preview_endpoint
+from identity_adapters.http.routes.held import (
+    create_accept_endpoint,
+    create_held_endpoint,
+    create_reject_endpoint,
+)
+from identity_adapters.http.routes.identify import (
+    Identify,
+    OnBlocked,
+    create_identify_endpoint,
+    create_preview_endpoint,
+)
 from identity_adapters.http.routes.identities import create_history_endpoint, create_identity_endpoint
 from identity_adapters.http.routes.lookup import create_lookup_endpoint
 from identity_adapters.http.routes.pages import PAGES
+from identity_adapters.http.routes.rules import (
+    create_apply_endpoint,
+    create_rules_endpoint,
+    create_rules_preview_endpoint,
+)
 from identity_adapters.http.routes.rulings import (
     create_pin_endpoint,
     create_pins_endpoint,
@@ -34,7 +49,7 @@ from identity_adapters.http.routes.rulings import (
     create_unpin_endpoint,
 )
 from identity_adapters.keys import ApiKey
-from identity_core import ChangeFeed, ContactDetails, QueryIdentities, RuleOnIdentities
+from identity_core import ChangeFeed, ChangeRules, ContactDetails, QueryIdentities, RuleOnIdentities
 
 Lifespan: TypeAlias = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -42,7 +57,7 @@ Lifespan: TypeAlias = Callable[[Litestar], AbstractAsyncContextManager[None]]
 def _cors(origins: Sequence[str]) -> CORSConfig:
     return CORSConfig(
         allow_origins=[*origins],
-        allow_methods=["DELETE", "GET", "HEAD", "POST"],
+        allow_methods=["DELETE", "GET", "HEAD", "POST", "PUT"],
         allow_headers=["Authorization", "Content-Type", "Traceparent", "X-Request-ID"],
         expose_headers=[IGNORED_HEADER, OUTCOME_HEADER, "Retry-After", "WWW-Authenticate", "X-Request-ID"],
     )
@@ -52,6 +67,7 @@ def create_app(
     identify: Callable[[], Identify],
     queries: Callable[[], QueryIdentities],
     rulings: Callable[[], RuleOnIdentities],
+    rules: Callable[[], ChangeRules],
     feed: Callable[[], ChangeFeed],
     check: Callable[[], CheckReady],
     make_details: MakeDetails = ContactDetails,
@@ -59,6 +75,8 @@ def create_app(
     render_metrics: Callable[[], Awaitable[bytes]],
     is_shutting_down: Callable[[], bool],
     on_ruling: Callable[[str], None] = lambda _: None,
+    on_rules: Callable[[], None] = lambda: None,
+    on_blocked: OnBlocked = lambda _: None,
     keys: Sequence[ApiKey] = (),
     rate_limit: float | None = None,
     lifespan: Sequence[Lifespan] = (),
@@ -72,12 +90,15 @@ def create_app(
         identify: returns the use case that identifies one of many customers; called for each request.
         queries: returns the use case that only reads.
         rulings: returns the use case that overrules.
+        rules: returns the use case that changes the rules.
         feed: returns the feed of changes.
         check: returns a check that raises `RepositoryUnavailable` while the service cannot answer.
         make_details: makes details of the email and the phone number of a request.
         render_metrics: returns the metrics in the text format of Prometheus.
         is_shutting_down: whether the service is stopping.
         on_ruling: called with the kind of each ruling that changed something.
+        on_rules: called when rules were put in force.
+        on_blocked: called with the kind of each value to identify by that is blocked.
         keys: the API keys; without any, no request needs one.
         rate_limit: requests per second of each key; None for no limit.
         lifespan: context managers that are entered while the application runs.
@@ -89,7 +110,7 @@ def create_app(
     # Litestar resolves the dependencies of a handler on each request, in a task group. Handlers that
     # close over their dependencies avoid this cost.
     handlers = [
-        create_identify_endpoint(identify, make_details, check_key),
+        create_identify_endpoint(identify, make_details, check_key, on_blocked),
         create_preview_endpoint(queries, make_details),
         create_lookup_endpoint(queries, make_details),
         create_explain_endpoint(queries, make_details),
@@ -103,6 +124,12 @@ def create_app(
         create_pins_endpoint(rulings),
         create_pin_endpoint(rulings, queries, make_details, on_ruling),
         create_unpin_endpoint(rulings, on_ruling),
+        create_rules_endpoint(rules),
+        create_rules_preview_endpoint(rules, make_details),
+        create_apply_endpoint(rules, make_details, on_rules),
+        create_held_endpoint(rulings, queries),
+        create_accept_endpoint(rulings, on_ruling),
+        create_reject_endpoint(rulings, on_ruling),
         live,
         create_ready_endpoint("/health/ready", "ready", check, is_shutting_down),
         create_ready_endpoint("/health", "health", check, is_shutting_down),  # for most probes

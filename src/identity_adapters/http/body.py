@@ -1,16 +1,17 @@
 """Parsing details from the body of a request."""
 
+from collections.abc import Collection
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
 from litestar.types import Receive, Scope
 
-from identity_adapters.api import MAX_ID, MakeDetails
+from identity_adapters.api import MAX_ID, DetailsMember, MakeDetails
 from identity_adapters.http.errors import InvalidFields, RequestRejected
-from identity_adapters.http.openapi.operation import Body
+from identity_adapters.http.openapi.operation import OUTCOME_HEADER, Body
 from identity_adapters.http.problem import FieldError
-from identity_core import ContactDetails, Identifier, InvalidDetails
+from identity_core import Blocked, ContactDetails, Identifier, InvalidDetails, Outcome
 
 # The names of the core's fields in requests.
 _NAMES = {
@@ -107,6 +108,13 @@ def _to_field_errors(error: InvalidDetails) -> list[FieldError]:
     return [FieldError(name, error.reason) for name in _NAMES[error.field]]
 
 
+def to_blocked_error(details: ContactDetails) -> InvalidFields:
+    """The error of details whose values are all blocked."""
+    errors = (FieldError(DetailsMember.of(kind), Blocked(kind).reason) for kind, _ in details.identifiers)
+    headers = {OUTCOME_HEADER: Outcome.BLOCKED.value}
+    return InvalidFields(*errors, status=HTTPStatus.UNPROCESSABLE_ENTITY, headers=headers)
+
+
 def parse_end(body: dict[str, Any], name: str, make_details: MakeDetails) -> Identifier | int:
     """Parse `one` or `other` of a body: an email, a phone number, or a contact by its id.
 
@@ -139,6 +147,16 @@ def parse_id(name: str, value: Any) -> int:
     if type(value) is not int or not 0 <= value <= MAX_ID:
         raise InvalidFields(FieldError(name, f"must be a whole number from 0 to {MAX_ID}"))
     return value
+
+
+def check_members(name: str, members: Collection[str], known: Collection[str]) -> None:
+    """Check that an object has no members but the known ones.
+
+    Raises:
+        InvalidFields: it has.
+    """
+    if not {*members} <= {*known}:
+        raise InvalidFields(FieldError(name, f"must have no members but {', '.join(known)}"))
 
 
 async def read_json_object(scope: Scope, receive: Receive) -> dict[str, Any]:

@@ -47,13 +47,17 @@ class InvalidFields(RequestRejected):
     'email: is wrong; limit: is odd'
     """
 
-    def __init__(self, *errors: FieldError, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
+    def __init__(
+        self,
+        *errors: FieldError,
+        status: HTTPStatus = HTTPStatus.BAD_REQUEST,
+        headers: dict[str, str] | None = None,
+    ) -> None:
         by_reason: dict[str, list[str]] = {}
         for error in errors:
             by_reason.setdefault(error.reason, []).append(error.field)
-        super().__init__(
-            status, "; ".join(f"{' and '.join(fields)}: {reason}" for reason, fields in by_reason.items())
-        )
+        detail = "; ".join(f"{' and '.join(fields)}: {reason}" for reason, fields in by_reason.items())
+        super().__init__(status, detail, headers)
         self.errors = errors
 
 
@@ -102,9 +106,8 @@ def _handle_contradiction(_: Request[Any, Any, Any], error: Contradiction) -> Re
     )
 
 
-def _handle_stale_plan(_: Request[Any, Any, Any], __: StalePlan) -> Response[Conflict]:
-    detail = "the record has changed since the plan was made; nothing was changed"
-    return _respond_with_conflict(ConflictType.STALE_PLAN, "Stale plan", detail)
+def _handle_stale_plan(_: Request[Any, Any, Any], error: StalePlan) -> Response[Conflict]:
+    return _respond_with_conflict(ConflictType.STALE_PLAN, "Stale plan", f"{error}; nothing was changed")
 
 
 def _respond_with_conflict(

@@ -13,7 +13,13 @@ CONTACT: dict[str, Any] = {
     "secondaryContactIds": [2],
 }
 IDENTIFIED = {"contact": CONTACT}
-PREVIEWED = {"outcome": "linked", "contact": CONTACT, "absorbedPrimaryContactIds": [], "movedContacts": 0}
+PREVIEWED: dict[str, Any] = {
+    "outcome": "linked",
+    "ignored": None,
+    "contact": CONTACT,
+    "absorbedPrimaryContactIds": [],
+    "movedContacts": 0,
+}
 
 IDENTITY: dict[str, Any] = {
     "primaryContactId": 1,
@@ -156,6 +162,88 @@ RULINGS = {
     "next": None,
 }
 
+RULES_REQUEST: dict[str, Any] = {
+    "blocked": {
+        "emails": ["test@hillvalley.edu", "*@example.org"],
+        "phoneNumbers": ["+15550100"],
+        "oneDigit": True,
+        "presets": ["reserved-domains"],
+    },
+    "limits": {"emailsPerPhoneNumber": 5, "valuesPerIdentity": 50},
+    "reason": "the shop's own phone number joined strangers",
+    "version": 2,
+    "plan": "0f3c8a5d2b7e4196c8d0a1b2",
+}
+RULES_PREVIEW_REQUEST = {name: RULES_REQUEST[name] for name in ("blocked", "limits")}
+RULES_PREVIEW = {
+    "plan": RULES_REQUEST["plan"],
+    "identitiesBefore": 1,
+    "identitiesAfter": 2,
+    "split": 1,
+    "merged": 0,
+    "blocked": 2,
+    "unblocked": 0,
+    "held": 0,
+    "released": 0,
+    "sizes": [
+        {"minContacts": 1, "maxContacts": 1, "before": 0, "after": 2},
+        {"minContacts": 2, "maxContacts": 2, "before": 1, "after": 0},
+        {"minContacts": 3, "maxContacts": 5, "before": 0, "after": 0},
+        {"minContacts": 6, "maxContacts": 10, "before": 0, "after": 0},
+        {"minContacts": 11, "maxContacts": 100, "before": 0, "after": 0},
+        {"minContacts": 101, "maxContacts": None, "before": 0, "after": 0},
+    ],
+    "mostAffected": [
+        {
+            "primaryContactId": 1,
+            "totalContacts": 2,
+            "parts": 2,
+            "contactsOfParts": [1, 1],
+            "joined": 0,
+            "joinedPrimaryContactIds": [],
+            "reasons": [{"value": {"phoneNumber": "+15550100"}, "pairs": 2}],
+        }
+    ],
+}
+RULES = {
+    "blocked": RULES_REQUEST["blocked"] | {"emails": ["*@example.org", "test@hillvalley.edu"]},
+    "limits": {
+        "phoneNumbersPerEmail": None,
+        "emailsPerPhoneNumber": 5,
+        "valuesPerIdentity": 50,
+        "valuesOnSmallerSide": None,
+    },
+    "version": 3,
+    "appliedAt": "2026-05-02T12:00:00Z",
+    "appliedBy": "support",
+    "reason": RULES_REQUEST["reason"],
+    "isSettled": False,
+}
+
+HELD = {
+    "held": [
+        {
+            "id": 4,
+            "email": _OTHER_EMAIL,
+            "phoneNumber": _PHONE_NUMBER,
+            "seenAt": "2026-04-20T12:00:00Z",
+            "heldBy": "emailsPerPhoneNumber",
+            "identityOfEmail": {"primaryContactId": 2, "totalContacts": 1},
+            "identityOfPhoneNumber": {"primaryContactId": 1, "totalContacts": 1},
+            "chain": [],
+        }
+    ],
+    "next": None,
+}
+ACCEPTED = RESTORED | {"rulingIds": [5], "withdrawnRulingIds": [], "movedContacts": 1, "movedContactIds": [2]}
+REJECTED = UNDONE | {
+    "rulingIds": [5],
+    "primariesBefore": [1, 2],
+    "movedContacts": 0,
+    "movedContactIds": [],
+    "undone": [_LINK | {"reason": "held", "id": 4}],
+}
+
 CONTRADICTION = {
     "type": "urn:problem-type:identity:contradiction",
     "title": "Contradiction",
@@ -169,7 +257,7 @@ STALE_PLAN = {
     "type": "urn:problem-type:identity:stale-plan",
     "title": "Stale plan",
     "status": 409,
-    "detail": "the record has changed since the plan was made; nothing was changed",
+    "detail": "the record changed since the plan was made; nothing was changed",
     "chain": [],
     "undo": [],
     "rulingId": None,

@@ -27,16 +27,16 @@ class Problem(msgspec.Struct, omit_defaults=True):
 
 
 class ConflictType(StrEnum):
-    """Why a ruling is refused."""
+    """Why a change is refused."""
 
     CONTRADICTION = "urn:problem-type:identity:contradiction"
-    """What is recorded contradicts it."""
+    """What is recorded contradicts the ruling."""
     STALE_PLAN = "urn:problem-type:identity:stale-plan"
-    """The record is no longer what its plan was made of."""
+    """The record is no longer what the plan was made of, or other rules are in force."""
 
 
 class Conflict(msgspec.Struct, rename="camel"):
-    """The problem document of a ruling that is refused.
+    """The problem document of a ruling, or of rules, that are refused.
 
     `chain` are the links that show the contradiction, if links do, and `undo` those that a split would undo.
     `rulingId` is the ruling in force that it contradicts, if it does.

@@ -19,6 +19,7 @@ from identity_adapters.http.body import (
     EMAIL,
     IDENTIFIER_OR_CONTACT,
     PHONE_NUMBER,
+    check_members,
     parse_details,
     parse_id,
     read_json_object,
@@ -33,13 +34,20 @@ from identity_core.model.ruling import PINS
 
 DryRun = Annotated[bool, Meta(description="Returns what the ruling would do, and writes nothing.")]
 _PLAN = "The `plan` of a dry run. The ruling fails if the record has changed since."
-_REASON = "Why. It is recorded with the ruling."
+_REASON = "Why. It is recorded."
 _REASON_SCHEMA = {"minLength": 1, "maxLength": MAX_REASON_LENGTH}
 
 
 class RulingParameters(msgspec.Struct, rename="camel"):
     """The parameters of each `POST` of a ruling."""
 
+    dry_run: DryRun = False
+
+
+class HeldPairParameters(msgspec.Struct, rename="camel"):
+    """The parameters of `POST /held/{id}/accept` and `POST /held/{id}/reject`."""
+
+    id: Annotated[int, Meta(ge=0, le=MAX_ID, description="The id of a held pair.")]
     dry_run: DryRun = False
 
 
@@ -93,8 +101,9 @@ _SUBJECTS: dict[str, Any] = {
     "evidenceId": _describe_id("the evidence of the pair"),
     "eventId": _describe_id("an event that the pair caused, such as a merge"),
 }
+REASON: dict[str, Any] = {"type": "string", "description": _REASON} | _REASON_SCHEMA
 _OPTIONS: dict[str, Any] = {
-    "reason": {"type": "string", "description": _REASON} | _REASON_SCHEMA,
+    "reason": REASON,
     "plan": {"type": ["string", "null"], "description": _PLAN},
 }
 _ENDS = {name: {"$ref": "#/components/schemas/IdentifierOrContact"} for name in ("one", "other")}
@@ -153,6 +162,14 @@ PIN_BODY = _describe_body(
 )
 
 
+HELD_BODY = _describe_body(
+    "HeldPairRequest",
+    "Why the pair is accepted or rejected.",
+    {},
+    {"reason": "one family", "plan": "5d41402abc4b2a76b9719d91"},
+)
+
+
 async def read_body(request: Request[Any, Any, Any], body: Body) -> dict[str, Any]:
     """Read the body of a ruling; members that are null are left out.
 
@@ -163,9 +180,7 @@ async def read_body(request: Request[Any, Any, Any], body: Body) -> dict[str, An
     members = await read_json_object(request.scope, request.receive)
     if "dryRun" in members:
         raise InvalidFields(FieldError("dryRun", "must be a parameter of the query"))
-    known = next(iter(body.schemas.values()))["properties"]
-    if not members.keys() <= known.keys():
-        raise InvalidFields(FieldError("body", f"must have no members but {', '.join(known)}"))
+    check_members("body", members, body.members)
     return {name: value for name, value in members.items() if value is not None}
 
 
@@ -178,10 +193,25 @@ def parse_options(request: Request[Any, Any, Any], members: dict[str, Any]) -> R
     check_query(request, ["dryRun"])
     note, plan, parameters = collect(
         partial(parse_note, request, members.get("reason")),
-        partial(_parse_plan, members.get("plan")),
+        partial(parse_plan, members.get("plan")),
         partial(parse_parameters, request, RulingParameters),
     )
     return RulingOptions(note, parameters.dry_run, plan)
+
+
+def parse_held_pair(request: Request[Any, Any, Any], members: dict[str, Any]) -> tuple[int, RulingOptions]:
+    """Parse the id of a held pair and the options of the ruling on it.
+
+    Raises:
+        InvalidFields: some are invalid; it names each of them.
+    """
+    check_query(request, ["dryRun"])
+    parameters, note, plan = collect(
+        partial(parse_parameters, request, HeldPairParameters),
+        partial(parse_note, request, members.get("reason")),
+        partial(parse_plan, members.get("plan")),
+    )
+    return parameters.id, RulingOptions(note, parameters.dry_run, plan)
 
 
 def parse_unpin(request: Request[Any, Any, Any]) -> tuple[int, RulingOptions]:
@@ -204,7 +234,8 @@ def check_query(request: Request[Any, Any, Any], known: Collection[str]) -> None
         InvalidFields: it has.
     """
     if not set(request.query_params) <= {*known}:
-        raise InvalidFields(FieldError("query", f"must have no parameters but {', '.join(known)}"))
+        exceptions = f" but {', '.join(known)}" if known else ""
+        raise InvalidFields(FieldError("query", f"must have no parameters{exceptions}"))
 
 
 def parse_note(request: Request[Any, Any, Any], reason: Any) -> Note:
@@ -225,11 +256,10 @@ def parse_subject(members: dict[str, Any], body: Body, make_details: MakeDetails
     Raises:
         InvalidFields: it is none or several of what the body may have, or invalid.
     """
-    known = next(iter(body.schemas.values()))["properties"].keys()
     names = [name for name in members if name not in _OPTIONS]
     ids = [name for name in names if name.endswith("Id")]
     if len(ids) + (len(ids) < len(names)) != 1:
-        allowed = ", ".join(name for name in known if name.endswith("Id"))
+        allowed = ", ".join(name for name in body.members if name.endswith("Id"))
         raise InvalidFields(
             FieldError("body", f"must have email and phoneNumber, or exactly one of {allowed}")
         )
@@ -253,7 +283,12 @@ def parse_verdict(verdict: Any) -> Verdict:
     return Verdict(verdict)
 
 
-def _parse_plan(plan: Any) -> str | None:
+def parse_plan(plan: Any) -> str | None:
+    """Parse a plan.
+
+    Raises:
+        InvalidFields: it is not text.
+    """
     if plan is not None and not isinstance(plan, str):
         raise InvalidFields(FieldError("plan", "must be text"))
     return plan

@@ -1,4 +1,4 @@
-"""PostgreSQL adapters of all three ports, and the migration, verification and repair of databases."""
+"""PostgreSQL adapters of all ports, and the migration, verification and repair of databases."""
 
 from identity_adapters.postgres.census import Census, take_census
 from identity_adapters.postgres.database import Database
@@ -7,6 +7,7 @@ from identity_adapters.postgres.feed import PostgresChangeFeed
 from identity_adapters.postgres.reader import PostgresIdentityReader
 from identity_adapters.postgres.repository import PostgresContactRepository
 from identity_adapters.postgres.rows import EmailForms
+from identity_adapters.postgres.rule_book import PostgresRuleBook
 from identity_adapters.postgres.schema import SchemaOutdated, SchemaUnusable, check_schema, migrate
 from identity_adapters.postgres.verify import RepairReport, Violation, repair_database, verify
 
@@ -17,6 +18,7 @@ __all__ = [
     "PostgresChangeFeed",
     "PostgresContactRepository",
     "PostgresIdentityReader",
+    "PostgresRuleBook",
     "RepairReport",
     "SchemaOutdated",
     "SchemaUnusable",

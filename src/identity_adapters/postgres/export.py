@@ -19,29 +19,33 @@ _LIVE = f"""
 _IDENTITIES = text(f"SELECT * FROM ({_LIVE}) AS live ORDER BY primary_id, created_at, id")
 _CONTACTS = text(f"SELECT id, email, phone_number, created_at, primary_id FROM ({_LIVE}) AS live ORDER BY id")
 
-# Evidence joins only known values, so it is dated after the contacts that hold its two values.
+# Evidence that counts joins only known values, so it is dated after the contacts that hold its two values. A
+# blocked value may have no contact.
 _EVIDENCE = text(f"""
     WITH live AS NOT MATERIALIZED ({_LIVE})
     SELECT
         NULL, evidence.email, evidence.phone_number,
         greatest(evidence.seen_at AT TIME ZONE 'UTC', min(one.created_at), min(other.created_at)),
-        min(one.primary_id)
+        coalesce(min(one.primary_id), min(other.primary_id))
     FROM contact_evidence evidence
-    JOIN live one ON one.email = evidence.email
-    JOIN live other ON other.phone_number = evidence.phone_number
+    LEFT JOIN live one ON one.email = evidence.email
+    LEFT JOIN live other ON other.phone_number = evidence.phone_number
     WHERE evidence.standing = 'counts' OR :all_pairs
     GROUP BY evidence.id ORDER BY evidence.id
 """)
 
 
 class Record(NamedTuple):
-    """A contact; or, without an id, a pair that no contact holds (evidence)."""
+    """A contact; or, without an id, a pair that no contact holds (evidence).
+
+    The primary is that of the email, else of the phone number; None if no contact has either.
+    """
 
     contact_id: int | None
     email: str | None
     phone_number: str | None
     created_at: datetime
-    primary_contact_id: int
+    primary_contact_id: int | None
 
 
 class NeedsRepair(Exception):
@@ -74,7 +78,7 @@ def read_records(url: URL, *, all_pairs: bool = False) -> Iterator[Record]:
     Args:
         url: of a migrated database.
         all_pairs: whether pairs that do not count are read, too; then the identities are the same once the
-            rulings are imported as well.
+            rules and the rulings are those of this database as well.
 
     Raises:
         NeedsRepair: the database has to be repaired first.

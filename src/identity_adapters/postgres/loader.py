@@ -1,9 +1,9 @@
 """Loading what is known of a batch, with locks or without."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import evolve, frozen
 
@@ -14,8 +14,10 @@ from identity_adapters.postgres.failures import TOO_MANY_CONTACTS
 from identity_adapters.postgres.rows import (
     EmailForms,
     ReadEmail,
+    add_limited,
     to_deleted,
     to_evidence,
+    to_rules_in_force,
     to_ruling,
     to_snapshot,
 )
@@ -25,11 +27,16 @@ from identity_core import (
     Evidence,
     Identifier,
     IdentifierKind,
+    Limits,
     Record,
+    RuleSet,
+    RulesInForce,
     Snapshot,
-    Standing,
     Verdict,
 )
+from identity_core.model.rule_set import NO_LIMITS
+
+T = TypeVar("T")
 
 MAX_CONTACTS = 25_000
 MAX_CONTACTS_IN_BULK = 100_000
@@ -38,6 +45,15 @@ MAX_CONTACTS_IN_BULK = 100_000
 If it matches more, it is decided in smaller batches. One large identity alone does not split a batch,
 because it would then be read once per batch.
 """
+
+NO_LATER_VERSION = 2**62
+
+MAX_IGNORED = 1_000
+"""How many pairs that rules keep from counting are read of each value, at most."""
+
+
+class RulesChanged(Exception):
+    """Other rules are in force than those by which values were locked and read."""
 
 
 @frozen
@@ -48,30 +64,39 @@ class SnapshotQuery:
         details: the rows of the batch, as the statements take them.
         limit: how many contacts the batch may match; None for any number.
         read_email: reads stored emails.
+        in_force: the rules.
     """
 
     details: str
     limit: int | None
     read_email: ReadEmail
+    in_force: RulesInForce
 
     async def load(self, connection: Connection) -> Snapshot:
         """Read everything known of the batch, in one statement.
 
         Raises:
             RepositoryBusy: the batch matches too many contacts.
+            RulesChanged: other rules are in force.
         """
         rows = await self._read(connection, statements.LOAD)
-        return await offload(len(rows), to_snapshot, self.read_email, rows)
+        return await self._convert(rows)
 
     async def load_to_decide(self, connection: Connection) -> Snapshot:
-        """Read the same, and where a decision may join identities the values that pins keep apart.
+        """Read the same, and what pins and limits have to say about a decision.
 
         Raises:
             RepositoryBusy: the batch matches too many contacts.
+            RulesChanged: other rules are in force.
         """
-        rows = await self._read(connection, statements.LOAD_TO_DECIDE)
-        snapshot = await offload(len(rows), to_snapshot, self.read_email, rows)
-        has_pins = any(row[0] is None and row[1] is None for row in rows)
+        limits = self.in_force.rules.limits
+        if limits == NO_LIMITS:
+            rows = await self._read(connection, statements.LOAD_TO_DECIDE)
+            snapshot = await self._convert(rows)
+        else:
+            rows = await self._read(connection, statements.LOAD_WITH_LIMITS, paired=_find_most(limits))
+            snapshot = add_limited(await self._convert(rows), self.read_email, rows)
+        has_pins = any(row[0] is None and row[4] == "pins" for row in rows)
         if not has_pins or len(snapshot.identities) < 2:
             return snapshot
         values = {value for contacts in snapshot.identities for contact in contacts for value in contact.key}
@@ -83,15 +108,30 @@ class SnapshotQuery:
         ]
         return evolve(snapshot, apart=tuple(apart))
 
-    async def _read(self, connection: Connection, statement: str) -> list[tuple[Any, ...]]:
+    async def _convert(self, rows: list[tuple[Any, ...]]) -> Snapshot:
+        return await offload(len(rows), to_snapshot, self.read_email, rows, self.in_force.rules)
+
+    async def _read(self, connection: Connection, statement: str, **more: int) -> list[tuple[Any, ...]]:
         details, limit = self.details, self.limit
-        rows = await execute(connection, statement, {"details": details, "limit": limit})
+        values = {"details": details, "limit": limit, "version": self.in_force.version, **more}
+        rows = await execute(connection, statement, values)
         if limit is not None and len(rows) >= limit:
             [(others,)] = await execute(connection, statements.COUNT_OTHERS, {"details": details})
             if others >= limit:
                 raise TOO_MANY_CONTACTS.to_error()
-            rows = await execute(connection, statement, {"details": details, "limit": None})
+            rows = await execute(connection, statement, {**values, "limit": None})
+        check_rules(rows)
         return rows
+
+
+def check_rules(rows: Iterable[tuple[Any, ...]]) -> None:
+    """Check that what was read was read by the rules in force.
+
+    Raises:
+        RulesChanged: it was not.
+    """
+    if any(row[0] is None and row[4] == "rules" for row in rows):
+        raise RulesChanged
 
 
 class PostgresSnapshotLoader:
@@ -100,62 +140,132 @@ class PostgresSnapshotLoader:
     Args:
         database: the database with these tables.
         emails: the forms in which another program may have stored an email.
+        rules: rules by which to read, whatever is in force; None for those in force.
     """
 
-    def __init__(self, database: Database, emails: EmailForms | None = None) -> None:
+    def __init__(
+        self, database: Database, emails: EmailForms | None = None, rules: RuleSet | None = None
+    ) -> None:
         self._database = database
         self._emails = emails or EmailForms()
+        self._in_force = RulesInForce() if rules is None else RulesInForce(rules, version=NO_LATER_VERSION)
 
     async def load(self, batch: Sequence[ContactDetails]) -> Snapshot:
-        query = self._prepare(batch)
-
         async def attempt() -> Snapshot:
             async with self._database.connection() as connection:
-                return await query.load(connection)
+                return await self._by_rules(connection, lambda: self._prepare(batch).load(connection))
 
         return await self._database.retry(attempt)
 
-    async def _load_record(self, connection: Connection, identifiers: Collection[Identifier]) -> Record:
-        """Read everything that may join some values, in three statements unless pairs lead further."""
-        wanted = {*identifiers}
+    async def _by_rules(self, connection: Connection, read: Callable[[], Awaitable[T]]) -> T:
+        """Read by the rules in force; whatever is read says whether they changed."""
         while True:
-            batch = [to_details(identifier) for identifier in wanted]
-            details = {"details": self._emails.to_json(batch), "limit": None}
-            rows = await execute(connection, statements.LOAD, details)
-            snapshot = await offload(len(rows), to_snapshot, self._emails.make_reader(batch), rows)
+            try:
+                return await read()
+            except RulesChanged:
+                self._in_force = await read_rules(connection)
+
+    async def _load_record(self, connection: Connection, identifiers: Collection[Identifier]) -> Record:
+        """Read everything that may join some values, in three statements unless pairs lead further.
+
+        Raises:
+            RulesChanged: other rules are in force.
+        """
+        rules = self._in_force.rules
+        asked = {*identifiers}
+        while True:
+            rows = await self._read_identities(connection, asked)
+            read_email = self._emails.make_reader(map(to_details, asked))
+            snapshot = await offload(len(rows), to_snapshot, read_email, rows, rules)
             contacts = [*chain.from_iterable(snapshot.identities)]
-            known = wanted.union(*(contact.identifiers for contact in contacts))
+            known = asked.union(*(contact.identifiers for contact in contacts))
             values = {"values": json.dumps([identifier.value for identifier in known])}
             rulings = [*map(to_ruling, await execute(connection, statements.RULINGS_ABOUT, values))]
-            evidence = await self._load_evidence(connection, known, contacts)
-            leading = [piece.identifiers for piece in evidence if piece.standing is not Standing.UNDONE]
-            leading += [(r.one, r.other) for r in rulings if r.verdict in (Verdict.SAME, Verdict.INHERITED)]
+            evidence = await self._load_evidence(connection, known, asked, contacts)
+            leading = [p.identifiers for p in evidence if p.leads_on and not rules.blocks_pair(p.pair)]
+            leading += [
+                (ruling.one, ruling.other)
+                for ruling in rulings
+                if ruling.verdict in (Verdict.SAME, Verdict.INHERITED) and not rules.block_any(ruling.values)
+            ]
             if known.issuperset(chain.from_iterable(leading)):
                 return Record(
                     snapshot.identities,
                     tuple(evidence),
                     tuple(rulings),
-                    frozenset(wanted),
+                    frozenset(asked),
                     to_deleted(rows, {contact.id for contact in contacts}),
+                    rules,
                 )
-            wanted.update(chain.from_iterable(leading))
+            asked.update(chain.from_iterable(leading))
+
+    async def _read_identities(
+        self, connection: Connection, asked: Collection[Identifier]
+    ) -> list[tuple[Any, ...]]:
+        """The rows of the identities of some values, and of contacts that have nothing but blocked ones."""
+        rules = self._in_force.rules
+        details = self._emails.to_json(map(to_details, asked), rules)
+        values = {"details": details, "limit": None, "version": self._in_force.version}
+        if blocked := [identifier for identifier in asked if rules.blocks(identifier)]:
+            rows = await execute(
+                connection,
+                statements.LOAD_WITH_BLOCKED,
+                {**values, **self._to_values(blocked)},
+            )
+        else:
+            rows = await execute(connection, statements.LOAD, values)
+        check_rules(rows)
+        return rows
+
+    def _to_values(self, identifiers: Iterable[Identifier]) -> dict[str, str]:
+        """Emails, in each form that may be stored, and phone numbers, as the statements take them."""
+        by_kind: dict[str, set[str]] = {kind: set() for kind in IdentifierKind}
+        for kind, value in identifiers:
+            by_kind[kind].add(value)
+        emails = by_kind[IdentifierKind.EMAIL]
+        return {
+            "emails": json.dumps([*(emails | self._emails.find_ascii_forms(emails))]),
+            "numbers": json.dumps([*by_kind[IdentifierKind.PHONE_NUMBER]]),
+        }
 
     async def _load_evidence(
-        self, connection: Connection, identifiers: Collection[Identifier], contacts: Sequence[Contact]
+        self,
+        connection: Connection,
+        known: Collection[Identifier],
+        asked: Collection[Identifier],
+        contacts: Sequence[Contact],
+        most: int | None = None,
     ) -> list[Evidence]:
-        emails = {value for kind, value in identifiers if kind is IdentifierKind.EMAIL}
-        numbers = {value for kind, value in identifiers if kind is IdentifierKind.PHONE_NUMBER}
+        """Read the evidence with some known values; at most so many pieces that count of each."""
+        rules = self._in_force.rules
+        by_asked = self._to_values(asked)
         values = {
-            "emails": json.dumps([*(emails | self._emails.find_ascii_forms(emails))]),
-            "numbers": json.dumps([*numbers]),
+            **self._to_values(identifier for identifier in known if not rules.blocks(identifier)),
+            "asked_emails": by_asked["emails"],
+            "asked_numbers": by_asked["numbers"],
+            "limit": MAX_IGNORED,
+            "most": most,
         }
         rows = await execute(connection, statements.EVIDENCE_ABOUT, values)
         read_email = self._emails.make_reader(contacts)
         return await offload(len(rows), lambda: [to_evidence(row, read_email) for row in rows])
 
     def _prepare(self, batch: Sequence[ContactDetails]) -> SnapshotQuery:
-        emails = self._emails
-        return SnapshotQuery(emails.to_json(batch), _find_limit(batch), emails.make_reader(batch))
+        emails, in_force = self._emails, self._in_force
+        return SnapshotQuery(
+            emails.to_json(batch, in_force.rules), _find_limit(batch), emails.make_reader(batch), in_force
+        )
+
+
+async def read_rules(connection: Connection) -> RulesInForce:
+    """Read the rules in force."""
+    rows = await execute(connection, statements.RULES_IN_FORCE, {})
+    return to_rules_in_force(rows[0]) if rows else RulesInForce()
+
+
+def _find_most(limits: Limits) -> int:
+    """Up to which number it matters in how many pairs a value is."""
+    return max(limits.phone_numbers_per_email or 0, limits.emails_per_phone_number or 0)
 
 
 def _find_limit(batch: Sequence[ContactDetails]) -> int | None:

@@ -11,6 +11,9 @@ MAX_IDENTIFIER_LOCKS = 256
 GLOBAL_LOCK = 0x6964_656E_7469_7479
 """The key of the global lock."""
 
+SETTLING_LOCK = 0x7365_7474_6C69_6E67
+"""The key of the lock of whoever settles the rules."""
+
 
 def collect_identifiers(batch: Iterable[ContactDetails]) -> set[Identifier]:
     """The identifiers of a batch, each once."""

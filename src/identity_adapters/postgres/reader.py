@@ -72,7 +72,8 @@ class PostgresIdentityReader(PostgresSnapshotLoader):
     async def evidence(self, contacts: Sequence[Contact]) -> list[Evidence]:
         emails = {contact.email for contact in contacts if contact.email is not None}
         values = json.dumps([*(emails | self._emails.find_ascii_forms(emails))])
-        rows = await self._database.fetch(statements.EVIDENCE, {"emails": values})
+        ids = json.dumps([contact.id for contact in contacts])
+        rows = await self._database.fetch(statements.EVIDENCE, {"emails": values, "ids": ids})
         read_email = self._emails.make_reader(contacts)
         return await offload(len(rows), lambda: [to_evidence(row, read_email) for row in rows])
 
@@ -80,7 +81,7 @@ class PostgresIdentityReader(PostgresSnapshotLoader):
         async def attempt() -> Record:
             async with self._database.connection() as connection, connection.transaction():
                 await execute(connection, statements.ONE_SNAPSHOT, {})
-                return await self._load_record(connection, identifiers)
+                return await self._by_rules(connection, lambda: self._load_record(connection, identifiers))
 
         return await self._database.retry(attempt)
 
@@ -98,6 +99,11 @@ class PostgresIdentityReader(PostgresSnapshotLoader):
     async def rulings(self, after: int = 0, limit: int = 100) -> list[Ruling]:
         rows = await self._database.fetch(statements.RULINGS, {"after": after, "limit": limit})
         return [*map(to_ruling, rows)]
+
+    async def held(self, after: int = 0, limit: int = 100) -> list[Evidence]:
+        rows = await self._database.fetch(statements.WAITING, {"after": after, "limit": limit})
+        read_email = self._emails.make_reader()
+        return [to_evidence(row, read_email) for row in rows]
 
     async def lineage(self, contact_id: int) -> Lineage | None:
         async def attempt() -> Lineage | None:

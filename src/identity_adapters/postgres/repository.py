@@ -29,13 +29,18 @@ from attrs import frozen
 from identity_adapters.offload import offload
 from identity_adapters.postgres import statements
 from identity_adapters.postgres.database import Connection, execute
-from identity_adapters.postgres.loader import PostgresSnapshotLoader, to_details
+from identity_adapters.postgres.loader import (
+    RulesChanged,
+    read_rules,
+    to_details,
+)
 from identity_adapters.postgres.locks import (
     GLOBAL_LOCK,
     MAX_IDENTIFIER_LOCKS,
     collect_identifiers,
     to_lock_keys,
 )
+from identity_adapters.postgres.parts import PostgresPartsLoader
 from identity_adapters.postgres.writes import write
 from identity_core import (
     Contact,
@@ -60,22 +65,50 @@ IDS_GROWTH = 16
 S = TypeVar("S", Snapshot, Record)
 
 
-class PostgresContactRepository(PostgresSnapshotLoader):
+class PostgresContactRepository(PostgresPartsLoader):
     """A `ContactRepository` over the tables that `migrate` sets up; its arguments are those of its base."""
 
     async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Decision:
-        query = self._prepare(batch)
         dated = sum(details.seen_at is not None for details in batch)
-        work = _Work(collect_identifiers(batch), query.details, query.load_to_decide, len(batch) + dated)
-        return await self._run(work, len(batch), decide)
+
+        def prepare() -> "_Work[Snapshot]":
+            query, rules = self._prepare(batch), self._in_force.rules
+            # Nothing depends on who else has a blocked value, and very many may have it at once.
+            identifiers = {one for one in collect_identifiers(batch) if not rules.blocks(one)}
+            ids = len(batch) + dated if rules.is_off else 2 * len(batch) + dated
+            return _Work(identifiers, query.details, query.load_to_decide, ids)
+
+        return await self._run(prepare, len(batch), decide)
 
     async def revise(self, identifiers: Collection[Identifier], decide: Revise[R]) -> R:
-        details = self._emails.to_json(map(to_details, identifiers))
         load = partial(self._load_record, identifiers=identifiers)
-        return await self._run(_Work({*identifiers}, details, load, REVISED_IDS), 0, decide)
 
-    async def _run(self, work: "_Work[S]", size: int, decide: Callable[[S, datetime, Iterator[int]], R]) -> R:
+        def prepare() -> "_Work[Record]":
+            details = self._emails.to_json(map(to_details, identifiers), self._in_force.rules)
+            return _Work({*identifiers}, details, load, REVISED_IDS)
+
+        return await self._run(prepare, 0, decide)
+
+    async def revise_parts(
+        self, identifiers: Collection[Identifier], stubs: Collection[Identifier], decide: Revise[R]
+    ) -> R:
+        load = partial(self._load_parts, identifiers=identifiers, stubs=stubs)
+
+        def prepare() -> "_Work[Record]":
+            details = self._emails.to_json(map(to_details, identifiers), self._in_force.rules)
+            lock = statements.LOCK_PRIMARIES_OF_PARTS
+            return _Work({*identifiers}, details, load, 3 * len(identifiers), lock)
+
+        return await self._run(prepare, 0, decide)
+
+    async def _run(
+        self,
+        prepare: Callable[[], "_Work[S]"],
+        size: int,
+        decide: Callable[[S, datetime, Iterator[int]], R],
+    ) -> R:
         """Decide under locks and write the decision, as often as it takes."""
+        work = prepare()
         is_global = len(work.identifiers) > MAX_IDENTIFIER_LOCKS
         keys = "" if is_global else json.dumps(to_lock_keys(work.identifiers))
         others: set[int] = set()
@@ -83,7 +116,7 @@ class PostgresContactRepository(PostgresSnapshotLoader):
         needed = work.ids
 
         async def attempt() -> R | None:
-            nonlocal restarts, is_global, needed
+            nonlocal work, keys, restarts, is_global, needed
             async with self._database.connection() as connection, connection.transaction() as transaction:
                 if is_global:
                     await execute(connection, statements.LOCK_GLOBALLY, {"global_lock": GLOBAL_LOCK})
@@ -94,10 +127,16 @@ class PostgresContactRepository(PostgresSnapshotLoader):
                     await execute(connection, statements.LOCK_IDENTIFIERS, locks)
                     [(locked, now, ids)] = await execute(
                         connection,
-                        statements.LOCK_PRIMARIES,
+                        work.lock,
                         {"details": work.details, "others": json.dumps([*others]), "count": needed},
                     )
-                known = await work.load(connection)
+                try:
+                    known = await work.load(connection)
+                except RulesChanged:
+                    self._in_force = await read_rules(connection)
+                    work = prepare()
+                    keys = "" if is_global else json.dumps(to_lock_keys(work.identifiers))
+                    raise psycopg.Rollback(transaction) from None
                 if not is_global and (not_locked := _find_primary_ids(known.identities) - set(locked)):
                     others.update(not_locked)
                     restarts += 1
@@ -126,12 +165,14 @@ class _Work(Generic[S]):
         details: the rows of these values, as the statements take them.
         load: reads what is known of them.
         ids: how many new ids a decision draws at most, as far as can be told.
+        lock: locks the primaries.
     """
 
     identifiers: Set[Identifier]
     details: str
     load: Callable[[Connection], Coroutine[Any, Any, S]]
     ids: int
+    lock: str = statements.LOCK_PRIMARIES
 
 
 class _OutOfIds(Exception):

@@ -1,11 +1,12 @@
 """Conversion of rows to values of the core, and the two forms of a stored email."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence, Set
 from itertools import groupby
 from typing import Any, TypeAlias
 
-from attrs import frozen
+from attrs import asdict, evolve, frozen
 
 from identity_core import (
     Contact,
@@ -14,17 +15,24 @@ from identity_core import (
     Event,
     EventKind,
     Evidence,
+    Hold,
     Identifier,
     IdentifierKind,
+    Limits,
     Lineage,
     LinkPrecedence,
+    Note,
     Page,
     RecordedEvent,
+    RuleSet,
+    RulesInForce,
     Ruling,
     Snapshot,
     Standing,
     Verdict,
 )
+from identity_core.model.identifiers import to_identifiers
+from identity_core.model.rule_set import NO_RULES
 
 _LINK_PRECEDENCES = {precedence.value: precedence for precedence in LinkPrecedence}
 
@@ -45,11 +53,16 @@ class EmailForms:
     to_ascii: Callable[[str], str | None] = lambda _: None
     to_unicode: Callable[[str], str] = str
 
-    def to_json(self, batch: Iterable[ContactDetails]) -> str:
-        """Encode a row for each of the details, in each form that may be stored."""
+    def to_json(self, batch: Iterable[ContactDetails], rules: RuleSet = NO_RULES) -> str:
+        """Encode a row for each of the details, in each form that may be stored.
+
+        Values that the rules block are marked, so that no contact is found by them.
+        """
         keys = {details.key for details in batch}
         keys |= {(form, number) for email, number in keys for form in self.find_ascii_forms([email])}
-        return json.dumps([{"email": email, "phone_number": phone_number} for email, phone_number in keys])
+        if not rules.blocks_any:
+            return json.dumps([{"email": email, "phone_number": number} for email, number in keys])
+        return json.dumps([_mark_blocked(email, number, rules) for email, number in keys])
 
     def find_ascii_forms(self, emails: Iterable[str | None]) -> set[str]:
         """Find the ASCII forms of those emails that have one."""
@@ -62,7 +75,20 @@ class EmailForms:
         return lambda email: self.to_unicode(email) if "xn--" in email and email not in known else email
 
 
-def to_snapshot(read_email: ReadEmail, rows: Iterable[tuple[Any, ...]]) -> Snapshot:
+def _mark_blocked(email: str | None, phone_number: str | None, rules: RuleSet) -> dict[str, str]:
+    """The row of details, with those values marked that are blocked."""
+    return {
+        f"blocked_{identifier.kind}" if rules.blocks(identifier) else str(identifier.kind): identifier.value
+        for identifier in to_identifiers(email, phone_number)
+    }
+
+
+_IGNORED = {Standing.UNDONE, Standing.HELD, Standing.BLOCKED}
+
+
+def to_snapshot(
+    read_email: ReadEmail, rows: Iterable[tuple[Any, ...]], rules: RuleSet = NO_RULES
+) -> Snapshot:
     """Convert rows of contacts, and of pairs with their standings, to a snapshot."""
     contacts: list[Contact] = []
     evidence: list[tuple[str, str]] = []
@@ -71,16 +97,30 @@ def to_snapshot(read_email: ReadEmail, rows: Iterable[tuple[Any, ...]]) -> Snaps
     for id, email, phone_number, linked_id, link_precedence, created_at, is_deleted in rows:
         if email is not None:
             email = read_email(email)
-        if id is None and email is not None:
-            (evidence if link_precedence == Standing.COUNTS else ignored).append((email, phone_number))
-        elif id is None:
-            continue
+        if id is None:
+            if link_precedence == Standing.COUNTS:
+                evidence.append((email, phone_number))
+            elif link_precedence in _IGNORED:
+                ignored.append((email, phone_number))
         elif is_deleted:
             links_of_deleted[id] = linked_id
         else:
             precedence = _LINK_PRECEDENCES.get(link_precedence)
             contacts.append(Contact(id, email, phone_number, linked_id, precedence, created_at))
-    return Snapshot.of(contacts, evidence, ignored, links_of_deleted)
+    return Snapshot.of(contacts, evidence, ignored, links_of_deleted, rules)
+
+
+def add_limited(snapshot: Snapshot, read_email: ReadEmail, rows: Iterable[tuple[Any, ...]]) -> Snapshot:
+    """Add to a snapshot what limits depend on, from the rows of `statements.LOAD_WITH_LIMITS`."""
+    paired: Counter[Identifier] = Counter()
+    accepted: set[tuple[str, str]] = set()
+    for _, email, phone_number, number, mark, _, _ in rows:
+        if mark == "paired":
+            [identifier] = to_identifiers(email and read_email(email), phone_number)
+            paired[identifier] += number
+        elif mark == "accepted":
+            accepted.add((read_email(email), phone_number))
+    return evolve(snapshot, paired=paired, accepted=frozenset(accepted))
 
 
 def to_pages(rows: Iterable[tuple[Any, ...]], limit: int, read_email: ReadEmail) -> list[Page]:
@@ -154,8 +194,9 @@ def to_deleted(rows: Iterable[tuple[Any, ...]], live_ids: Set[int]) -> tuple[tup
 
 def to_evidence(row: tuple[Any, ...], read_email: ReadEmail) -> Evidence:
     """Convert a row of `contact_evidence` to evidence."""
-    id, email, phone_number, seen_at, standing = row
-    return Evidence(id, read_email(email), phone_number, seen_at, Standing(standing))
+    id, email, phone_number, seen_at, standing, hold = row
+    held_by = None if hold is None else Hold(hold)
+    return Evidence(id, read_email(email), phone_number, seen_at, Standing(standing), held_by)
 
 
 def to_ruling(row: tuple[Any, ...]) -> Ruling:
@@ -170,4 +211,22 @@ def to_ruling(row: tuple[Any, ...]) -> Ruling:
         decided_by,
         reason,
         split_id,
+    )
+
+
+def to_rules_json(rules: RuleSet) -> str:
+    """Encode rules as `contact_rules` keeps them."""
+    return json.dumps(asdict(rules), default=sorted)
+
+
+def to_rules_in_force(row: tuple[Any, ...]) -> RulesInForce:
+    """Convert a row of `contact_rules` to the rules in force."""
+    version, rules, released, settled_id, last_id, applied_at, applied_by, reason = row
+    return RulesInForce(
+        RuleSet(**{**rules, "limits": Limits(**rules["limits"])}),
+        version,
+        frozenset(map(Hold, released)),
+        settled_id,
+        last_id,
+        Note(applied_by, reason, applied_at),
     )

@@ -12,13 +12,26 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import chain, count, groupby, islice
+from typing import Any
 
 from attrs import evolve, frozen
 from sqlalchemy import URL, Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
+from identity_adapters.postgres import statements
+from identity_adapters.postgres.blocked import to_conditions
+from identity_adapters.postgres.rows import EmailForms, to_rules_in_force
 from identity_adapters.postgres.statements import CREATED_AT, EMAIL, PHONE_NUMBER
-from identity_core import ContactDetails, ContactRepository, EventKind, IdentityReader, WriteSet, repair
+from identity_adapters.postgres.statements.rules import is_blocked
+from identity_core import (
+    ContactDetails,
+    ContactRepository,
+    EventKind,
+    IdentityReader,
+    RulesInForce,
+    WriteSet,
+    repair,
+)
 from identity_core.model.decision import NEW_IDS
 
 EXAMPLES = 5
@@ -27,21 +40,43 @@ EXAMPLES = 5
 BATCH_SIZE = 32
 """The approximate number of violations that one transaction repairs."""
 
-_LIVE = f"""
-    SELECT c.id, nullif({EMAIL}, '') AS email, nullif({PHONE_NUMBER}, '') AS phone_number,
-        c.linked_id, c.link_precedence, {CREATED_AT} AS created_at, coalesce(c.linked_id, c.id) AS root
-    FROM contacts c WHERE c.deleted_at IS NULL
+# Whether an id is of what was recorded before the latest rules and is not in line with them yet.
+_IS_SETTLED = "(id <= %(settled_id)s OR id > %(last_id)s)"
+_EMAIL_IS_BLOCKED, _NUMBER_IS_BLOCKED = is_blocked("email", "phone_number")
+_NAMED_EMAIL_IS_BLOCKED, _NAMED_NUMBER_IS_BLOCKED = is_blocked("named.email", "named.phone_number")
+_JUDGED = f"""
+    {_EMAIL_IS_BLOCKED} AS email_is_blocked, {_NUMBER_IS_BLOCKED} AS number_is_blocked,
+    {_IS_SETTLED} AS is_settled
 """
+_LIVE = f"""
+    SELECT live.*, {_JUDGED}
+    FROM (
+        SELECT c.id, nullif({EMAIL}, '') AS email, nullif({PHONE_NUMBER}, '') AS phone_number,
+            c.linked_id, c.link_precedence, {CREATED_AT} AS created_at, coalesce(c.linked_id, c.id) AS root
+        FROM contacts c WHERE c.deleted_at IS NULL
+    ) AS live
+"""
+_EVIDENCE = f"SELECT evidence.*, {_JUDGED} FROM contact_evidence evidence"
+
+
+def _is_end_blocked(end: str) -> str:
+    """A condition: whether one of the two values of a ruling is blocked."""
+    email, phone_number = is_blocked(f"ruling.{end}", f"ruling.{end}")
+    return f"CASE ruling.{end}_kind WHEN 'email' THEN {email} ELSE {phone_number} END"
+
 
 # The rulings in force, and of those about values that belong together or apart, the identities of the two.
-_RULING = "SELECT * FROM contact_rulings WHERE withdrawn_at IS NULL"
+_RULING = f"""
+    SELECT ruling.*, {_IS_SETTLED} AS is_settled FROM contact_rulings ruling WHERE withdrawn_at IS NULL
+"""
 _VALUE = """
     SELECT 'email' AS kind, email AS value, root FROM live WHERE email IS NOT NULL
     UNION
     SELECT 'phone_number', phone_number, root FROM live WHERE phone_number IS NOT NULL
 """
-_PINNED = """
+_PINNED = f"""
     SELECT ruling.id, ruling.verdict, one.root AS one_root, other.root AS other_root,
+        ruling.is_settled AND NOT {_is_end_blocked("one")} AND NOT {_is_end_blocked("other")} AS is_effective,
         CASE ruling.one_kind WHEN 'email' THEN ruling.one END AS email,
         CASE ruling.one_kind WHEN 'phone_number' THEN ruling.one END AS phone_number
     FROM ruling
@@ -49,10 +84,16 @@ _PINNED = """
     JOIN value other ON other.kind = ruling.other_kind AND other.value = ruling.other
     WHERE ruling.verdict IN ('same', 'different', 'inherited')
 """
+_IS_ACCEPTED = """EXISTS (
+    SELECT FROM ruling
+    WHERE ruling.verdict = 'same' AND ruling.one_kind = 'email' AND ruling.other_kind = 'phone_number'
+        AND ruling.one = evidence.email AND ruling.other = evidence.phone_number
+)"""
 
 # Each query returns a row for each violation: the id that illustrates it, the email and the phone number
 # that match the contacts to repair, and a key of violations that are repaired together. The identity of a
 # contact is assumed to be that of the contact it is linked to; if that is wrong, another kind reports it.
+# Whether a value exceeds a limit is no invariant: a pair that is restored counts whatever came meanwhile.
 _LINKS = """
     SELECT live.id, live.email, live.phone_number, live.linked_id AS repair_key
     FROM live {} JOIN contacts c ON c.id = live.linked_id
@@ -68,48 +109,51 @@ KINDS = {
     + "WHERE c.deleted_at IS NULL AND c.linked_id IS NOT NULL",
     "older than its primary": _LINKS.format("")
     + f"WHERE c.deleted_at IS NULL AND (live.created_at, live.id) < ({CREATED_AT}, c.id)",
-    "email in several identities": """
+    "email in several identities": f"""
         SELECT min(id) AS id, email, NULL AS phone_number, min(id) AS repair_key FROM live
-        WHERE email IS NOT NULL GROUP BY email HAVING min(root) <> max(root)""",
-    "phone number in several identities": """
+        WHERE email IS NOT NULL GROUP BY email
+        HAVING min(root) <> max(root) AND NOT {_EMAIL_IS_BLOCKED}""",
+    "phone number in several identities": f"""
         SELECT min(id) AS id, NULL AS email, phone_number, min(id) AS repair_key FROM live
-        WHERE phone_number IS NOT NULL GROUP BY phone_number HAVING min(root) <> max(root)""",
+        WHERE phone_number IS NOT NULL GROUP BY phone_number
+        HAVING min(root) <> max(root) AND NOT {_NUMBER_IS_BLOCKED}""",
     "details held by several contacts": """
         SELECT min(id) AS id, email, phone_number, min(id) AS repair_key FROM live
         WHERE email IS NOT NULL OR phone_number IS NOT NULL
         GROUP BY email, phone_number HAVING count(*) > 1""",
     "evidence joins several identities": """
         SELECT DISTINCT evidence.id, evidence.email, evidence.phone_number, evidence.id AS repair_key
-        FROM contact_evidence evidence
+        FROM evidence
         JOIN live one ON one.email = evidence.email
         JOIN live other ON other.phone_number = evidence.phone_number AND other.root <> one.root
-        WHERE evidence.standing = 'counts'""",
+        WHERE evidence.standing = 'counts'
+            AND NOT evidence.email_is_blocked AND NOT evidence.number_is_blocked""",
     "pair recorded twice": """
         SELECT evidence.id, email, phone_number, evidence.id AS repair_key
-        FROM contact_evidence evidence JOIN live USING (email, phone_number)""",
+        FROM evidence JOIN live USING (email, phone_number)""",
     "undone pair counts": """
         SELECT min(counting.id) AS id, counting.email, counting.phone_number, ruling.id AS repair_key
         FROM ruling
         JOIN (
             SELECT id, email, phone_number FROM live
             UNION ALL
-            SELECT id, email, phone_number FROM contact_evidence WHERE standing <> 'undone'
+            SELECT id, email, phone_number FROM evidence WHERE standing IN ('counts', 'held')
         ) AS counting ON counting.email = ruling.one AND counting.phone_number = ruling.other
         WHERE ruling.verdict = 'undone' AND ruling.one_kind = 'email' AND ruling.other_kind = 'phone_number'
         GROUP BY ruling.id, counting.email, counting.phone_number""",
     "pair is undone without a ruling": """
         SELECT evidence.id, evidence.email, evidence.phone_number, evidence.id AS repair_key
-        FROM contact_evidence evidence
+        FROM evidence
         WHERE evidence.standing = 'undone' AND NOT EXISTS (
             SELECT FROM ruling
             WHERE ruling.verdict = 'undone' AND ruling.one_kind = 'email'
                 AND ruling.one = evidence.email AND ruling.other = evidence.phone_number)""",
     "pair is held without a pin": """
         SELECT DISTINCT evidence.id, evidence.email, evidence.phone_number, evidence.id AS repair_key
-        FROM contact_evidence evidence
+        FROM evidence
         JOIN live one ON one.email = evidence.email
         JOIN live other ON other.phone_number = evidence.phone_number
-        WHERE evidence.standing = 'held' AND NOT EXISTS (
+        WHERE evidence.standing = 'held' AND evidence.hold IS NULL AND NOT EXISTS (
             SELECT FROM pinned
             WHERE verdict = 'different'
                 AND (one_root, other_root) IN ((one.root, other.root), (other.root, one.root)))""",
@@ -118,25 +162,50 @@ KINDS = {
         FROM pinned WHERE verdict = 'different' AND one_root = other_root""",
     "pinned together but apart": """
         SELECT DISTINCT id, email, phone_number, id AS repair_key
-        FROM pinned WHERE verdict IN ('same', 'inherited') AND one_root <> other_root""",
-    "value of a ruling or of evidence is unknown": """
+        FROM pinned WHERE verdict IN ('same', 'inherited') AND one_root <> other_root AND is_effective""",
+    "pair is held by a limit though a pin accepts it": f"""
+        SELECT evidence.id, evidence.email, evidence.phone_number, evidence.id AS repair_key
+        FROM evidence
+        WHERE evidence.standing = 'held' AND evidence.hold IS NOT NULL AND {_IS_ACCEPTED}""",
+    "pair beyond a limit counts without a pin": f"""
+        SELECT evidence.id, evidence.email, evidence.phone_number, evidence.id AS repair_key
+        FROM evidence
+        WHERE evidence.standing = 'counts' AND evidence.hold IS NOT NULL AND NOT {_IS_ACCEPTED}""",
+    # Very many pairs may have one blocked value; it is left out if the other one is not blocked.
+    "pair is not blocked though a value is": """
+        SELECT id, CASE WHEN NOT email_is_blocked OR number_is_blocked THEN email END AS email,
+            CASE WHEN NOT number_is_blocked OR email_is_blocked THEN phone_number END AS phone_number,
+            id AS repair_key
+        FROM (
+            SELECT id, email, phone_number, email_is_blocked, number_is_blocked, is_settled
+            FROM live WHERE email IS NOT NULL AND phone_number IS NOT NULL
+            UNION ALL
+            SELECT id, email, phone_number, email_is_blocked, number_is_blocked, is_settled
+            FROM evidence WHERE standing <> 'blocked'
+        ) AS pair
+        WHERE is_settled AND (email_is_blocked OR number_is_blocked)""",
+    "pair is blocked though no value is": """
+        SELECT id, email, phone_number, id AS repair_key FROM evidence
+        WHERE standing = 'blocked' AND is_settled AND NOT email_is_blocked AND NOT number_is_blocked""",
+    "value of a ruling or of evidence is unknown": f"""
         SELECT named.id, named.email, named.phone_number, named.id AS repair_key
         FROM (
-            SELECT id, email, NULL AS phone_number FROM contact_evidence WHERE standing <> 'counts'
+            SELECT id, email, NULL AS phone_number FROM evidence WHERE standing <> 'counts' AND is_settled
             UNION ALL
-            SELECT id, NULL, phone_number FROM contact_evidence WHERE standing <> 'counts'
+            SELECT id, NULL, phone_number FROM evidence WHERE standing <> 'counts' AND is_settled
             UNION ALL
             SELECT id, CASE one_kind WHEN 'email' THEN one END, CASE one_kind WHEN 'phone_number' THEN one END
-            FROM ruling WHERE verdict IN ('same', 'different')
+            FROM ruling WHERE verdict IN ('same', 'different') AND is_settled
             UNION ALL
             SELECT id, CASE other_kind WHEN 'email' THEN other END,
                 CASE other_kind WHEN 'phone_number' THEN other END
-            FROM ruling WHERE verdict IN ('same', 'different')
+            FROM ruling WHERE verdict IN ('same', 'different') AND is_settled
         ) AS named
         LEFT JOIN live by_email ON by_email.email = named.email
         LEFT JOIN live by_number ON by_number.phone_number = named.phone_number
         WHERE by_email.id IS NULL AND by_number.id IS NULL
-            AND (named.email IS NULL OR octet_length(named.email) = length(named.email))""",
+            AND (named.email IS NULL OR octet_length(named.email) = length(named.email))
+            AND NOT {_NAMED_EMAIL_IS_BLOCKED} AND NOT {_NAMED_NUMBER_IS_BLOCKED}""",
 }
 
 
@@ -246,13 +315,25 @@ def open_snapshot(url: URL) -> Iterator[Connection]:
 
 def find_violations(connection: Connection, kind: str) -> Iterator[tuple[int, str | None, str | None, int]]:
     """Read the violations of a kind: id, email, phone number and repair key of each."""
-    query = text(f"""
-        WITH live AS NOT MATERIALIZED ({_LIVE}), ruling AS NOT MATERIALIZED ({_RULING}),
-            value AS NOT MATERIALIZED ({_VALUE}), pinned AS NOT MATERIALIZED ({_PINNED})
+    query = f"""
+        WITH live AS NOT MATERIALIZED ({_LIVE}), evidence AS NOT MATERIALIZED ({_EVIDENCE}),
+            ruling AS NOT MATERIALIZED ({_RULING}), value AS NOT MATERIALIZED ({_VALUE}),
+            pinned AS NOT MATERIALIZED ({_PINNED})
         SELECT * FROM ({KINDS[kind]}) AS found ORDER BY repair_key, id
-    """)
-    with connection.execute(query) as rows:
+    """
+    with connection.exec_driver_sql(query, _read_parameters(connection)) as rows:
         yield from (tuple(row) for row in rows)
+
+
+def _read_parameters(connection: Connection) -> dict[str, Any]:
+    """What the rules in force block, and which ids are not in line with them yet."""
+    row = connection.exec_driver_sql(statements.RULES_IN_FORCE).one_or_none()
+    in_force = RulesInForce() if row is None else to_rules_in_force(tuple(row))
+    return {
+        **to_conditions(in_force.rules, EmailForms()),
+        "settled_id": in_force.settled_id,
+        "last_id": in_force.last_id,
+    }
 
 
 def _batches(connection: Connection, kind: str) -> Iterator[Sequence[ContactDetails]]:

@@ -34,6 +34,7 @@ async def write(connection: Connection, writes: WriteSet, now: datetime) -> None
                     "phone_number": evidence.phone_number,
                     "seen_at": _to_naive(evidence.seen_at),
                     "standing": evidence.standing,
+                    "hold": evidence.hold,
                 }
                 for evidence in writes.evidence
             ],
@@ -62,7 +63,7 @@ async def write(connection: Connection, writes: WriteSet, now: datetime) -> None
     if writes.rewritten or writes.rulings or writes.withdrawals:
         ruled = {
             "rewritten": [
-                {**_to_link_row(contact), "phone_number": contact.phone_number}
+                {**_to_link_row(contact), "email": contact.email, "phone_number": contact.phone_number}
                 for contact in writes.rewritten
             ],
             "rulings": [*map(_to_ruling_row, writes.rulings)],

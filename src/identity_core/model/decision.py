@@ -8,6 +8,7 @@ from attrs import frozen
 from identity_core.model.contact import Contact
 from identity_core.model.events import Event, EventKind
 from identity_core.model.evidence import Evidence
+from identity_core.model.identifiers import IdentifierKind
 from identity_core.model.identity import Identity
 from identity_core.model.ruling import Ruling, Withdrawal
 
@@ -31,6 +32,8 @@ class Outcome(StrEnum):
     MERGED = "merged"
     HELD = "held"
     """Their pair is on record but does not count; each value was taken alone."""
+    BLOCKED = "blocked"
+    """All their values are blocked, so they identify nobody; nothing was recorded."""
 
     @classmethod
     def of(cls, kind: EventKind) -> "Outcome":
@@ -87,12 +90,14 @@ class Decision:
         identities: the identity that each of the details ends in.
         outcomes: what became of each of the details.
         corroborated: how many of the known details confirmed an identity by a new pair or an earlier date.
+        ignored: which value of each of the details did not count for its identity; None if all did.
     """
 
     writes: WriteSet
     identities: tuple[Identity, ...]
     outcomes: tuple[Outcome, ...] = ()
     corroborated: int = 0
+    ignored: tuple[IdentifierKind | None, ...] = ()
 
 
 @frozen
@@ -100,12 +105,14 @@ class Identified:
     """What `IdentifyContacts` answers for some details.
 
     Attributes:
-        identity: the identity that they belong to.
+        identity: the identity that they belong to; `NOBODY` if all their values are blocked.
         outcome: what became of them.
+        ignored: which of their values did not count; None if all did.
     """
 
     identity: Identity
     outcome: Outcome
+    ignored: IdentifierKind | None = None
 
 
 @frozen
@@ -117,9 +124,11 @@ class Preview:
         identity: the identity that they would belong to; 0 is the id of a contact that would be new.
         absorbed_ids: the primary contacts that would become secondary.
         moved: how many recorded contacts would get another link or date.
+        ignored: which of their values would not count; None if all would.
     """
 
     outcome: Outcome
     identity: Identity
     absorbed_ids: tuple[int, ...]
     moved: int
+    ignored: IdentifierKind | None = None

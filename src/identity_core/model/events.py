@@ -44,7 +44,8 @@ class Event:
         kind: what happened.
         primary_id: the primary of the identity from then on.
         contact_id: the contact that caused it, if one was written. Where a pair stops counting, the contact
-            that was made for the phone number; where it counts again, that contact, deleted.
+            that was made for the phone number, or that of the pair if it keeps the phone number because
+            the email is blocked; where it counts again, the contact that was made, deleted.
         evidence_id: the evidence that caused it, if some was written.
         absorbed_ids: the contacts that stopped being primary. All contacts of their identities belong to
             the primary from then on.
@@ -63,6 +64,11 @@ class Event:
     ruling_id: int | None = None
     origin_id: int | None = None
     moved_ids: tuple[int, ...] = ()
+
+    @property
+    def keeps_number(self) -> bool:
+        """Whether a contact lost its email, and not its phone number, because their pair stopped counting."""
+        return self.kind is EventKind.HELD and self.contact_id == self.evidence_id is not None
 
     @property
     def has_details(self) -> bool:

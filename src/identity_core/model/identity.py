@@ -33,3 +33,7 @@ class Identity:
             tuple(dict.fromkeys(c.phone_number for c in contacts if c.phone_number is not None)),
             tuple(c.id for c in secondaries),
         )
+
+
+NOBODY = Identity(0, (), (), ())
+"""The identity of details whose values are all blocked."""

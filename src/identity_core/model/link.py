@@ -5,7 +5,9 @@ from enum import StrEnum
 
 from attrs import frozen
 
+from identity_core.model.evidence import Evidence, Standing
 from identity_core.model.identifiers import Identifier
+from identity_core.model.rule_set import Hold
 
 
 class LinkReason(StrEnum):
@@ -18,7 +20,12 @@ class LinkReason(StrEnum):
     UNDONE = "undone"
     """A ruling took the link back, so that it joins nothing."""
     HELD = "held"
-    """A pin keeps apart what the pair would join, so that it joins nothing."""
+    """A pin keeps apart what the pair would join, or it would exceed a limit, so that it joins nothing."""
+    BLOCKED = "blocked"
+    """One of the two identifies nobody, so that the pair joins nothing."""
+
+
+_REASONS = {Standing.HELD: LinkReason.HELD, Standing.BLOCKED: LinkReason.BLOCKED}
 
 
 @frozen
@@ -33,6 +40,7 @@ class Link:
             or of the ruling that restored the link.
         seen_at: when the two were first seen together; for an inherited link, when the contact was; for a
             ruling, when it was decided.
+        hold: the limit that holds the pair; None if no limit does.
     """
 
     one: Identifier
@@ -40,3 +48,11 @@ class Link:
     reason: LinkReason
     id: int
     seen_at: datetime
+    hold: Hold | None = None
+
+    @classmethod
+    def of(cls, piece: Evidence, one: Identifier, other: Identifier) -> "Link":
+        """The link that a piece of evidence is, from one of its values to the other."""
+        reason = _REASONS.get(piece.standing, LinkReason.EVIDENCE)
+        hold = piece.hold if reason is LinkReason.HELD else None
+        return cls(one, other, reason, piece.id, piece.seen_at, hold)

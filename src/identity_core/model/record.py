@@ -1,22 +1,27 @@
 """The record: everything known about some values and whatever may join them."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from hashlib import blake2b
 
 from attrs import evolve, frozen
 
+from identity_core.errors import IdentityError
 from identity_core.model.contact import Contact
 from identity_core.model.details import ContactDetails
 from identity_core.model.evidence import Evidence, Standing
-from identity_core.model.identifiers import Identifier, IdentifierKind
+from identity_core.model.identifiers import Identifier
+from identity_core.model.rule_set import NO_RULES, RuleSet
 from identity_core.model.ruling import Ruling, Verdict
 from identity_core.model.snapshot import Snapshot
 
 
 @frozen
 class Record:
-    """All identities that pairs join, whether the pairs count or are held, with the rulings about them.
+    """All identities that pairs join, whether the pairs count or pins hold them, with the rulings about them.
 
-    Undone pairs with one of the values are part of the record, but lead to no further identity.
+    Pairs that are undone, blocked or held by a limit are part of the record if it has one of the values, but
+    lead to no further identity.
 
     Attributes:
         identities: the live contacts of each identity, oldest first.
@@ -26,6 +31,10 @@ class Record:
             contact that it leads to.
         asked: the values that were asked for; those that no contact holds were never seen. Of other values
             that evidence and rulings name, the record does not know.
+        rules: the rules in force.
+        assumed: values that belong together by what was not read of very large identities.
+        incomplete: the primaries of identities of which only parts were read. Links say nothing about
+            them then.
     """
 
     identities: tuple[tuple[Contact, ...], ...] = ()
@@ -33,6 +42,9 @@ class Record:
     rulings: tuple[Ruling, ...] = ()
     asked: frozenset[Identifier] = frozenset()
     deleted: tuple[tuple[int, int], ...] = ()
+    rules: RuleSet = NO_RULES
+    assumed: tuple[tuple[Identifier, Identifier], ...] = ()
+    incomplete: frozenset[int] = frozenset()
 
     @property
     def size(self) -> int:
@@ -47,11 +59,16 @@ class Record:
     @property
     def undone_pairs(self) -> frozenset[tuple[str, str]]:
         """The pairs of email and phone number that are undone."""
-        return frozenset(
-            (ruling.one.value, ruling.other.value)
-            for ruling in self.rulings_with(Verdict.UNDONE)
-            if (ruling.one.kind, ruling.other.kind) == (IdentifierKind.EMAIL, IdentifierKind.PHONE_NUMBER)
-        )
+        return self._find_pairs(Verdict.UNDONE)
+
+    @property
+    def accepted_pairs(self) -> frozenset[tuple[str, str]]:
+        """The pairs of email and phone number that pins keep together."""
+        return self._find_pairs(Verdict.SAME)
+
+    def _find_pairs(self, verdict: Verdict) -> frozenset[tuple[str, str]]:
+        pairs = (ruling.pair for ruling in self.rulings_with(verdict))
+        return frozenset(pair for pair in pairs if pair is not None)
 
     def rulings_with(self, *verdicts: Verdict) -> list[Ruling]:
         """The rulings with one of these verdicts."""
@@ -70,7 +87,7 @@ class Record:
 
     def to_snapshot(self, details: ContactDetails) -> Snapshot:
         """What the record says of some details."""
-        values = {*details.identifiers}
+        values = {value for value in details.identifiers if not self.rules.blocks(value)}
         pieces = [piece for piece in self.evidence if piece.pair == details.pair]
         return Snapshot(
             tuple(
@@ -81,10 +98,34 @@ class Record:
             frozenset(piece.pair for piece in pieces if piece.standing is Standing.COUNTS),
             frozenset(piece.pair for piece in pieces if piece.standing is not Standing.COUNTS),
             tuple((pin.one, pin.other) for pin in self.rulings_with(Verdict.DIFFERENT)),
+            self.rules,
+            Counter(
+                v for piece in self.evidence if piece.standing is Standing.COUNTS for v in piece.identifiers
+            ),
+            self.accepted_pairs,
         )
+
+    def make_plan(self) -> str:
+        """A short token, which another record does not have."""
+        parts = [repr((c.id, c.key, c.linked_id, c.created_at)) for c in self.contacts]
+        parts += [repr((e.id, e.pair, e.seen_at, e.standing.value, e.hold)) for e in self.evidence]
+        parts += [str(ruling.id) for ruling in self.rulings]
+        return blake2b("\n".join(parts).encode(), digest_size=12).hexdigest()
 
     def revise(self, added: Iterable[Ruling] = (), withdrawn: Iterable[Ruling] = ()) -> "Record":
         """The record with other rulings in force."""
         ended = {ruling.id for ruling in withdrawn}
         kept = (ruling for ruling in self.rulings if ruling.id not in ended)
         return evolve(self, rulings=(*kept, *added))
+
+
+class TooLarge(IdentityError):
+    """Identities have to be read whole, because their parts are too large, or would get another primary.
+
+    Attributes:
+        identifiers: the values whose identities these are.
+    """
+
+    def __init__(self, identifiers: Iterable[Identifier]) -> None:
+        super().__init__("identities have to be read whole")
+        self.identifiers = frozenset(identifiers)

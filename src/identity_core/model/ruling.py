@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from attrs import frozen
 
-from identity_core.model.identifiers import Identifier
+from identity_core.model.identifiers import Identifier, IdentifierKind
 
 
 class Verdict(StrEnum):
@@ -48,6 +48,13 @@ class Ruling:
     decided_by: str | None
     reason: str
     split_id: int | None = None
+
+    @property
+    def pair(self) -> tuple[str, str] | None:
+        """The email and the phone number; None if it is about two values of one kind."""
+        if (self.one.kind, self.other.kind) != (IdentifierKind.EMAIL, IdentifierKind.PHONE_NUMBER):
+            return None
+        return self.one.value, self.other.value
 
     @property
     def values(self) -> frozenset[Identifier]:

@@ -3,10 +3,11 @@
 from collections.abc import Collection, Iterable, Mapping
 from operator import attrgetter
 
-from attrs import frozen
+from attrs import field, frozen
 
 from identity_core.model.contact import Contact
 from identity_core.model.identifiers import Identifier
+from identity_core.model.rule_set import NO_RULES, RuleSet
 
 
 @frozen
@@ -16,15 +17,24 @@ class Snapshot:
     Attributes:
         identities: the contacts of each identity, oldest first.
         evidence: those of their pairs of email and phone number that are recorded as evidence, and count.
-        ignored: those of their pairs that are on record and do not count, because they are undone or held.
+        ignored: those of their pairs that are on record and do not count, because they are undone, held or
+            blocked.
         apart: values that pins keep apart, two by two, if both belong to the identities. Only a decision
             gets them.
+        rules: the rules in force. Identities that only blocked values match are left out.
+        paired: for each value of the details, in how many pieces of evidence that count it is. Only a
+            decision gets them, if limits count pairs.
+        accepted: those of their pairs that pins keep together. Only a decision gets them, and only if
+            something is limited.
     """
 
     identities: tuple[tuple[Contact, ...], ...] = ()
     evidence: frozenset[tuple[str, str]] = frozenset()
     ignored: frozenset[tuple[str, str]] = frozenset()
     apart: tuple[tuple[Identifier, Identifier], ...] = ()
+    rules: RuleSet = NO_RULES
+    paired: Mapping[Identifier, int] = field(factory=dict)
+    accepted: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def size(self) -> int:
@@ -38,6 +48,7 @@ class Snapshot:
         evidence: Collection[tuple[str, str]] = (),
         ignored: Collection[tuple[str, str]] = (),
         links_of_deleted: Mapping[int, int | None] | None = None,
+        rules: RuleSet = NO_RULES,
     ) -> "Snapshot":
         """Group contacts, in any order, into a snapshot.
 
@@ -50,6 +61,7 @@ class Snapshot:
             evidence: pairs that are recorded as evidence, and count.
             ignored: pairs that are recorded, and do not count.
             links_of_deleted: by id, the `linked_id` of each deleted contact that lies between live ones.
+            rules: the rules in force.
         """
         oldest_first = sorted(contacts, key=attrgetter("created_at", "id"))
         links = {contact.id: contact.linked_id for contact in oldest_first}
@@ -61,7 +73,9 @@ class Snapshot:
             if links.get(root) is not None:
                 root = _root(root, links, roots)
             identities.setdefault(root, []).append(contact)
-        return cls(tuple(map(tuple, identities.values())), frozenset(evidence), frozenset(ignored))
+        return cls(
+            tuple(map(tuple, identities.values())), frozenset(evidence), frozenset(ignored), rules=rules
+        )
 
 
 def group_linked(links: Mapping[int, int | None]) -> list[list[int]]:

@@ -20,15 +20,16 @@ reached around the chain is visited once, and a value that no such detour avoids
 ends. (The same idea as in Tarjan, Depth-first search and linear graph algorithms, 1972, for one
 pair of nodes.)
 
-Two values that are not joined may share a history: the chain then leads over links that are undone or
-held, which join nothing.
+Two values that are not joined may share a history: the chain then leads over links that are undone,
+held or blocked, which join nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from identity_core.model.evidence import Evidence, Standing
 from identity_core.model.identifiers import Identifier
 from identity_core.model.link import Link
 from identity_core.model.record import Record
@@ -84,8 +85,6 @@ def explain(record: Record, one: Identifier, other: Identifier) -> Explanation |
     resolution = resolve(record, links)
     graph = build_graph(record, links, resolution)
     start, end = (resolution.partition.number(identifier) for identifier in (one, other))
-    if max(start, end) >= len(graph.edges):
-        return None
     path = graph.find_path(start, end)
     if not path:
         return _explain_separation(record, resolution, graph, one, other)
@@ -114,11 +113,26 @@ def _explain_separation(
         ends = partition.number(ruling.one), partition.number(ruling.other)
         if max(ends) < len(graph.edges):
             graph.join(*ends, ruling)
-    for piece in record.evidence:
-        if piece.pair in resolution.held:
-            graph.join(partition.email(piece.email), partition.phone_number(piece.phone_number), piece)
+    for piece in _find_held_or_blocked(record, resolution):
+        graph.join(partition.email(piece.email), partition.phone_number(piece.phone_number), piece)
     chain = graph.find_chain(one, other)
     return Explanation(chain, None, is_joined=False, pin_ids=pin_ids) if chain or pin_ids else None
+
+
+def _find_held_or_blocked(record: Record, resolution: Resolution) -> Iterator[Evidence]:
+    """The pairs that are held or blocked, those of contacts as well, which may not be settled yet."""
+    pieces = [
+        *record.evidence,
+        *(
+            Evidence(contact.id, contact.email, contact.phone_number, contact.created_at)
+            for contact in record.contacts
+            if contact.email is not None and contact.phone_number is not None
+        ),
+    ]
+    for piece in pieces:
+        standing = resolution.find_standing(piece.pair)
+        if standing in (Standing.HELD, Standing.BLOCKED):
+            yield evolve(piece, standing=standing)
 
 
 def _find_cut_values(graph: Graph, path: Sequence[int]) -> list[int]:

@@ -14,6 +14,7 @@ from identity_core.model.contact import Contact
 from identity_core.model.details import ContactDetails
 from identity_core.model.events import EventKind, RecordedEvent
 from identity_core.model.evidence import Evidence
+from identity_core.model.identifiers import IdentifierKind
 from identity_core.model.lineage import Lineage
 
 _TAKEN = frozenset([EventKind.UNDONE, EventKind.HELD])
@@ -53,9 +54,9 @@ def as_of(
             groups.part(event.moved_ids, event.primary_id)
     gone = {one.contact.id for one in deleted if one.deleted_at <= moment}
     members = groups.members_with(contact_id) - gone
-    numbers = {piece.id: piece.phone_number for piece in evidence}
+    pairs = {piece.id: piece.pair for piece in evidence}
     taken = _find_taken(lineage, moment)
-    found = [_restore_values(c, numbers, taken) for c in contacts if c.id in members]
+    found = [_restore_values(c, pairs, taken) for c in contacts if c.id in members]
     return tuple(sorted(found, key=lambda contact: contact.seniority))
 
 
@@ -120,7 +121,7 @@ class _Groups:
 
 def _find_first_links(contacts: Sequence[Contact], lineage: Lineage) -> dict[int, int]:
     """By id of each contact that no event made, the contact that it was linked to before all events."""
-    made = {recorded.event.contact_id for recorded in lineage.events}
+    made = {recorded.event.contact_id for recorded in lineage.events if not recorded.event.keeps_number}
     links = {c.id: c.id if c.linked_id is None else c.linked_id for c in contacts if c.id not in made}
     for recorded in reversed(lineage.events):
         origin = recorded.event.origin_id
@@ -137,10 +138,10 @@ def _follow(links: Mapping[int, int], id: int) -> int:
     return id
 
 
-def _find_taken(lineage: Lineage, moment: datetime) -> dict[int, bool]:
-    """By id of a contact that its number was taken from at any time, whether it was gone at some time."""
-    taken: dict[int, bool] = {}
-    latest: dict[int, bool] = {}
+def _find_taken(lineage: Lineage, moment: datetime) -> dict[int, IdentifierKind | None]:
+    """By id of a contact that a value was taken from at any time, which one was gone at some time."""
+    taken: dict[int, IdentifierKind | None] = {}
+    latest: dict[int, IdentifierKind | None] = {}
     dated_back: set[int] = set()
     for recorded in lineage.events:
         event = recorded.event
@@ -149,20 +150,35 @@ def _find_taken(lineage: Lineage, moment: datetime) -> dict[int, bool]:
             if event.contact_id is not None and latest.get(event.contact_id):
                 dated_back.add(event.contact_id)
         elif event.evidence_id is not None:
-            is_taken = event.kind in _TAKEN or event.evidence_id in dated_back
-            latest[event.evidence_id] = is_taken
+            before = latest.get(event.evidence_id)
+            gone = before or (IdentifierKind.EMAIL if event.keeps_number else IdentifierKind.PHONE_NUMBER)
+            now: IdentifierKind | None = gone
+            if event.kind in _GIVEN_BACK and event.evidence_id not in dated_back:
+                before, now = gone, None
+            latest[event.evidence_id] = now
             if event.happened_at <= moment:
-                taken[event.evidence_id] = is_taken
+                taken[event.evidence_id] = now
             else:
-                taken.setdefault(event.evidence_id, not is_taken)
+                taken.setdefault(event.evidence_id, before)
     return taken
 
 
-def _restore_values(contact: Contact, numbers: Mapping[int, str], taken: Mapping[int, bool]) -> Contact:
-    is_taken = taken.get(contact.id)
-    if is_taken is None or is_taken is (contact.phone_number is None):
+def _restore_values(
+    contact: Contact,
+    pairs: Mapping[int, tuple[str, str]],
+    taken: Mapping[int, IdentifierKind | None],
+) -> Contact:
+    if contact.id not in taken:
         return contact
-    return evolve(contact, phone_number=None if is_taken else numbers.get(contact.id))
+    pair = contact.key if None not in contact.key else pairs.get(contact.id)
+    if pair is None:
+        return contact
+    gone = taken[contact.id]
+    return evolve(
+        contact,
+        email=None if gone is IdentifierKind.EMAIL else pair[0],
+        phone_number=None if gone is IdentifierKind.PHONE_NUMBER else pair[1],
+    )
 
 
 def add_details(

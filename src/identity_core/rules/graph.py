@@ -36,12 +36,15 @@ class Graph:
         self.edges: list[Edges] = [{} for _ in partition.identifiers]
 
     def join(self, one: int, other: int, source: Source) -> None:
-        """Add an edge; of several between two nodes the first stays."""
+        """Add an edge, and the nodes that are new; of several edges between two nodes the first stays."""
+        self.edges += ({} for _ in range(len(self.edges), max(one, other) + 1))
         self.edges[one].setdefault(other, source)
         self.edges[other].setdefault(one, source)
 
     def find_path(self, one: int, other: int) -> list[int]:
         """The shortest path from a node to another; empty if there is none."""
+        if max(one, other) >= len(self.edges):
+            return []
         came_from = {one: one}
         queue = deque([one])
         while queue and other not in came_from:
@@ -71,7 +74,7 @@ class Graph:
     def find_chain(self, one: Identifier, other: Identifier) -> tuple[Link, ...]:
         """The shortest chain of links between two values; empty if there is none."""
         ends = self.partition.number(one), self.partition.number(other)
-        return self.to_chain(self.find_path(*ends)) if max(ends) < len(self.edges) else ()
+        return self.to_chain(self.find_path(*ends))
 
     def to_chain(self, path: Sequence[int]) -> tuple[Link, ...]:
         """The links along a path."""
@@ -84,8 +87,7 @@ class Graph:
         if isinstance(source, Contact):
             return Link(one, other, LinkReason.CONTACT, source.id, source.created_at)
         if isinstance(source, Evidence):
-            reason = LinkReason.HELD if source.standing is Standing.HELD else LinkReason.EVIDENCE
-            return Link(one, other, reason, source.id, source.seen_at)
+            return Link.of(source, one, other)
         if isinstance(source, InheritedLink):
             return Link(one, other, LinkReason.INHERITED, source.contact.id, source.contact.created_at)
         return Link(one, other, _REASONS[source.verdict], source.id, source.decided_at)
@@ -102,7 +104,7 @@ def build_graph(record: Record, links: Iterable[InheritedLink], resolution: Reso
         resolution: which of its pairs count.
     """
     partition = resolution.partition
-    ignored = resolution.held | record.undone_pairs
+    ignored = resolution.ignored
     cut = {ruling.values for ruling in record.rulings_with(Verdict.UNDONE)}
     sources: list[tuple[Identifier, Identifier, Source]] = [
         (ruling.one, ruling.other, ruling) for ruling in record.rulings_with(Verdict.SAME)

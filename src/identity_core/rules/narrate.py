@@ -12,10 +12,15 @@ from identity_core.model.evidence import Evidence, Standing
 from identity_core.model.record import Record
 from identity_core.model.ruling import PINS, Ruling, Verdict
 
-_STOPPED = {Standing.UNDONE: EventKind.UNDONE, Standing.HELD: EventKind.HELD}
+_STOPPED = {
+    Standing.UNDONE: EventKind.UNDONE,
+    Standing.HELD: EventKind.HELD,
+    Standing.BLOCKED: EventKind.HELD,
+}
 _COUNTS = {
     Standing.UNDONE: EventKind.RESTORED,
     Standing.HELD: EventKind.RELEASED,
+    Standing.BLOCKED: EventKind.RELEASED,
     Standing.COUNTS: EventKind.CORROBORATED,
 }
 
@@ -73,15 +78,18 @@ def narrate_rulings(
         if ruling is not None:
             explained.add(ruling)
         kind = _STOPPED.get(one.standing) or _COUNTS[one.evidence.standing]
+        home = homes.get(email) or homes.get(number)
+        if home is None:
+            continue  # both values are blocked and in no contact
         ruling_id = None if ruling is None else ruling.id
         yield Event(
             now,
             kind,
-            homes[email],
+            home,
             one.contact_id,
             one.evidence.id,
             ruling_id=ruling_id,
-            origin_id=_find_origin(one, homes[email], movement),
+            origin_id=_find_origin(one, home, movement),
         )
     for ruling in (*added, *withdrawn):
         is_new = ruling in added
@@ -91,7 +99,8 @@ def narrate_rulings(
             kind = EventKind.UNDONE if is_new else EventKind.RESTORED
         else:
             continue
-        for primary_id in dict.fromkeys((homes[ruling.one], homes[ruling.other])):
+        ends = (homes[value] for value in (ruling.one, ruling.other) if value in homes)
+        for primary_id in dict.fromkeys(ends):
             yield Event(now, kind, primary_id, ruling_id=ruling.id)
 
 

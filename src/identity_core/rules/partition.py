@@ -61,6 +61,10 @@ class Partition:
             above[number] = number = above[above[number]]
         return number
 
+    def size(self, number: int) -> int:
+        """How many values belong together with this one, itself included."""
+        return self._sizes[self.find(number)]
+
     def keep_apart(self, one: int, other: int) -> None:
         """Let no later `join` bring two values together."""
         for number in (one, other):

@@ -27,7 +27,7 @@ def preview(details: ContactDetails, record: Record) -> Preview:
         kept = (piece for piece in record.evidence if piece.pair not in {e.pair for e in writes.evidence})
         after = evolve(record, identities=settlement.identities, evidence=(*kept, *writes.evidence))
         decision = _reconcile(details, after, ids)
-    [identity], [outcome] = decision.identities, decision.outcomes
+    [identity], [outcome], [ignored] = decision.identities, decision.outcomes, decision.ignored
     return Preview(
         outcome,
         evolve(
@@ -37,6 +37,7 @@ def preview(details: ContactDetails, record: Record) -> Preview:
         ),
         tuple(id for id in (*absorbed, *_find_absorbed(decision.writes)) if id < NEW_IDS),
         moved + len(decision.writes.altered),
+        ignored,
     )
 
 

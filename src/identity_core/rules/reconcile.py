@@ -30,6 +30,11 @@ two or more                          The identities merge: *merged*. The oldest 
                                      recorded as evidence.
 ==================================== ==================================================
 
+Details whose pair does not count are taken as each value alone, and belong to the email. These are pairs
+that rulings undo, that pins hold, and that would exceed a limit when they come for the first time: they
+are *held*. A *blocked* value identifies nobody: details belong to their other value, and their pair is
+recorded so that it counts once the value is no longer blocked. Details that are blocked whole change nothing.
+
 Why evidence
     Each distinct pair of email and phone number ever seen is recorded exactly once, as a live
     contact or as evidence. So the record always holds all edges, and one of them can be taken
@@ -58,8 +63,9 @@ evidence hold the values may differ.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import TypeAlias
 
 from attrs import evolve
 
@@ -69,6 +75,8 @@ from identity_core.model.decision import Decision, Identified, Outcome, WriteSet
 from identity_core.model.details import ContactDetails
 from identity_core.model.events import Event, EventKind
 from identity_core.model.evidence import Evidence, Standing
+from identity_core.model.identifiers import IdentifierKind
+from identity_core.model.rule_set import Hold, strip
 from identity_core.model.snapshot import Snapshot
 from identity_core.rules.merge import merge
 from identity_core.rules.working_set import Component, WorkingSet
@@ -97,8 +105,8 @@ def reconcile(
         batch: any number of details.
         snapshot: what is known of them, read while nobody else can change it.
         now: the time in UTC, read after nobody else could change the snapshot.
-        ids: new ids, ascending; at most one is drawn for each of the details, and another for each that has a
-            time of its own.
+        ids: new ids, ascending; at most one is drawn for each of the details, another for each that has a
+            time of its own, and two more for each where limits are in force.
 
     Returns:
         what to write, and the identity of each of the details after the whole batch.
@@ -111,9 +119,10 @@ def reconcile(
     decided = [reconciliation.decide(position, details) for position, details in enumerate(batch)]
     return Decision(
         reconciliation.write_set(),
-        tuple(working_set.consolidate(component) for component, _ in decided),
-        tuple(outcome for _, outcome in decided),
+        tuple(working_set.consolidate(component) for component, _, _ in decided),
+        tuple(outcome for _, outcome, _ in decided),
         reconciliation.corroborated,
+        tuple(ignored for _, _, ignored in decided),
     )
 
 
@@ -121,7 +130,7 @@ def find_known(batch: Sequence[ContactDetails], snapshot: Snapshot) -> list[Iden
     """For each of the details its identity, or None if reconciling would write something."""
     working_set = WorkingSet(batch, snapshot)
     found = [_find_component(details, working_set) for details in batch]
-    return [one and Identified(working_set.consolidate(one[0]), one[1]) for one in found]
+    return [one and Identified(working_set.consolidate(one[0]), *one[1:]) for one in found]
 
 
 def find_outcomes(batch: Sequence[ContactDetails], snapshot: Snapshot) -> list[Outcome | None]:
@@ -131,18 +140,39 @@ def find_outcomes(batch: Sequence[ContactDetails], snapshot: Snapshot) -> list[O
     return [one and one[1] for one in found]
 
 
-def _find_component(details: ContactDetails, working_set: WorkingSet) -> tuple[Component, Outcome] | None:
+_Found: TypeAlias = tuple[Component | None, Outcome, IdentifierKind | None]
+"""The component of details, what became of them, and which of their values does not count."""
+
+_NOBODY: _Found = (None, Outcome.BLOCKED, None)
+
+
+def _find_component(details: ContactDetails, working_set: WorkingSet) -> _Found | None:
     """The component of details that change nothing: of the email, if their pair does not count."""
+    if blocked := working_set.rules.find_blocked(details):
+        return _find_component_of_other(details, blocked, working_set)
     matches = working_set.find_matches(details)
     if working_set.is_known(details, matches):
-        return matches[0], Outcome.KNOWN
+        return matches[0], Outcome.KNOWN, None
     if details.pair not in working_set.ignored:
         return None
     alone = working_set.split(details)
     of_each = [working_set.find_matches(one) for one in alone]
     if not all(map(working_set.is_known, alone, of_each)):
         return None
-    return of_each[0][0], Outcome.HELD
+    return of_each[0][0], Outcome.HELD, IdentifierKind.PHONE_NUMBER
+
+
+def _find_component_of_other(
+    details: ContactDetails, blocked: Sequence[IdentifierKind], working_set: WorkingSet
+) -> _Found | None:
+    """The component of details with blocked values, if they change nothing."""
+    other = strip(details, blocked)
+    if other.key == (None, None):
+        return _NOBODY
+    if details.pair is not None and not working_set.is_on_record(details.pair):
+        return None
+    matches = working_set.find_matches(other)
+    return (matches[0], Outcome.KNOWN, blocked[0]) if working_set.is_known(other, matches) else None
 
 
 class _Reconciliation:
@@ -160,23 +190,56 @@ class _Reconciliation:
         self._events: list[Event] = []
         self.corroborated = 0
 
-    def decide(self, position: int, details: ContactDetails) -> tuple[Component, Outcome]:
+    def decide(self, position: int, details: ContactDetails) -> _Found:
         """Apply the rules to the next details, or to each value alone if their pair does not count."""
         working_set = self._working_set
         if working_set.is_ruled:
-            if ends := working_set.find_ends_apart(details):
-                self._hold(position, details, ends)
-            if details.pair in working_set.ignored:
-                email, phone_number = working_set.split(details)
+            if blocked := working_set.rules.find_blocked(details):
+                return self._decide_on_other(position, details, blocked)
+            hold = self._find_hold(position, details)
+            if details.pair in working_set.ignored or hold is not None:
+                email, phone_number = working_set.take_alone(details)
                 component, _ = self._apply(position, email)
                 self._apply(position, phone_number)
-                return component, Outcome.HELD
+                if hold is not None and details.pair is not None:
+                    self._keep(details.pair, details.seen_at, component, Standing.HELD, hold)
+                return component, Outcome.HELD, IdentifierKind.PHONE_NUMBER
+        component, outcome = self._decide(position, details)
+        return component, outcome, None
+
+    def _decide(self, position: int, details: ContactDetails) -> tuple[Component, Outcome]:
         component, kind = self._apply(position, details)
         if kind is None:
             return component, Outcome.KNOWN
         if kind is EventKind.CORROBORATED:
             self.corroborated += 1
         return component, Outcome.of(kind)
+
+    def _decide_on_other(
+        self, position: int, details: ContactDetails, blocked: Sequence[IdentifierKind]
+    ) -> _Found:
+        """Apply the rules to the value that is not blocked, and keep the pair on record."""
+        other = strip(details, blocked)
+        if other.key == (None, None):
+            return _NOBODY
+        component, outcome = self._decide(position, other)
+        if details.pair is not None and not self._working_set.is_on_record(details.pair):
+            self._keep(details.pair, details.seen_at, component, Standing.BLOCKED, Hold.UNCHECKED)
+        return component, outcome, blocked[0]
+
+    def _find_hold(self, position: int, details: ContactDetails) -> Hold | None:
+        """The limit that holds a new pair. One that a pin holds is put on record at once."""
+        working_set = self._working_set
+        if details.pair is None or working_set.is_on_record(details.pair):
+            return None
+        ends = working_set.find_ends_apart(details)
+        if ends and details.seen_at is None and self._is_latest(ends):
+            self._keep(details.pair, None, ends[0], Standing.HELD)
+            return None
+        hold = working_set.find_hold(details)
+        if ends and hold is None:
+            raise KeptApart(position)
+        return hold
 
     def _apply(self, position: int, details: ContactDetails) -> tuple[Component, EventKind | None]:
         """Apply the rules to details: the component they end in, and what happened, if anything did."""
@@ -219,17 +282,23 @@ class _Reconciliation:
         )
         return component, kind
 
-    def _hold(self, position: int, details: ContactDetails, ends: tuple[Component, Component]) -> None:
-        """Record a pair that would join values which a pin keeps apart."""
-        is_latest = details.seen_at is None and all(
-            component.contacts[-1].created_at <= self._now for component in ends
-        )
-        if details.pair is None or not is_latest:
-            raise KeptApart(position)
-        self._working_set.ignored.add(details.pair)
-        evidence = Evidence(next(self._ids), *details.pair, self._now, Standing.HELD)
-        self._evidence[details.pair] = evidence
-        primary_id = ends[0].primary.id
+    def _is_latest(self, components: Iterable[Component]) -> bool:
+        """Whether nothing of some components was seen after now: clocks step back."""
+        return all(component.contacts[-1].created_at <= self._now for component in components)
+
+    def _keep(
+        self,
+        pair: tuple[str, str],
+        seen_at: datetime | None,
+        component: Component,
+        standing: Standing,
+        hold: Hold | None = None,
+    ) -> None:
+        """Record a pair that does not count; the component is that of the values that do."""
+        self._working_set.ignored.add(pair)
+        evidence = Evidence(next(self._ids), *pair, seen_at or self._now, standing, hold)
+        self._evidence[pair] = evidence
+        primary_id = component.root.primary.id
         self._events.append(Event(self._now, EventKind.HELD, primary_id, evidence_id=evidence.id))
 
     def _create(self, details: ContactDetails) -> tuple[Contact, Component]:
@@ -250,6 +319,7 @@ class _Reconciliation:
         self._created.add(contact.id)
         if details.pair in self._working_set.evidence:
             self._working_set.evidence.remove(details.pair)
+            self._working_set.count_pair(details.pair, -1)
             if self._evidence.pop(details.pair, None) is None:
                 self._superseded.append(details.pair)
         return contact
@@ -265,6 +335,7 @@ class _Reconciliation:
     def _record(self, pair: tuple[str, str], seen_at: datetime) -> Evidence:
         evidence = Evidence(next(self._ids), *pair, seen_at)
         self._working_set.evidence.add(pair)
+        self._working_set.count_pair(pair, 1)
         self._evidence[pair] = evidence
         return evidence
 

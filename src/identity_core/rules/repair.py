@@ -10,8 +10,7 @@ from datetime import datetime
 from identity_core.model.decision import Decision
 from identity_core.model.events import EventKind
 from identity_core.model.record import Record
-from identity_core.rules.resolve import find_inherited_links
-from identity_core.rules.settle import settle
+from identity_core.rules.apply import settle_by_rules
 
 
 def repair(record: Record, now: datetime, ids: Iterator[int]) -> Decision:
@@ -19,9 +18,8 @@ def repair(record: Record, now: datetime, ids: Iterator[int]) -> Decision:
 
     - Values that pairs or pins join are one identity, and every contact points straight at the oldest.
     - Of contacts that hold the same details the oldest stays; the others are deleted.
-    - Evidence is removed where a contact holds the pair, and stands as the rulings say.
+    - Evidence is removed where a contact holds the pair, and stands as the rulings and the rules say.
 
     It is idempotent: where all of this holds already, nothing changes.
     """
-    links = find_inherited_links(record)
-    return Decision(settle(record, record, links, now, ids, joined=EventKind.REPAIRED).writes, ())
+    return Decision(settle_by_rules(record, now, ids, joined=EventKind.REPAIRED).writes, ())

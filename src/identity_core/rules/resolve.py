@@ -1,16 +1,21 @@
 """The canonical state: which pairs of a record count, and which values belong together.
 
-`resolve` is the specification of everything that decides. Inherited links and pins *same* join their
-values. Then every pair that is not undone, in the order of time, joins its two values, unless that would
-bring values together that a pin *different* keeps apart: then it is *held*. Pairs of one time come
-in the order in which they were recorded.
+`resolve` is the specification of everything that decides. A blocked value is joined to nothing. Inherited
+links and pins *same* join their values. Then every pair that is not undone, in the order of time, joins
+its two values, unless that would bring values together that a pin *different* keeps apart: then it is
+*held*. Pairs of one time come in the order in which they were recorded.
+
+Limits are applied to a pair once, when it is recorded (`identity_core.rules.reconcile`). A pair that
+exceeded one stays *held*, unless a pin says that its two values are the same. What limits hold and what
+was blocked counts only when it is considered again (`identity_core.rules.apply`), because the record
+does not follow such pairs: of one value there may be millions.
 
 Details that arrive in the order of time lead to the same state one by one. For a pair that arrives late
 this holds too, unless it would bring values together that are kept apart: it may have come before pairs
 that count. Only then a record is resolved again, whole.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from attrs import frozen
@@ -19,6 +24,7 @@ from identity_core.model.contact import Contact
 from identity_core.model.evidence import Standing
 from identity_core.model.identifiers import Identifier
 from identity_core.model.record import Record
+from identity_core.model.rule_set import RuleSet
 from identity_core.model.ruling import Ruling, Verdict
 from identity_core.rules.partition import Partition
 
@@ -46,15 +52,21 @@ class Resolution:
 
     Attributes:
         partition: the values of the record.
-        held: the pairs that are held.
+        ignored: the pairs that do not count, each with the reason.
     """
 
     partition: Partition
-    held: frozenset[Pair]
+    ignored: Mapping[Pair, Standing]
+
+    def find_standing(self, pair: Pair) -> Standing:
+        """Whether a pair of the record counts."""
+        return self.ignored.get(pair, Standing.COUNTS)
 
 
 def find_inherited_links(record: Record) -> list[InheritedLink]:
     """The links of a record that nothing else explains."""
+    if record.incomplete:
+        return []
     undone = record.undone_pairs
     partition = Partition()
     for contact in record.contacts:
@@ -68,7 +80,7 @@ def find_inherited_links(record: Record) -> list[InheritedLink]:
     for contacts in record.identities:
         anchor: int | None = None
         for contact in contacts:
-            number = partition.first(*contact.key)
+            number = _find_anchor(partition, contact, record.rules)
             if number is None:
                 continue
             if anchor is None:
@@ -94,17 +106,41 @@ def resolve(record: Record, links: Iterable[InheritedLink] = ()) -> Resolution:
             partition.phone_number(contact.phone_number)
     for ruling in record.rulings_with(Verdict.DIFFERENT):
         partition.keep_apart(partition.number(ruling.one), partition.number(ruling.other))
-    partition.join_all((r.one, r.other) for r in record.rulings_with(Verdict.SAME, Verdict.INHERITED))
+    rules = record.rules
+    partition.join_all(record.assumed)
+    partition.join_all(
+        (ruling.one, ruling.other)
+        for ruling in record.rulings_with(Verdict.SAME, Verdict.INHERITED)
+        if not rules.block_any(ruling.values)
+    )
     cut = {ruling.values for ruling in record.rulings_with(Verdict.UNDONE)}
     for link in links:
-        if frozenset([link.one, link.other]) not in cut:
+        ends = frozenset([link.one, link.other])
+        if ends not in cut and not rules.block_any(ends):
             partition.join(partition.number(link.one), partition.number(link.other))
-    held = [
-        pair
-        for _, pair in order_pairs(record)
-        if not partition.join(partition.email(pair[0]), partition.phone_number(pair[1]))
-    ]
-    return Resolution(partition, frozenset(held))
+    ignored: dict[Pair, Standing] = {}
+    blocked = {piece.pair for piece in record.evidence if piece.standing is Standing.BLOCKED}
+    exceeding = {piece.pair for piece in record.evidence if piece.hold is not None} - record.accepted_pairs
+    undone = record.undone_pairs
+    for _, pair in order_pairs(record):
+        if pair in blocked or rules.blocks_pair(pair):
+            ignored[pair] = Standing.BLOCKED
+        elif pair in undone:
+            ignored[pair] = Standing.UNDONE
+        elif pair in exceeding or not partition.join(
+            partition.email(pair[0]), partition.phone_number(pair[1])
+        ):
+            ignored[pair] = Standing.HELD
+    return Resolution(partition, ignored)
+
+
+def _find_anchor(partition: Partition, contact: Contact, rules: RuleSet) -> int | None:
+    """The number of the value by which a contact is linked; one that identifies somebody, if there is one."""
+    identifiers = contact.identifiers
+    preferred = next((one for one in identifiers if not rules.block_any([one])), None)
+    if preferred is None:
+        return partition.first(*contact.key)
+    return partition.number(preferred)
 
 
 def find_pins_between(
@@ -121,8 +157,7 @@ def find_pins_between(
 
 
 def order_pairs(record: Record) -> list[tuple[tuple[datetime, int], Pair]]:
-    """The pairs that are not undone, in the order of their times, each with its time and its id."""
-    undone = record.undone_pairs
+    """The pairs in the order of their times, each with its time and its id."""
     times: dict[Pair, tuple[datetime, int]] = {}
     for contact in record.contacts:
         if contact.email is not None and contact.phone_number is not None:
@@ -131,4 +166,4 @@ def order_pairs(record: Record) -> list[tuple[tuple[datetime, int], Pair]]:
     for piece in record.evidence:
         time = (piece.seen_at, piece.id)
         times[piece.pair] = min(times.get(piece.pair, time), time)
-    return sorted((time, pair) for pair, time in times.items() if pair not in undone)
+    return sorted((time, pair) for pair, time in times.items())

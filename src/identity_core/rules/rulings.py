@@ -7,12 +7,11 @@ chain that shows it. `settle` brings the contacts in line.
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from hashlib import blake2b
 
 from attrs import evolve, frozen
 
 from identity_core.errors import InvalidDetails, NotRecorded
-from identity_core.model.evidence import Evidence, Standing
+from identity_core.model.evidence import Evidence
 from identity_core.model.identifiers import Identifier, IdentifierKind, to_identifiers
 from identity_core.model.link import Link, LinkReason
 from identity_core.model.record import Record
@@ -95,7 +94,7 @@ class _Case:
         )
         shown = {contacts[0].id for contacts in identities}
         primaries = sorted({former[id] for id in recorded if current[id] in shown})
-        ruled = Ruled(writes, make_plan(self.record), identities, tuple(primaries), tuple(moved), undone)
+        ruled = Ruled(writes, self.record.make_plan(), identities, tuple(primaries), tuple(moved), undone)
         return ruled, settlement, after
 
 
@@ -253,14 +252,6 @@ def adopt(record: Record, now: datetime, ids: Iterator[int], *, ruling: Ruling) 
     return ruled
 
 
-def make_plan(record: Record) -> str:
-    """A short token of a record, which another record does not have."""
-    parts = [repr((c.id, c.key, c.linked_id, c.created_at)) for c in record.contacts]
-    parts += [repr((e.id, e.pair, e.seen_at, e.standing.value)) for e in record.evidence]
-    parts += [str(ruling.id) for ruling in record.rulings]
-    return blake2b("\n".join(parts).encode(), digest_size=12).hexdigest()
-
-
 def _find_link(record: Record, pair: Pair) -> Link | None:
     """The link that a recorded pair is; None if it is not recorded."""
     one, other = to_identifiers(*pair)
@@ -269,8 +260,7 @@ def _find_link(record: Record, pair: Pair) -> Link | None:
             return Link(one, other, LinkReason.CONTACT, contact.id, contact.created_at)
     for piece in record.evidence:
         if piece.pair == pair:
-            reason = LinkReason.HELD if piece.standing is Standing.HELD else LinkReason.EVIDENCE
-            return Link(one, other, reason, piece.id, piece.seen_at)
+            return Link.of(piece, one, other)
     return None
 
 

@@ -3,7 +3,8 @@
 A contact whose pair stops counting keeps its id and its email; the pair becomes evidence under the id of
 the contact. If no other contact holds the phone number, it gets a contact of its own with the same date. When
 the pair counts again, the contact gets its number back, and the other one is deleted. So undoing a pair
-and restoring it leaves what was before.
+and restoring it leaves what was before. Where the pair stops counting because a value is blocked, the contact
+keeps the other value, and the blocked one needs no contact.
 
 Whatever changes, the contacts of each identity are written as they should be: linked straight to the
 oldest, no details held twice, no evidence of a pair that a contact holds.
@@ -84,12 +85,13 @@ class _Settling:
         self._partition = resolution.partition
         self._now = now
         self._ids = ids
-        self._undone = after.undone_pairs
+        self._rules = after.rules
         self._contacts = {contact.id: contact for contact in before.contacts}
         self._holders = {contact.key: contact.id for contact in before.contacts}
         self._former = {contact.id: contacts[0].id for contacts in before.identities for contact in contacts}
         self._created: set[int] = set()
         self._rewritten: set[int] = set()
+        self._without_email: set[int] = set()
         self._deleted: dict[int, Contact] = {}
         self._taken: list[tuple[Contact, Evidence]] = []
         self._evidence: dict[Pair, Evidence] = {}
@@ -98,34 +100,44 @@ class _Settling:
 
     def assess_evidence(self) -> None:
         """Let evidence stand as the resolution says; a pair that counts again goes back to its contact."""
-        recorded = {piece.pair for piece in self._before.evidence}
+        recorded = {piece.pair: piece for piece in self._before.evidence}
         for piece in self._after.evidence:
-            standing = self._find_standing(piece.pair)
+            standing = self._resolution.find_standing(piece.pair)
+            before = recorded.get(piece.pair)
             if standing is Standing.COUNTS and piece.pair in self._holders:
                 self._superseded.append(piece.pair)
-            elif standing is not piece.standing or piece.pair not in recorded:
+            elif before is None or standing is not before.standing:
                 companion = None
                 if standing is Standing.COUNTS and self._is_of_contact(piece):
                     companion = self._give_back(piece)
                 else:
                     self._evidence[piece.pair] = evolve(piece, standing=standing)
-                self._assessed.append(Assessed(piece, standing, companion))
+                self._assessed.append(Assessed(before or piece, standing, companion))
+            elif piece.hold is not before.hold:
+                self._evidence[piece.pair] = evolve(piece, standing=standing)
 
     def _is_of_contact(self, piece: Evidence) -> bool:
-        """Whether the pair was that of a contact, which is still as it was left."""
+        """Whether the pair was that of a contact, which is still as it was left.
+
+        A pair that a limit holds stays evidence, so that it is held again once no pin says otherwise.
+        """
         contact = self._contacts.get(piece.id)
         return (
-            contact is not None and contact.key == (piece.email, None) and contact.created_at == piece.seen_at
+            contact is not None
+            and contact.key in ((piece.email, None), (None, piece.phone_number))
+            and contact.created_at == piece.seen_at
+            and piece.hold is None
         )
 
     def _give_back(self, piece: Evidence) -> int | None:
-        """Give a contact its number back; the id of the contact that was made for the number, now deleted."""
+        """Give a contact its pair back; the id of the contact that was made for the number, now deleted."""
         contact = self._contacts[piece.id]
-        self._contacts[contact.id] = evolve(contact, phone_number=piece.phone_number)
+        has_email = contact.email is not None
+        self._contacts[contact.id] = evolve(contact, email=piece.email, phone_number=piece.phone_number)
         self._rewritten.add(contact.id)
         self._superseded.append(piece.pair)
         self._holders[piece.pair] = contact.id
-        companion_id = self._holders.get((None, piece.phone_number))
+        companion_id = self._holders.get((None, piece.phone_number)) if has_email else None
         companion = self._contacts.get(companion_id or 0)
         if companion is None or companion.created_at != piece.seen_at or companion.id < contact.id:
             return None
@@ -133,13 +145,23 @@ class _Settling:
         return companion.id
 
     def assess_contacts(self) -> None:
-        """Take the phone number from each contact whose pair does not count."""
+        """Take the phone number, or an email that is blocked, from each contact whose pair does not count."""
         for contact in self._before.contacts:
             if contact.email is None or contact.phone_number is None:
                 continue
             pair = (contact.email, contact.phone_number)
-            if self._find_standing(pair) is not Standing.COUNTS:
-                self._contacts[contact.id] = evolve(contact, phone_number=None)
+            standing = self._resolution.find_standing(pair)
+            if standing is not Standing.COUNTS:
+                email, number = contact.identifiers
+                if (
+                    standing is Standing.BLOCKED
+                    and not self._rules.blocks(number)
+                    and self._rules.blocks(email)
+                ):
+                    self._contacts[contact.id] = evolve(contact, email=None)
+                    self._without_email.add(contact.id)
+                else:
+                    self._contacts[contact.id] = evolve(contact, phone_number=None)
                 self._rewritten.add(contact.id)
                 self._taken.append((contact, Evidence(contact.id, *pair, contact.created_at)))
 
@@ -151,13 +173,15 @@ class _Settling:
         for contact, piece in sorted(self._taken, key=lambda one: one[0].seniority):
             _, number = piece.identifiers
             root = self._partition.find(self._partition.number(number))
-            companion = None
-            if number not in held or contact.created_at < oldest[root]:
+            companion = contact.id if contact.id in self._without_email else None
+            standing = self._resolution.find_standing(piece.pair)
+            # Where a value is blocked, the contact has the other one still, and the blocked one needs none.
+            is_needed = standing is not Standing.BLOCKED
+            if is_needed and (number not in held or contact.created_at < oldest[root]):
                 oldest[root] = contact.created_at
                 companion = self._keep_alone(number, contact)
                 held.add(number)
             if piece.pair not in recorded:
-                standing = self._find_standing(piece.pair)
                 self._evidence[piece.pair] = evolve(piece, standing=standing)
                 self._assessed.append(Assessed(piece, standing, companion))
                 recorded.add(piece.pair)
@@ -195,19 +219,32 @@ class _Settling:
     def add_values(self) -> None:
         """Make a contact for each value that a ruling or evidence names and that was never seen.
 
-        It is not dated before the identity that it joins, because clocks step back.
+        It is not dated before the identity that it joins, because clocks step back. A value that was blocked
+        has the date of the evidence.
         """
         added, _ = compare_rulings(self._before, self._after)
         named = {value for ruling in self._after.rulings for value in ruling.values}
         named.update(value for piece in self._after.evidence for value in piece.identifiers)
         named &= self._before.asked
+        named = {value for value in named if not self._rules.block_any([value])}
         named.update(value for ruling in added for value in ruling.values)
         new = sorted(named - self._collect_values()) if named else []
         oldest = self._find_oldest() if new else {}
+        seen = self._find_times_of_blocked() if new else {}
         for identifier in new:
             root = self._partition.find(self._partition.number(identifier))
-            made = self._create(identifier, max(self._now, oldest.get(root, self._now)))
+            latest = max(self._now, oldest.get(root, self._now))
+            made = self._create(identifier, seen.get(identifier, latest))
             self._former[made] = made
+
+    def _find_times_of_blocked(self) -> dict[Identifier, datetime]:
+        """When each value was first seen in a pair that was blocked before."""
+        times: dict[Identifier, datetime] = {}
+        for piece in self._before.evidence:
+            if piece.standing is Standing.BLOCKED:
+                for identifier in piece.identifiers:
+                    times[identifier] = min(times.get(identifier, piece.seen_at), piece.seen_at)
+        return times
 
     def _collect_values(self) -> set[Identifier]:
         return {identifier for contact in self._contacts.values() for identifier in contact.identifiers}
@@ -286,8 +323,3 @@ class _Settling:
                 root = next((roots[c.id] for c in contacts if c.id in roots), -contacts[0].id)
                 roots.update(dict.fromkeys(without, root))
         return roots
-
-    def _find_standing(self, pair: Pair) -> Standing:
-        if pair in self._undone:
-            return Standing.UNDONE
-        return Standing.HELD if pair in self._resolution.held else Standing.COUNTS

@@ -17,6 +17,7 @@ from identity_core.testing.conformance import (
     ChangeFeedConformance,
     ContactRepositoryConformance,
     IdentityReaderConformance,
+    RuleConformance,
     RulingConformance,
 )
 from identity_core.testing.invariants import violations
@@ -30,6 +31,7 @@ from identity_core.testing.strategies import (
     identifiers,
     moments,
     phone_numbers,
+    rule_sets,
 )
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "ContactRepositoryConformance",
     "IdentityMachine",
     "IdentityReaderConformance",
+    "RuleConformance",
     "RulingConformance",
     "RulingMachine",
     "batches",
@@ -47,5 +50,6 @@ __all__ = [
     "moments",
     "phone_numbers",
     "resolved",
+    "rule_sets",
     "violations",
 ]

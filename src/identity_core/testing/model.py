@@ -7,7 +7,7 @@ these are all pairs: `components`. With rulings it is `resolved` that says so.
 from collections.abc import Iterable
 from datetime import datetime
 
-from identity_core import ContactDetails, Identifier, Record, Snapshot, Verdict
+from identity_core import ContactDetails, Identifier, Record, Snapshot, Standing, Verdict
 
 
 def components(details: Iterable[ContactDetails]) -> set[frozenset[str]]:
@@ -42,8 +42,16 @@ def resolved(record: Record) -> set[frozenset[str]]:
         if None not in contact.key:
             seen[frozenset(contact.identifiers)] = contact.seniority
     parts = {frozenset([value]) for contact in record.contacts for value in contact.identifiers}
-    pairs = sorted(seen.keys() - ends(Verdict.UNDONE), key=seen.__getitem__)
+    kept = {
+        frozenset(piece.identifiers)
+        for piece in record.evidence
+        if piece.standing is Standing.BLOCKED
+        or (piece.hold is not None and piece.pair not in record.accepted_pairs)
+    }
+    pairs = sorted(seen.keys() - ends(Verdict.UNDONE) - kept, key=seen.__getitem__)
     for edge in (*ends(Verdict.SAME, Verdict.INHERITED), *pairs):
+        if record.rules.block_any(edge):
+            continue
         matched = {part for part in parts if part & edge}
         joined = edge.union(*matched)
         if not any(pin <= joined for pin in ends(Verdict.DIFFERENT)):

@@ -1,6 +1,7 @@
 """A state machine that rules on what a repository holds, and compares it with the model after every step."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from datetime import datetime
@@ -8,17 +9,21 @@ from functools import partial
 from typing import TypeVar
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from identity_core import (
+    NOBODY,
     ChangeFeed,
+    ChangeRules,
     Contact,
     ContactDetails,
     ContactRepository,
     Contradiction,
+    Hold,
     Identified,
+    IdentifierKind,
     IdentifyContacts,
     IdentityReader,
     Note,
@@ -26,8 +31,10 @@ from identity_core import (
     Outcome,
     QueryIdentities,
     Record,
+    RuleBook,
     Ruled,
     RuleOnIdentities,
+    RuleSet,
     Ruling,
     Standing,
     Verdict,
@@ -36,13 +43,15 @@ from identity_core import (
     repair,
 )
 from identity_core.model.identifiers import Identifier, to_identifiers
+from identity_core.model.rule_set import NO_RULES
+from identity_core.model.rules_preview import RulesPreview
 from identity_core.testing.invariants import violations
 from identity_core.testing.model import components, partition, resolved
-from identity_core.testing.strategies import batches, contact_details, identifiers, moments
+from identity_core.testing.strategies import batches, contact_details, identifiers, moments, rule_sets
 
 T = TypeVar("T")
 
-Ports = tuple[ContactRepository, IdentityReader, ChangeFeed]
+Ports = tuple[ContactRepository, IdentityReader, ChangeFeed, RuleBook]
 Key = tuple[str | None, str | None]
 
 NOTE = Note("the machine", "to see what happens")
@@ -61,14 +70,17 @@ class RulingMachine(RuleBasedStateMachine):
     """
 
     def empty_ports(self) -> AbstractAsyncContextManager[Ports]:
-        """A repository without any contact, a reader of it and its feed, for one run."""
+        """A repository without any contact, a reader of it, its feed and its rules, for one run."""
         raise NotImplementedError
 
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
         self.stack = AsyncExitStack()
-        self.repository, self.reader, self.feed = self.run(self.stack.enter_async_context(self.empty_ports()))
+        ports = self.run(self.stack.enter_async_context(self.empty_ports()))
+        self.repository, self.reader, self.feed, self.book = ports
+        self.change = ChangeRules(self.repository, self.book)
+        self.rule_set = NO_RULES
         self.identify = IdentifyContacts(self.repository)
         self.queries = QueryIdentities(self.reader)
         self.rulings = RuleOnIdentities(self.repository, self.reader)
@@ -98,6 +110,11 @@ class RulingMachine(RuleBasedStateMachine):
         """All rulings in force."""
         return self.run(self.rulings.rulings(limit=1_000))
 
+    def acknowledge(self, batch: Iterable[ContactDetails]) -> None:
+        """Remember the details that identify somebody by the rules in force."""
+        rules = self.rule_set
+        self.acknowledged += (one for one in batch if len(rules.find_blocked(one)) < len(one.identifiers))
+
     def unconstrained(self) -> set[frozenset[str]]:
         """The identities, if every pair counted and nobody pinned anything apart."""
         pins = [ruling.values for ruling in self.in_force() if ruling.verdict is Verdict.SAME]
@@ -112,10 +129,14 @@ class RulingMachine(RuleBasedStateMachine):
     @rule(details=contact_details(POOL, moments() | st.none()))
     def identify_one(self, details: ContactDetails) -> None:
         foretold = self.run(self.queries.preview(details))
+        expected = self.expect_hold(details)
         [identified] = self.run(self.identify.with_outcomes([details]))
-        self.acknowledged.append(details)
+        self.acknowledge([details])
         identity = identified.identity
-        assert foretold.outcome is identified.outcome
+        assert (foretold.outcome, foretold.ignored) == (identified.outcome, identified.ignored)
+        if expected is not None:
+            assert identified.outcome is Outcome.HELD
+            assert (details.pair, expected) in {(piece.pair, piece.hold) for piece in self.record().evidence}
         assert {*foretold.identity.emails} == {*identity.emails}
         assert {*foretold.identity.phone_numbers} == {*identity.phone_numbers}
         assert foretold.identity.primary_contact_id in (0, identity.primary_contact_id)
@@ -123,16 +144,16 @@ class RulingMachine(RuleBasedStateMachine):
 
     @rule(batch=DATED)
     def identify_batch(self, batch: list[ContactDetails]) -> None:
-        self.acknowledged += batch
+        self.acknowledge(batch)
         self.check_answers(batch, self.run(self.identify.with_outcomes(batch)))
 
     @rule(batch=DATED)
     def identify_concurrently(self, batch: list[ContactDetails]) -> None:
         async def identify_all() -> None:
-            await asyncio.gather(*map(self.identify, batch))
+            await asyncio.gather(*(self.identify.with_outcomes([details]) for details in batch))
 
         self.run(identify_all())
-        self.acknowledged += batch
+        self.acknowledge(batch)
 
     @rule(batch=DATED, batch_size=st.integers(1, 6))
     def import_batch(self, batch: list[ContactDetails], batch_size: int) -> None:
@@ -142,7 +163,10 @@ class RulingMachine(RuleBasedStateMachine):
 
         report = self.run(import_contacts(self.repository, details(), batch_size=batch_size))
         assert report.read == len(batch)
-        self.acknowledged += batch
+        self.acknowledge(batch)
+        assert report.blocked == sum(
+            len(self.rule_set.find_blocked(details)) == len(details.identifiers) for details in batch
+        )
 
     @precondition(lambda self: self.acknowledged)
     @rule()
@@ -157,7 +181,7 @@ class RulingMachine(RuleBasedStateMachine):
         answers = self.repeat()
         assert self.record() == once
         self.check_answers(self.acknowledged, answers)
-        assert {answer.outcome for answer in answers} <= {Outcome.HELD, Outcome.KNOWN}
+        assert {answer.outcome for answer in answers} <= {Outcome.HELD, Outcome.KNOWN, Outcome.BLOCKED}
 
     def repeat(self) -> list[Identified]:
         return self.run(self.identify.with_outcomes(self.acknowledged))
@@ -170,10 +194,21 @@ class RulingMachine(RuleBasedStateMachine):
         parts = partition(self.record())
         for details, identified in zip(batch, answers, strict=True):
             values = frozenset([*identified.identity.emails, *identified.identity.phone_numbers])
-            held = identified.outcome is Outcome.HELD
+            blocked = self.rule_set.find_blocked(details)
+            if len(blocked) == len(details.identifiers):
+                assert identified == Identified(NOBODY, Outcome.BLOCKED)
+                continue
             assert values in parts or len(batch) > 1
-            assert {details.email if held else value for value in details.key} - {None} <= values
-            assert details.pair is not None or not held
+            taken = {value for kind, value in details.identifiers if kind is not identified.ignored}
+            assert taken <= values
+            if blocked:
+                assert (identified.ignored,) == blocked
+                assert identified.outcome is not Outcome.HELD
+            elif identified.outcome is Outcome.HELD:
+                assert details.pair is not None
+                assert identified.ignored is IdentifierKind.PHONE_NUMBER
+            else:
+                assert identified.ignored is None
 
     # Rule
 
@@ -197,11 +232,13 @@ class RulingMachine(RuleBasedStateMachine):
         if one == other:
             return
         were_joined = self.are_joined(one, other)
+        is_blocked = self.rule_set.block_any([one, other])
         ruled = self.carry_out(partial(self.rulings.pin, one, other, verdict, NOTE))
         if ruled is not None:
             self.pinned += [to_details(one), to_details(other)]
-            assert self.are_joined(one, other) == (verdict is Verdict.SAME)
-        assert ruled is not None or verdict is Verdict.SAME or were_joined
+            assert self.are_joined(one, other) == (verdict is Verdict.SAME and not is_blocked)
+        # A pin *same* contradicts another pin even while one of its values is blocked.
+        assert ruled is not None or verdict is Verdict.SAME or were_joined or is_blocked
 
     @precondition(lambda self: self.in_force())
     @rule(data=st.data())
@@ -219,7 +256,7 @@ class RulingMachine(RuleBasedStateMachine):
         ruled = self.carry_out(partial(self.rulings.undo, pair, NOTE))
         added = [ruling for ruling in self.in_force() if ruling.id not in kept]
         # One that is held cannot be restored, because the pin would hold it again.
-        was_held = any(p.pair == pair and p.standing is Standing.HELD for p in before.evidence)
+        was_held = any(p.pair == pair and p.standing is not Standing.COUNTS for p in before.evidence)
         if ruled is None or not added or was_held:
             return
         self.matches_the_model()
@@ -242,7 +279,7 @@ class RulingMachine(RuleBasedStateMachine):
             ways.append(partial(self.rulings.pin, one, other, Verdict.DIFFERENT, NOTE))
             ways.append(partial(self.rulings.split, one, other, NOTE))
         ways += [partial(self.rulings.restore, ruling, NOTE) for ruling in self.in_force()[:1]]
-        ways += [partial(self.identify, details) for details in batch]
+        ways += [partial(self.identify.with_outcomes, [details]) for details in batch]
 
         async def attempt(way: Callable[[], Awaitable[object]]) -> None:
             with suppress(Contradiction, NotRecorded):
@@ -253,9 +290,95 @@ class RulingMachine(RuleBasedStateMachine):
 
         self.remember()
         self.run(attempt_all())
-        self.acknowledged += batch
+        self.acknowledge(batch)
         for ruling in self.in_force():
             self.pinned += map(to_details, ruling.values - self.values())
+
+    # Change the rules
+
+    @rule(rules=rule_sets(POOL))
+    def change_rules(self, rules: RuleSet) -> None:
+        self.remember()
+        before = self.record()
+        foretold = self.run(self.change.preview(rules))
+        assert self.record() == before, "nothing is written"
+        assert self.run(self.change.put(rules, NOTE, plan=foretold.plan)).is_settled
+        self.rule_set = rules
+        check_preview(foretold, before, self.record())
+
+    @precondition(lambda self: self.acknowledged)
+    @rule(rules=rule_sets(POOL))
+    def block_and_unblock(self, rules: RuleSet) -> None:
+        self.remember()
+        before, here = self.record(), self.rule_set
+        self.rule_set = evolve(
+            here, emails=here.emails | rules.emails, phone_numbers=here.phone_numbers | rules.phone_numbers
+        )
+        self.run(self.change.put(self.rule_set, NOTE))
+        self.matches_the_model()
+        self.rule_set = here
+        self.run(self.change.put(here, NOTE))
+        after = self.record()
+        assert to_dated(after) == to_dated(before)
+        assert after.rulings == before.rulings
+        pairs = [{piece.pair: (piece.standing, piece.hold) for piece in r.evidence} for r in (before, after)]
+        assert pairs[0].items() <= pairs[1].items()
+
+    @rule(data=st.data())
+    def review(self, data: st.DataObject) -> None:
+        """Accept or reject a pair that a limit holds."""
+        held = self.run(self.reader.held())
+        if not held:
+            return
+        one, other = data.draw(st.sampled_from(held), "held").identifiers
+        accepted = None
+        if data.draw(st.booleans(), "accept"):
+            accepted = self.carry_out(partial(self.rulings.pin, one, other, Verdict.SAME, NOTE))
+            assert accepted is None or self.are_joined(one, other)
+        else:
+            self.carry_out(partial(self.rulings.undo, (one.value, other.value), NOTE))
+        assert (one, other) not in {
+            piece.identifiers for piece in self.run(self.reader.held())
+        } or accepted is None
+
+    @rule()
+    def accept_all(self) -> None:
+        """Without limits, or with all that they hold accepted, the identities are the same."""
+        for piece in self.run(self.reader.held(limit=1_000)):
+            with suppress(Contradiction):
+                self.run(self.rulings.pin(*piece.identifiers, Verdict.SAME, NOTE))
+        joining = all(ruling.verdict is Verdict.SAME for ruling in self.in_force())
+        if joining and not self.rule_set.blocks_any:
+            assert partition(self.record()) == self.unconstrained()
+
+    def expect_hold(self, details: ContactDetails) -> Hold | None:
+        """The limit that would hold the pair of details, by sets alone, if no pin keeps its values apart."""
+        record, pair = self.record(), details.pair
+        limits, accepted = self.rule_set.limits, record.accepted_pairs
+        if pair is None or record.holds(pair) or pair in accepted or self.rule_set.blocks_pair(pair):
+            return None
+        counting = {contact.key for contact in record.contacts if None not in contact.key}
+        counting |= {piece.pair for piece in record.evidence if piece.standing is Standing.COUNTS}
+        parts = partition(record)
+        sides = [next((part for part in parts if value in part), {value}) for value in pair]
+        if any(
+            {v for _, v in pin.values} <= sides[0] | sides[1]
+            for pin in record.rulings_with(Verdict.DIFFERENT)
+        ):
+            return None
+        numbers = sum(email == pair[0] for email, _ in counting)
+        emails = sum(number == pair[1] for _, number in counting)
+        if limits.phone_numbers_per_email is not None and numbers >= limits.phone_numbers_per_email:
+            return Hold.PHONE_NUMBERS_PER_EMAIL
+        if limits.emails_per_phone_number is not None and emails >= limits.emails_per_phone_number:
+            return Hold.EMAILS_PER_PHONE_NUMBER
+        if sides[0] == sides[1]:
+            return None
+        if limits.values_per_identity is not None and len(sides[0] | sides[1]) > limits.values_per_identity:
+            return Hold.VALUES_PER_IDENTITY
+        if limits.values_on_smaller_side is not None and min(map(len, sides)) > limits.values_on_smaller_side:
+            return Hold.VALUES_ON_SMALLER_SIDE
+        return None
 
     @rule()
     def repair_what_is_right(self) -> None:
@@ -330,12 +453,24 @@ class RulingMachine(RuleBasedStateMachine):
         parts = partition(record)
         assert parts == resolved(record)
         assert violations(self.run(self.repository.load(self.acknowledged)), self.acknowledged) == []
-        assert {*self.values()} == {value for contact in record.contacts for value in contact.identifiers}
+        stored = {value for contact in record.contacts for value in contact.identifiers}
+        assert (
+            {value for value in self.values() if not self.rule_set.blocks(value)} <= stored <= self.values()
+        )
+        assert not any(
+            self.rule_set.block_any(contact.identifiers)
+            for contact in record.contacts
+            if None not in contact.key
+        )
+        for piece in record.evidence:
+            assert self.rule_set.blocks_pair(piece.pair) == (piece.standing is Standing.BLOCKED)
         unconstrained = self.unconstrained()
         assert all(any(part <= whole for whole in unconstrained) for part in parts)
         in_force = self.in_force()
         assert in_force == list(record.rulings)
-        if all(ruling.verdict is Verdict.SAME for ruling in in_force):
+        holds = any(piece.hold is not None for piece in record.evidence)
+        joining = all(ruling.verdict is Verdict.SAME for ruling in in_force)
+        if joining and not holds and not self.rule_set.blocks_any:
             assert parts == unconstrained
         for pin in in_force:
             if pin.verdict is Verdict.DIFFERENT:
@@ -396,6 +531,27 @@ def to_dated(record: Record) -> set[tuple[datetime, frozenset[Identifier]]]:
         (contacts[0].created_at, frozenset(value for contact in contacts for value in contact.identifiers))
         for contacts in record.identities
     }
+
+
+def check_preview(foretold: RulesPreview, before: Record, after: Record) -> None:
+    """Check that new rules did what their preview said."""
+    assert foretold.identities_before == len(before.identities)
+    assert foretold.identities_after == len(after.identities)
+    primaries = {contact.id: contacts[0].id for contacts in after.identities for contact in contacts}
+    primaries |= {id: primaries[leads_to] for id, leads_to in after.deleted}
+    parts = [Counter(primaries[contact.id] for contact in contacts) for contacts in before.identities]
+    sources = Counter(part for own in parts for part in own)
+    assert foretold.split == sum(len(own) > 1 for own in parts)
+    assert foretold.merged == sum(any(sources[part] > 1 for part in own) for own in parts)
+    standings = [{piece.pair: piece.standing for piece in record.evidence} for record in (before, after)]
+    changed = [
+        (standings[0].get(pair, Standing.COUNTS), standings[1].get(pair, Standing.COUNTS))
+        for pair in standings[0].keys() | standings[1].keys()
+    ]
+    assert foretold.blocked == sum(one is not other and other is Standing.BLOCKED for one, other in changed)
+    assert foretold.unblocked == changed.count((Standing.BLOCKED, Standing.COUNTS))
+    assert foretold.held == sum(one is not other and other is Standing.HELD for one, other in changed)
+    assert foretold.released == changed.count((Standing.HELD, Standing.COUNTS))
 
 
 def check_foretold(foretold: Ruled, done: Ruled) -> None:

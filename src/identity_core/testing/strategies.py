@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from identity_core import ContactDetails, Identifier, IdentifierKind
+from identity_core import ContactDetails, Identifier, IdentifierKind, Limits, RuleSet
 
 EPOCH = datetime(2001, 1, 1, tzinfo=UTC)
 
@@ -59,3 +59,16 @@ def batches(
 ) -> st.SearchStrategy[list[ContactDetails]]:
     """Lists of details, as `contact_details` makes them."""
     return st.lists(contact_details(pool, seen_at), max_size=max_size)
+
+
+def rule_sets(pool: int = 6) -> st.SearchStrategy[RuleSet]:
+    """Rules that block some of the values of `contact_details`, and limit what belongs together."""
+    limit = st.none() | st.integers(1, 4)
+    return st.builds(
+        RuleSet,
+        emails=st.sets(emails(pool), max_size=2),
+        phone_numbers=st.sets(phone_numbers(pool), max_size=2),
+        email_patterns=st.sampled_from([(), (), ("a@*",), ("?@example.org",)]),
+        phone_number_patterns=st.sampled_from([(), (), ("*0",)]),
+        limits=st.builds(Limits, limit, limit, limit, limit),
+    )

@@ -11,6 +11,7 @@ from identity_core.testing import (
     ContactRepositoryConformance,
     IdentityMachine,
     IdentityReaderConformance,
+    RuleConformance,
     RulingConformance,
     RulingMachine,
 )
@@ -51,6 +52,13 @@ class TestRulingConformance(RulingConformance):
         yield repository, repository
 
 
+class TestRuleConformance(RuleConformance):
+    @asynccontextmanager
+    async def empty_ports(self):
+        repository = InMemoryContactRepository(Clock())
+        yield repository, repository, repository
+
+
 class TestFeedConformance(ChangeFeedConformance):
     @asynccontextmanager
     async def empty_feed(self):
@@ -71,7 +79,7 @@ class Rulings(RulingMachine):
     @asynccontextmanager
     async def empty_ports(self):
         repository = InMemoryContactRepository(Clock())
-        yield repository, repository, repository
+        yield repository, repository, repository, repository
 
 
 TestRulings = Rulings.TestCase

@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 import pytest
 
 from identity_adapters.memory import InMemoryContactRepository
-from identity_adapters.queries import BoundedQueries, BoundedRulings
+from identity_adapters.queries import BoundedQueries, BoundedRuleChanges, BoundedRulings
 from identity_core import (
     ContactDetails,
     Identifier,
     IdentifierKind,
+    IdentifyContacts,
     Note,
     RepositoryOverloaded,
+    RuleSet,
     Verdict,
 )
 
@@ -59,6 +61,10 @@ class Slow(InMemoryContactRepository):
     async def record(self, identifiers):
         async with self._reading():
             return await super().record(identifiers)
+
+    async def record_by(self, rules, identifiers):
+        async with self._reading():
+            return await super().record_by(rules, identifiers)
 
     async def revise(self, identifiers, decide):
         async with self._reading():
@@ -130,6 +136,44 @@ def test_past_the_bound_of_the_line_a_ruling_is_rejected_and_changes_nothing():
         repository.open.set()
         await asyncio.gather(*tasks)
         assert await repository.rulings() == []
+
+    asyncio.run(body())
+
+
+def test_a_preview_of_rules_waits_for_queries_and_queries_for_each_identity_that_it_reads():
+    async def body():
+        repository = Slow()
+        repository.open.set()
+        for number in range(3):
+            await IdentifyContacts(repository)(ContactDetails(f"{number}@x", str(number)))
+        repository.open.clear()
+        repository.most = repository.reading = 0
+        queries = queries_of(repository)
+        changes = BoundedRuleChanges(repository, repository, queries=queries)
+        tasks = await started(queries.find(1), changes.preview(RuleSet(phone_numbers="012")), queries.find(1))
+        assert repository.reading == 1
+        repository.open.set()
+        _, preview, _ = await asyncio.gather(*tasks)
+        assert repository.most == 1
+        assert preview.blocked == 3
+
+    asyncio.run(body())
+
+
+def test_past_the_bound_of_the_line_rules_with_a_plan_are_rejected_and_not_put_in_force():
+    async def body():
+        repository = Slow()
+        repository.open.set()
+        await IdentifyContacts(repository)(ContactDetails("a@x", "1"))
+        repository.open.clear()
+        queries = queries_of(repository, max_waiting=1)
+        changes = BoundedRuleChanges(repository, repository, queries=queries)
+        tasks = await started(queries.find(1), queries.find(1))
+        with pytest.raises(RepositoryOverloaded):
+            await changes.replace(RuleSet(phone_numbers=["1"]), NOTE, plan="x")
+        repository.open.set()
+        await asyncio.gather(*tasks)
+        assert (await repository.rules()).version == 0
 
     asyncio.run(body())
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from identity_adapters.memory import InMemoryContactRepository
 from identity_core import (
+    ChangeRules,
     Contact,
     ContactDetails,
     Evidence,
@@ -22,6 +23,7 @@ from identity_core import (
     Snapshot,
     Verdict,
 )
+from identity_core.model.rule_set import NO_RULES
 from identity_core.testing import moments
 from identity_core.testing.model import partition
 from identity_core.testing.strategies import EPOCH, emails, phone_numbers
@@ -51,7 +53,7 @@ def ruling(id, verdict, one, other, split_id=None):
     return Ruling(id, verdict, value(one), value(other), day(id), "marty", "a typo", split_id)
 
 
-def record_of(contacts, evidence=(), rulings=(), deleted=()):
+def record_of(contacts, evidence=(), rulings=(), deleted=(), rules=NO_RULES):
     """A record of some contacts, in which each piece of evidence without an id is of the day of its id."""
     pieces = [
         one if isinstance(one, Evidence) else Evidence(id, *one, day(id))
@@ -59,7 +61,7 @@ def record_of(contacts, evidence=(), rulings=(), deleted=()):
     ]
     identities = Snapshot.of(contacts).identities
     asked = frozenset(identifier for one in contacts for identifier in one.identifiers)
-    return Record(identities, tuple(pieces), tuple(rulings), asked, tuple(deleted))
+    return Record(identities, tuple(pieces), tuple(rulings), asked, tuple(deleted), rules)
 
 
 def write(record, writes):
@@ -85,6 +87,7 @@ def write(record, writes):
         tuple(sorted(rulings, key=lambda one: one.id)),
         record.asked,
         tuple((id, find(leads_to)) for id, leads_to in sorted(deleted.items())),
+        record.rules,
     )
 
 
@@ -140,6 +143,7 @@ class Customers:
         self.identify_contacts = IdentifyContacts(self.repository)
         self.queries = QueryIdentities(self.repository)
         self.rule = RuleOnIdentities(self.repository, self.repository)
+        self.change = ChangeRules(self.repository, self.repository)
         self.seen = set()
         self.identify(*keys)
 
@@ -170,6 +174,19 @@ class Customers:
 
     def restore(self, one, **options):
         return asyncio.run(self.rule.restore(one, NOTE, **options))
+
+    def put_rules(self, rules=NO_RULES, **options):
+        return asyncio.run(self.change.put(rules, NOTE, **options))
+
+    @property
+    def held(self):
+        """The pairs that limits hold."""
+        return asyncio.run(self.rule.held(limit=1_000))
+
+    @property
+    def standings(self):
+        """How each pair of evidence stands, and which limit holds it."""
+        return {piece.pair: (piece.standing, piece.hold) for piece in self.record.evidence}
 
     @property
     def rulings(self):

@@ -109,8 +109,8 @@ def test_what_is_read_for_one_of_the_details_does_not_grow_with_what_they_share(
     class Counting(InMemoryContactRepository):
         read = 0
 
-        def _snapshot(self, batch):
-            snapshot = super()._snapshot(batch)
+        def _snapshot(self, batch, rules):
+            snapshot = super()._snapshot(batch, rules)
             self.read += snapshot.size
             return snapshot
 

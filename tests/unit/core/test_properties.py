@@ -1,12 +1,14 @@
-"""The properties that rulings have, as the design states them, in any order of arrival."""
+"""The properties that rulings and rules have, as the design states them, in any order of arrival."""
 
 import asyncio
 
+from attrs import evolve
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from identity_core import Contradiction, NotRecorded, Outcome, Standing, Verdict
-from identity_core.testing import batches, components, identifiers, moments
+from identity_core import Contradiction, Limits, NotRecorded, Outcome, RuleSet, Standing, Verdict
+from identity_core.model.rule_set import NO_RULES
+from identity_core.testing import batches, components, identifiers, moments, rule_sets
 from identity_core.testing.model import partition, resolved
 from tests.unit.core.records import Customers, day
 
@@ -223,3 +225,112 @@ def test_rulings_made_in_another_database_have_the_same_effect_when_they_are_ado
     # A value that only a pin named, which is removed by now, is known where the pin was made.
     known = {one.value for one in copy.seen}
     assert copy.parts == {part & known for part in customers.parts} - {frozenset()}
+
+
+# Rules, with rulings or without
+
+
+@given(DATED, rule_sets(POOL), WAYS, DATED, rule_sets(POOL))
+def test_whatever_the_rules_and_the_rulings_are_what_is_stored_is_what_the_model_says(
+    before, first, ways, after, second
+):
+    customers = Customers(*before)
+    customers.put_rules(first)
+    assert customers.parts == resolved(customers.record)
+    for way in ways:
+        rule(customers, *way)
+    customers.identify_batch(*after)
+    assert customers.parts == resolved(customers.record)
+    customers.put_rules(second)
+    assert customers.parts == resolved(customers.record)
+    for pin in customers.rulings:
+        if pin.verdict is Verdict.DIFFERENT:
+            assert not any({end.value for end in pin.values} <= one for one in customers.parts)
+
+
+@given(DATED, rule_sets(POOL), DATED, rule_sets(POOL))
+def test_rules_only_ever_part(before, first, after, second):
+    customers = Customers(*before)
+    customers.put_rules(first)
+    customers.identify_batch(*after)
+    customers.put_rules(second)
+    whole = components([*before, *after])
+    assert all(any(part <= one for one in whole) for part in customers.parts)
+
+
+@given(DATED, rule_sets(POOL), st.booleans())
+def test_to_accept_all_that_is_held_is_to_have_no_limits(details, rules, at_once):
+    customers = Customers()
+    customers.put_rules(RuleSet(limits=rules.limits))
+    (customers.identify_batch if at_once else customers.identify)(*details)
+    for piece in customers.held:
+        customers.pin(*piece.pair, Verdict.SAME)
+    assert customers.held == []
+    assert customers.parts == components(details)
+
+
+@given(DATED, rule_sets(POOL), DATED)
+def test_to_remove_the_limits_is_to_have_had_none(details, rules, later):
+    customers = Customers(*details)
+    customers.put_rules(RuleSet(limits=rules.limits))
+    customers.identify_batch(*later)
+    customers.put_rules(NO_RULES)
+    assert customers.parts == components([*details, *later])
+    assert {piece.standing for piece in customers.record.evidence} <= {Standing.COUNTS}
+
+
+@given(DATED, rule_sets(POOL), rule_sets(POOL), WAYS)
+def test_to_block_and_unblock_is_nothing(details, rules, blocks, ways):
+    here = RuleSet(limits=rules.limits)
+    customers = Customers()
+    customers.put_rules(here)
+    customers.identify(*details)
+    for way in ways:
+        rule(customers, *way)
+    before, held = customers.record, customers.held
+    dates = primaries_and_dates(customers)
+    customers.put_rules(evolve(blocks, limits=here.limits))
+    customers.put_rules(here)
+    assert primaries_and_dates(customers) == dates
+    assert (customers.held, customers.record.rulings) == (held, before.rulings)
+
+
+@given(LIVE, rule_sets(POOL), LIVE)
+def test_what_came_during_a_block_counts_afterwards_as_if_there_had_been_none(before, blocks, during):
+    customers = Customers(*before)
+    blocks = evolve(blocks, limits=Limits())
+    customers.put_rules(blocks)
+    customers.identify(*during)
+    customers.put_rules(NO_RULES)
+    came = [one for one in during if len(blocks.find_blocked(one)) < len(one.identifiers)]
+    assert customers.parts == components([*before, *came])
+
+
+@given(LIVE, rule_sets(POOL), st.integers(1, 5))
+def test_customers_one_by_one_and_a_sorted_import_come_to_the_same(details, rules, size):
+    history = [evolve(one, seen_at=day(number)) for number, one in enumerate(details)]
+    live, batch, parts = Customers(), Customers(), Customers()
+    for customers in (live, batch, parts):
+        customers.put_rules(rules)
+    live.identify(*history)
+    batch.identify_batch(*history)
+    for start in range(0, len(history), size):
+        parts.identify_batch(*history[start : start + size])
+    for customers in (batch, parts):
+        assert primaries_and_dates(customers) == primaries_and_dates(live)
+        assert {(p.pair, p.standing, p.hold, p.seen_at) for p in customers.record.evidence} == {
+            (p.pair, p.standing, p.hold, p.seen_at) for p in live.record.evidence
+        }
+    assert live.parts == resolved(live.record)
+
+
+@given(LIVE, rule_sets(POOL))
+def test_the_same_details_again_change_nothing_by_rules(details, rules):
+    customers = Customers()
+    customers.put_rules(rules)
+    first = customers.identify(*details)
+    before, events = customers.record, customers.events
+    again = customers.identify_batch(*details)
+    assert (customers.record, customers.events) == (before, events)
+    assert [one.ignored for one in again] == [one.ignored for one in first]
+    assert {one.outcome for one in again} <= {Outcome.KNOWN, Outcome.HELD, Outcome.BLOCKED}

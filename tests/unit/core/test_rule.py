@@ -11,9 +11,11 @@ from identity_core import (
     Contradiction,
     EventKind,
     IdentityError,
+    Limits,
     NotRecorded,
     Outcome,
     RuleOnIdentities,
+    RuleSet,
     StalePlan,
     Verdict,
     WriteSet,
@@ -189,6 +191,18 @@ def test_a_pair_is_found_by_a_contact_or_evidence_or_the_event_that_it_caused():
     customers.undo("b@x", "1")
     assert find(customers, "find_pair", id=2) == ("b@x", "1"), "although its contact has the email alone now"
     assert find(customers, "find_pair", event_id=5) == ("b@x", "1")
+
+
+def test_what_a_limit_holds_is_found_by_its_id():
+    customers = Customers(TWO[0])
+    customers.put_rules(RuleSet(limits=Limits(emails_per_phone_number=1)))
+    customers.identify(TWO[1])
+    [held] = customers.held
+    assert held.pair == TWO[1]
+    assert find(customers, "find_held", held.id) == held
+    for id in (held.id - 1, held.id + 1):
+        with pytest.raises(NotRecorded, match="pair is not held by a limit"):
+            find(customers, "find_held", id)
 
 
 def test_what_has_no_pair_is_not_on_record():

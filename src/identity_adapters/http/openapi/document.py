@@ -9,6 +9,7 @@ import msgspec
 from litestar import MediaType, get
 from litestar.handlers import HTTPRouteHandler
 
+from identity_adapters.api import DetailsMember
 from identity_adapters.http.openapi.errors import (
     COMMON_ERRORS,
     ERRORS,
@@ -22,6 +23,7 @@ from identity_adapters.http.openapi.operation import (
     OPERATION,
     OUTCOME_HEADER,
     QUERY_TAG,
+    RULES_TAG,
     RULING_TAG,
     SERVICE_TAG,
     Operation,
@@ -46,6 +48,7 @@ _TAGS = {
     IDENTIFY_TAG: "Identify customers, or preview what identifying them would do.",
     QUERY_TAG: "Look up identities, explain them and follow their changes. Writes nothing.",
     RULING_TAG: "Rule that a pair does not count, or that two are one customer or not, and take it back.",
+    RULES_TAG: "Block values that identify nobody, and limit how much one customer may have in common.",
     SERVICE_TAG: "The health and the metrics of the service.",
 }
 
@@ -66,13 +69,15 @@ _HEADERS: dict[str, dict[str, Any]] = {
     },
     OUTCOME_HEADER: {
         "description": "What the details did: they were `known`, `created` an identity, were `linked` to"
-        " one, or `merged` several. Or they were `held`: their pair is on record but does not count.",
+        " one, or `merged` several. Or they were `held`: their pair is on record but does not count. Or they"
+        " were `blocked`: they identify nobody.",
         "required": True,
         "schema": {"$ref": "#/components/schemas/Outcome"},
     },
     IGNORED_HEADER: {
-        "description": "The member of the body that the answer ignores, because the pair does not count.",
-        "schema": {"type": "string", "const": "phoneNumber"},
+        "description": "The member of the body that the answer ignores, because it is blocked or the pair"
+        " does not count.",
+        "schema": {"$ref": "#/components/schemas/DetailsMember"},
     },
     "Retry-After": {
         "description": "Seconds to wait before sending the request again.",
@@ -93,7 +98,7 @@ def build_document(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
         (handler, operation) for handler in handlers if (operation := handler.opt.get(OPERATION)) is not None
     ]
     kinds = [operation.answer.kind for _, operation in described]
-    shared = [Problem, Conflict, Outcome]
+    shared = [Problem, Conflict, Outcome, DetailsMember]
     schemas, components = build_schemas([*shared, *kinds])
     answers = dict(zip(kinds, schemas[len(shared) :], strict=True))
     paths: dict[str, dict[str, Any]] = {}

@@ -7,6 +7,7 @@ import msgspec
 from attrs import field, frozen
 
 from identity_adapters.http import examples
+from identity_adapters.http.openapi.operation import OUTCOME_HEADER
 from identity_adapters.http.problem import Conflict, Problem
 
 REQUEST_ID_HEADER = "X-Request-ID"
@@ -35,6 +36,7 @@ class ErrorResponse:
     examples: Mapping[str, Any] = field(factory=dict)
 
 
+_BLOCKED = "is blocked and identifies nobody"
 _EMAIL_SHAPE = "must have exactly one @ between two non-empty parts"
 ERRORS = {
     400: ErrorResponse(
@@ -68,8 +70,8 @@ ERRORS = {
     ),
     409: ErrorResponse(
         "Conflict",
-        "The ruling is refused: what is recorded contradicts it, or has changed since its plan was made."
-        " `type` tells which.",
+        "The ruling is refused, because what is recorded contradicts it, or changed since its plan was made."
+        " Or the rules are refused, because others are in force. `type` tells which.",
         "the two are joined: split them",
         kind=Conflict,
         examples={"contradiction": examples.CONTRADICTION, "stalePlan": examples.STALE_PLAN},
@@ -90,6 +92,13 @@ ERRORS = {
         "MisdirectedRequest",
         "The host of the request is not a name of the service.",
         "Host must be a name of the loopback interface or one of IDENTITY_ALLOWED_HOSTS",
+    ),
+    422: ErrorResponse(
+        "UnprocessableContent",
+        "The details identify nobody, because the rules block all their values.",
+        f"phoneNumber: {_BLOCKED}",
+        ({"field": "phoneNumber", "reason": _BLOCKED},),
+        headers=(REQUEST_ID_HEADER, OUTCOME_HEADER),
     ),
     429: ErrorResponse(
         "TooManyRequests",

@@ -1,6 +1,6 @@
 """Descriptions of operations, which their handlers carry."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -19,6 +19,7 @@ IGNORED_HEADER = "Identity-Ignored"
 IDENTIFY_TAG = "identify"
 QUERY_TAG = "query"
 RULING_TAG = "ruling"
+RULES_TAG = "rules"
 SERVICE_TAG = "service"
 
 
@@ -52,6 +53,12 @@ class Body:
 
     schemas: dict[str, dict[str, Any]]
     example: dict[str, Any]
+
+    @property
+    def members(self) -> Collection[str]:
+        """The names of its members."""
+        properties: dict[str, Any] = next(iter(self.schemas.values()))["properties"]
+        return properties.keys()
 
 
 @frozen

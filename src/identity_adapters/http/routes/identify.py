@@ -9,10 +9,10 @@ from litestar import Request, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Receive, Scope, Send
 
-from identity_adapters.api import MakeDetails
+from identity_adapters.api import DetailsMember, MakeDetails
 from identity_adapters.http import examples
 from identity_adapters.http.auth import Check
-from identity_adapters.http.body import DETAILS_BODY, read_details
+from identity_adapters.http.body import DETAILS_BODY, read_details, to_blocked_error
 from identity_adapters.http.errors import InvalidFields
 from identity_adapters.http.openapi.operation import (
     IDENTIFY_TAG,
@@ -24,9 +24,20 @@ from identity_adapters.http.openapi.operation import (
 from identity_adapters.http.problem import FieldError
 from identity_adapters.http.state import OUTCOME
 from identity_adapters.keys import Scope as KeyScope
-from identity_core import ContactDetails, Identified, Identity, Outcome, Preview, QueryIdentities
+from identity_core import (
+    ContactDetails,
+    Identified,
+    IdentifierKind,
+    Identity,
+    Outcome,
+    Preview,
+    QueryIdentities,
+)
 
 Identify: TypeAlias = Callable[[ContactDetails], Awaitable[Identified]]
+
+OnBlocked: TypeAlias = Callable[[IdentifierKind], None]
+"""Called with the kind of each value to identify by that is blocked."""
 
 
 class ConsolidatedContact(msgspec.Struct, rename="camel"):
@@ -54,26 +65,37 @@ class PreviewContact(msgspec.Struct, rename="camel"):
 
 
 class PreviewAnswer(msgspec.Struct, rename="camel"):
-    """The answer of `POST /preview`: what `POST /identify` would do. Nothing was written."""
+    """The answer of `POST /preview`: what `POST /identify` would do. Nothing was written.
+
+    `ignored` is the member of the body that the contact would not be identified by; null if there is none.
+    """
 
     outcome: Outcome
+    ignored: DetailsMember | None
     contact: PreviewContact
     absorbed_primary_contact_ids: tuple[int, ...]
     moved_contacts: int
 
 
-def _make_headers(outcome: Outcome) -> list[tuple[bytes, bytes]]:
+def _make_headers(outcome: Outcome, ignored: IdentifierKind | None) -> list[tuple[bytes, bytes]]:
     headers = [(OUTCOME_HEADER, outcome.value)]
-    if outcome is Outcome.HELD:
-        headers.append((IGNORED_HEADER, "phoneNumber"))
+    if ignored is not None:
+        headers.append((IGNORED_HEADER, DetailsMember.of(ignored)))
     return [(name.lower().encode(), value.encode()) for name, value in headers]
 
 
-_OUTCOME_HEADERS = {outcome: _make_headers(outcome) for outcome in Outcome}
+_OUTCOME_HEADERS = {
+    (outcome, ignored): _make_headers(outcome, ignored)
+    for outcome in Outcome
+    for ignored in (None, *IdentifierKind)
+}
 
 
 def create_identify_endpoint(
-    identify: Callable[[], Identify], make_details: MakeDetails, check: Check | None
+    identify: Callable[[], Identify],
+    make_details: MakeDetails,
+    check: Check | None,
+    on_blocked: OnBlocked,
 ) -> HTTPRouteHandler:
     operation = Operation(
         id="identify",
@@ -81,8 +103,8 @@ def create_identify_endpoint(
         summary="Identify a customer",
         description=(
             "Links the details to the known contacts, and returns all known values of the customer. If"
-            " rulings keep the two apart, returns the customer of the email. It is safe to send the same"
-            " request again."
+            " rulings or limits keep the two apart, returns the customer of the email. If one of the two is"
+            " blocked, returns the customer of the other. It is safe to send the same request again."
         ),
         answer=Answer(
             IdentifyAnswer,
@@ -90,7 +112,7 @@ def create_identify_endpoint(
             {"identified": examples.IDENTIFIED},
             headers=(OUTCOME_HEADER, IGNORED_HEADER),
         ),
-        errors=(400, 413, 415),
+        errors=(400, 413, 415, 422),
         scope=KeyScope.IDENTIFY,
         body=DETAILS_BODY,
     )
@@ -103,11 +125,17 @@ def create_identify_endpoint(
         details = await read_details(scope, receive, make_details)
         identified = await identify()(details)
         scope["state"][OUTCOME] = identified.outcome
+        if identified.ignored is not None and identified.outcome is not Outcome.HELD:
+            on_blocked(identified.ignored)
+        elif identified.outcome is Outcome.BLOCKED:
+            for kind, _ in details.identifiers:
+                on_blocked(kind)
+            raise to_blocked_error(details)
         body = msgspec.json.encode(_to_identify_answer(identified.identity))
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
-            *_OUTCOME_HEADERS[identified.outcome],
+            *_OUTCOME_HEADERS[identified.outcome, identified.ignored],
         ]
         await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
@@ -142,7 +170,7 @@ def create_preview_endpoint(
             "The outcome and the consolidated contact as it would be.",
             {"linked": examples.PREVIEWED},
         ),
-        errors=(400, 413, 415),
+        errors=(400, 413, 415, 422),
         scope=KeyScope.IDENTIFY,
         body=DETAILS_BODY,
     )
@@ -152,6 +180,8 @@ def create_preview_endpoint(
         details = await read_details(request.scope, request.receive, make_details)
         preview = await queries().preview(details)
         request.scope["state"][OUTCOME] = preview.outcome
+        if preview.outcome is Outcome.BLOCKED:
+            raise to_blocked_error(details)
         return _to_preview_answer(preview)
 
     return preview_customer
@@ -176,4 +206,5 @@ def _to_preview_answer(preview: Preview) -> PreviewAnswer:
         identity.phone_numbers,
         tuple(id or None for id in identity.secondary_contact_ids),
     )
-    return PreviewAnswer(preview.outcome, contact, preview.absorbed_ids, preview.moved)
+    ignored = None if preview.ignored is None else DetailsMember.of(preview.ignored)
+    return PreviewAnswer(preview.outcome, ignored, contact, preview.absorbed_ids, preview.moved)

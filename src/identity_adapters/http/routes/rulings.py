@@ -89,8 +89,8 @@ def create_undo_endpoint(
             partial(parse_subject, members, UNDO_BODY, make_details), partial(parse_options, request, members)
         )
         pair = await _find_pair(rulings(), subject)
-        with _naming(*subject.members):
-            return await _rule(partial(rulings().undo, pair), options, "undo", on_ruling)
+        with naming(*subject.members):
+            return await answer_ruling(partial(rulings().undo, pair), options, "undo", on_ruling)
 
     return undo
 
@@ -121,8 +121,8 @@ def create_restore_endpoint(
             partial(parse_options, request, members),
         )
         ruling = await _find_undone(rulings(), subject)
-        with _naming(*subject.members):
-            return await _rule(partial(rulings().restore, ruling), options, "restore", on_ruling)
+        with naming(*subject.members):
+            return await answer_ruling(partial(rulings().restore, ruling), options, "restore", on_ruling)
 
     return restore
 
@@ -154,7 +154,7 @@ def create_split_endpoint(
             partial(parse_options, request, members),
         )
         ends = await _find_ends(queries(), one, other)
-        return await _rule(partial(rulings().split, *ends), options, "split", on_ruling)
+        return await answer_ruling(partial(rulings().split, *ends), options, "split", on_ruling)
 
     return split
 
@@ -188,7 +188,7 @@ def create_pin_endpoint(
             partial(parse_options, request, members),
         )
         ends = await _find_ends(queries(), one, other)
-        return await _rule(partial(rulings().pin, *ends, verdict), options, "pin", on_ruling)
+        return await answer_ruling(partial(rulings().pin, *ends, verdict), options, "pin", on_ruling)
 
     return pin
 
@@ -208,9 +208,9 @@ def create_unpin_endpoint(rulings: Rulings, on_ruling: OnRuling) -> HTTPRouteHan
     @delete("/pins/{id:str}", **operation.route_options())
     async def unpin(request: Request[Any, Any, Any]) -> RulingAnswer:
         id, options = parse_unpin(request)
-        with _naming("id", reason="no pin in force has this id"):
+        with naming("id", reason="no pin in force has this id"):
             removed = await rulings().find_ruling(id)
-            return await _rule(partial(rulings().unpin, removed), options, "unpin", on_ruling)
+            return await answer_ruling(partial(rulings().unpin, removed), options, "unpin", on_ruling)
 
     return unpin
 
@@ -268,9 +268,10 @@ def _answer(description: str, example: dict[str, Any]) -> Answer:
     return Answer(RulingAnswer, description, example)
 
 
-async def _rule(
+async def answer_ruling(
     rule: Callable[..., Awaitable[Ruled]], options: RulingOptions, kind: str, on_ruling: OnRuling
 ) -> RulingAnswer:
+    """Rule, and answer what the ruling did or would do."""
     ruled = await rule(options.note, dry_run=options.dry_run, plan=options.plan)
     if not options.dry_run and (ruled.writes.rulings or ruled.writes.withdrawals):
         on_ruling(kind)
@@ -292,7 +293,7 @@ async def _find_pair(rule: RuleOnIdentities, subject: Subject) -> tuple[str, str
     if subject.pair is not None:
         return subject.pair
     [member] = subject.members
-    with _naming(member, reason=_UNKNOWN[member]):
+    with naming(member, reason=_UNKNOWN[member]):
         if member == "eventId":
             return await rule.find_pair(event_id=subject.id)
         return await rule.find_pair(id=subject.id)
@@ -300,13 +301,13 @@ async def _find_pair(rule: RuleOnIdentities, subject: Subject) -> tuple[str, str
 
 async def _find_undone(rule: RuleOnIdentities, subject: Subject) -> Ruling:
     if subject.id is not None and subject.members == ("rulingId",):
-        with _naming("rulingId", reason=_UNKNOWN["rulingId"]):
+        with naming("rulingId", reason=_UNKNOWN["rulingId"]):
             return await rule.find_ruling(subject.id)
     if subject.id is not None and subject.members == ("eventId",):
-        with _naming("eventId", reason=_UNKNOWN_UNDOING_EVENT):
+        with naming("eventId", reason=_UNKNOWN_UNDOING_EVENT):
             return await rule.find_ruling_of_event(subject.id)
     pair = await _find_pair(rule, subject)
-    with _naming(*subject.members):
+    with naming(*subject.members):
         return await rule.find_undone(pair)
 
 
@@ -334,7 +335,7 @@ async def _read_pins(rule: RuleOnIdentities, after: int, limit: int) -> list[Rul
 
 
 @contextmanager
-def _naming(*members: str, reason: str | None = None) -> Iterator[None]:
+def naming(*members: str, reason: str | None = None) -> Iterator[None]:
     """Answer 404, naming members of the request, if what they name is not recorded."""
     try:
         yield

@@ -18,6 +18,9 @@ from identity_adapters.postgres.statements.history import (
     ONE_SNAPSHOT,
 )
 from identity_adapters.postgres.statements.identities import (
+    CONTACTS_BY_ID,
+    CONTACTS_WITH,
+    CONTACTS_WITH_BLOCKED,
     COUNT_OTHERS,
     CREATED_AT,
     EMAIL,
@@ -27,14 +30,28 @@ from identity_adapters.postgres.statements.identities import (
     LINEAGE,
     LOAD,
     LOAD_TO_DECIDE,
+    LOAD_WITH_BLOCKED,
+    LOAD_WITH_LIMITS,
     PAGES,
     PHONE_NUMBER,
+    SIZES,
 )
 from identity_adapters.postgres.statements.locks import (
     LOCK_GLOBALLY,
     LOCK_IDENTIFIERS,
     LOCK_PRIMARIES,
+    LOCK_PRIMARIES_OF_PARTS,
     NOW_AND_IDS,
+    TRY_LOCK,
+)
+from identity_adapters.postgres.statements.rules import (
+    COUNT_IDENTITIES,
+    LAST_ID,
+    PUT_RULES,
+    RULES_IN_FORCE,
+    SETTLE_RULES,
+    UNSETTLED,
+    WAITING,
 )
 from identity_adapters.postgres.statements.rulings import (
     EVIDENCE_ABOUT,
@@ -47,7 +64,7 @@ from identity_adapters.postgres.statements.rulings import (
 from identity_adapters.postgres.statements.writes import COPY_CONTACTS, COPY_EVENTS, INSERT, UPDATE
 
 # Returns nothing; fails if the tables do not exist.
-CHECK = "SELECT FROM contacts, contact_evidence, contact_events, contact_rulings LIMIT 0"
+CHECK = "SELECT FROM contacts, contact_evidence, contact_events, contact_rulings, contact_rules LIMIT 0"
 
 REPLANNED = frozenset([UPDATE, RULE, CENSUS])
 """The statements that are planned on each execution."""
@@ -57,8 +74,12 @@ __all__ = [
     "CHANGES",
     "CHANGES_SINCE",
     "CHECK",
+    "CONTACTS_BY_ID",
+    "CONTACTS_WITH",
+    "CONTACTS_WITH_BLOCKED",
     "COPY_CONTACTS",
     "COPY_EVENTS",
+    "COUNT_IDENTITIES",
     "COUNT_OTHERS",
     "CREATED_AT",
     "CURRENT_SNAPSHOT",
@@ -71,22 +92,33 @@ __all__ = [
     "HUBS",
     "HUBS_OF_CONTACT",
     "INSERT",
+    "LAST_ID",
     "LINEAGE",
     "LOAD",
     "LOAD_TO_DECIDE",
+    "LOAD_WITH_BLOCKED",
+    "LOAD_WITH_LIMITS",
     "LOCK_GLOBALLY",
     "LOCK_IDENTIFIERS",
     "LOCK_PRIMARIES",
+    "LOCK_PRIMARIES_OF_PARTS",
     "NOW_AND_IDS",
     "ONE_SNAPSHOT",
     "PAGES",
     "PAIR",
     "PHONE_NUMBER",
     "PINS_APART",
+    "PUT_RULES",
     "READ_TABLES",
     "REPLANNED",
     "RULE",
+    "RULES_IN_FORCE",
     "RULINGS",
     "RULINGS_ABOUT",
+    "SETTLE_RULES",
+    "SIZES",
+    "TRY_LOCK",
+    "UNSETTLED",
     "UPDATE",
+    "WAITING",
 ]

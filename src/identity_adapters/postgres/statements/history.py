@@ -3,12 +3,23 @@
 # Everything that the transaction reads comes from one transaction snapshot.
 ONE_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 
-# The evidence with one of the :emails. Index: the unique one of the evidence.
+# The evidence with one of the :emails or of the :ids.
+# Indexes: the unique one of the evidence, contact_evidence_pkey.
 EVIDENCE = """
-SELECT found.id, found.email, found.phone_number, found.seen_at AT TIME ZONE 'UTC', found.standing
-FROM json_array_elements_text(%(emails)s) AS input (email)
-CROSS JOIN LATERAL (
-    SELECT * FROM contact_evidence evidence WHERE evidence.email = input.email OFFSET 0
+SELECT DISTINCT ON (found.id)
+    found.id, found.email, found.phone_number, found.seen_at AT TIME ZONE 'UTC', found.standing, found.hold
+FROM (
+    SELECT by_email.*
+    FROM json_array_elements_text(%(emails)s) AS input (email)
+    CROSS JOIN LATERAL (
+        SELECT * FROM contact_evidence evidence WHERE evidence.email = input.email OFFSET 0
+    ) AS by_email
+    UNION ALL
+    SELECT by_id.*
+    FROM json_array_elements_text(%(ids)s) AS input (id)
+    CROSS JOIN LATERAL (
+        SELECT * FROM contact_evidence evidence WHERE evidence.id = CAST(input.id AS bigint) OFFSET 0
+    ) AS by_id
 ) AS found
 ORDER BY found.id
 """

@@ -13,9 +13,12 @@ PHONE_NUMBER = """translate(c.phone_number COLLATE "C", ' -./()[]', '')"""
 CREATED_AT = "least(greatest(c.created_at, '0001-01-01'), '9999-12-31 23:59:59.999999')"
 DELETED_AT = CREATED_AT.replace("created_at", "deleted_at")
 
+# A blocked value of details matches no contact; it is there to find their pair.
 INPUT = """
 input AS MATERIALIZED (
-    SELECT * FROM json_to_recordset(%(details)s) AS details (email text, phone_number text)
+    SELECT * FROM json_to_recordset(%(details)s) AS details (
+        email text, phone_number text, blocked_email text, blocked_phone_number text
+    )
 )
 """
 
@@ -69,30 +72,147 @@ FROM hub CROSS JOIN LATERAL (
 ) AS c
 """
 
-_LOAD = f"""
-WITH RECURSIVE {INPUT}, matched AS ({MATCHED}), {_HUB}
+_FOUND = f"""
+{_HUB}
 {_MEMBERS}
 UNION ALL
 SELECT NULL, found.email, found.phone_number, NULL, found.standing, NULL, NULL
 FROM input CROSS JOIN LATERAL (
     SELECT evidence.email, evidence.phone_number, evidence.standing FROM contact_evidence evidence
-    WHERE evidence.email = input.email AND evidence.phone_number = input.phone_number OFFSET 0
+    WHERE evidence.email = coalesce(input.email, input.blocked_email)
+        AND evidence.phone_number = coalesce(input.phone_number, input.blocked_phone_number) OFFSET 0
 ) AS found
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, 'rules', NULL, NULL
+WHERE EXISTS (SELECT FROM contact_rules WHERE version > %(version)s)
 """
+_LOAD = f"WITH RECURSIVE {INPUT}, matched AS ({MATCHED}), {_FOUND}"
 _LIMIT = "LIMIT CAST(%(limit)s AS bigint)"
 
-# The contacts of every identity that the :details match, and the pairs of the details that are recorded
-# as evidence, each with its standing: rows without an id. At most :limit rows; NULL for all.
-# Indexes: all of the above, and the unique one of the evidence.
+# The contacts of every identity that the :details match, the pairs of the details that are recorded
+# as evidence, each with its standing: rows without an id, and a row without values if there are rules after
+# :version. At most :limit rows; NULL for all.
+# Indexes: all of the above, the unique one of the evidence, and contact_rules_pkey.
 LOAD = f"{_LOAD}{_LIMIT}"
 
-# The same, and a row without an id and without values if any pin keeps values apart.
+# The same, and the contacts that have none but blocked values, of the :emails and the :numbers.
+_BLOCKED = f"""
+    SELECT found.id, found.linked_id
+    FROM json_array_elements_text(%(emails)s) AS one (email)
+    CROSS JOIN LATERAL (
+        SELECT c.id, c.linked_id FROM contacts c
+        WHERE {EMAIL} = one.email AND c.deleted_at IS NULL AND (
+            c.phone_number IS NULL
+            OR {PHONE_NUMBER} IN (SELECT * FROM json_array_elements_text(%(numbers)s))
+        ) OFFSET 0
+    ) AS found
+    UNION ALL
+    SELECT found.id, found.linked_id
+    FROM json_array_elements_text(%(numbers)s) AS other (number)
+    CROSS JOIN LATERAL (
+        SELECT c.id, c.linked_id FROM contacts c
+        WHERE {PHONE_NUMBER} = other.number AND c.deleted_at IS NULL AND c.email IS NULL OFFSET 0
+    ) AS found
+"""
+LOAD_WITH_BLOCKED = f"WITH RECURSIVE {INPUT}, matched AS ({MATCHED} UNION ALL {_BLOCKED}), {_FOUND}"
+
+# What LOAD returns, and a row without values if any pin keeps values apart.
 # Index: idx_contact_rulings_verdict.
-LOAD_TO_DECIDE = f"""{_LOAD}
+_LOAD_TO_DECIDE = f"""{_LOAD}
 UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL
+SELECT NULL, NULL, NULL, NULL, 'pins', NULL, NULL
 WHERE EXISTS (SELECT FROM contact_rulings WHERE verdict = 'different' AND withdrawn_at IS NULL)
+"""
+LOAD_TO_DECIDE = f"{_LOAD_TO_DECIDE}{_LIMIT}"
+
+# The same, in how many pieces of evidence that count each value of the :details is, at most :paired, and
+# which of their pairs pins keep together.
+# Indexes: idx_contact_evidence_counting_email, idx_contact_evidence_counting_phone_number,
+# idx_contact_rulings_one.
+LOAD_WITH_LIMITS = f"""{_LOAD_TO_DECIDE}
+UNION ALL
+SELECT NULL, input.email, NULL, paired.number, 'paired', NULL, NULL
+FROM (SELECT DISTINCT email FROM input WHERE email IS NOT NULL) AS input
+CROSS JOIN LATERAL (
+    SELECT count(*) AS number
+    FROM (
+        SELECT FROM contact_evidence evidence
+        WHERE evidence.email = input.email AND evidence.standing = 'counts' LIMIT %(paired)s
+    ) AS pair
+) AS paired
+UNION ALL
+SELECT NULL, NULL, input.phone_number, paired.number, 'paired', NULL, NULL
+FROM (SELECT DISTINCT phone_number FROM input WHERE phone_number IS NOT NULL) AS input
+CROSS JOIN LATERAL (
+    SELECT count(*) AS number
+    FROM (
+        SELECT FROM contact_evidence evidence
+        WHERE evidence.phone_number = input.phone_number AND evidence.standing = 'counts' LIMIT %(paired)s
+    ) AS pair
+) AS paired
+UNION ALL
+SELECT NULL, input.email, input.phone_number, NULL, 'accepted', NULL, NULL
+FROM input CROSS JOIN LATERAL (
+    SELECT FROM contact_rulings ruling
+    WHERE ruling.one = input.email AND ruling.other = input.phone_number
+        AND ruling.one_kind = 'email' AND ruling.other_kind = 'phone_number'
+        AND ruling.verdict = 'same' AND ruling.withdrawn_at IS NULL OFFSET 0
+) AS pin
 {_LIMIT}
+"""
+
+# The contacts with one of the values of the :details, at most :limit of each, and a row without values if
+# there are rules after :version. Indexes: those of the matched contacts, contact_rules_pkey.
+CONTACTS_WITH = f"""
+WITH {INPUT}
+SELECT {_CONTACT}
+FROM input CROSS JOIN LATERAL (
+    (SELECT * FROM contacts c WHERE {EMAIL} = input.email AND c.deleted_at IS NULL LIMIT %(limit)s)
+    UNION ALL
+    (SELECT * FROM contacts c
+     WHERE {PHONE_NUMBER} = input.phone_number AND c.deleted_at IS NULL LIMIT %(limit)s)
+) AS c
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, 'rules', NULL, NULL
+WHERE EXISTS (SELECT FROM contact_rules WHERE version > %(version)s)
+"""
+
+# The contacts that have none but blocked values, of the :emails and the :numbers.
+CONTACTS_WITH_BLOCKED = f"""
+SELECT {_CONTACT} FROM ({_BLOCKED}) AS matched
+CROSS JOIN LATERAL (SELECT * FROM contacts c WHERE c.id = matched.id OFFSET 0) AS c
+"""
+
+# The live contacts with the :ids. Index: contacts_pkey.
+CONTACTS_BY_ID = f"""
+SELECT {_CONTACT}
+FROM json_array_elements_text(%(ids)s) AS input (id)
+CROSS JOIN LATERAL (
+    SELECT * FROM contacts c WHERE c.id = CAST(input.id AS bigint) AND c.deleted_at IS NULL OFFSET 0
+) AS c
+"""
+
+# The primaries of the identities that the values of the :details belong to, and the :ids; and how many contacts
+# are linked to each, at most :limit. Indexes: those of the matched contacts, idx_contacts_linked_id.
+SIZES = f"""
+WITH {INPUT}, found AS (
+    SELECT coalesce(c.linked_id, c.id) AS id
+    FROM input CROSS JOIN LATERAL (
+        (SELECT c.id, c.linked_id FROM contacts c
+         WHERE {EMAIL} = input.email AND c.deleted_at IS NULL LIMIT 1)
+        UNION ALL
+        (SELECT c.id, c.linked_id FROM contacts c
+         WHERE {PHONE_NUMBER} = input.phone_number AND c.deleted_at IS NULL LIMIT 1)
+    ) AS c
+    UNION
+    SELECT CAST(id AS bigint) FROM json_array_elements_text(%(ids)s) AS id
+)
+SELECT found.id, (
+    SELECT count(*) FROM (
+        SELECT FROM contacts c WHERE c.linked_id = found.id AND c.deleted_at IS NULL LIMIT %(limit)s
+    ) AS linked
+)
+FROM found
 """
 
 # The number of contacts in the identities that the :details match, without the largest identity.

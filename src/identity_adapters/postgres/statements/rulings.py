@@ -38,24 +38,57 @@ CROSS JOIN LATERAL (
 ) AS pin
 """
 
-# The evidence with one of the :emails, and that which does not count with one of the :numbers.
-# Indexes: the unique one of the evidence, idx_contact_evidence_ignored.
+# The evidence with one of the :emails or :numbers that counts, at most :most of each, or that rulings keep
+# from counting; some of that which rules keep from counting, at most :limit of each; and all with one of
+# the :asked_emails and one of the :asked_numbers.
+# Indexes: the unique one of the evidence, idx_contact_evidence_counting_email,
+# idx_contact_evidence_counting_phone_number, idx_contact_evidence_ruled_email,
+# idx_contact_evidence_ruled_phone_number, idx_contact_evidence_ignored.
 EVIDENCE_ABOUT = """
 SELECT DISTINCT ON (found.id)
-    found.id, found.email, found.phone_number, found.seen_at AT TIME ZONE 'UTC', found.standing
+    found.id, found.email, found.phone_number, found.seen_at AT TIME ZONE 'UTC', found.standing, found.hold
 FROM (
     SELECT by_email.*
     FROM json_array_elements_text(%(emails)s) AS input (email)
     CROSS JOIN LATERAL (
-        SELECT * FROM contact_evidence evidence WHERE evidence.email = input.email OFFSET 0
+        (SELECT * FROM contact_evidence evidence
+         WHERE evidence.email = input.email AND evidence.standing = 'counts'
+         LIMIT CAST(%(most)s AS bigint))
+        UNION ALL
+        (SELECT * FROM contact_evidence evidence
+         WHERE evidence.email = input.email
+            AND evidence.standing IN ('undone', 'held') AND evidence.hold IS NULL OFFSET 0)
+        UNION ALL
+        (SELECT * FROM contact_evidence evidence
+         WHERE evidence.email = input.email AND coalesce(evidence.standing, 'counts') <> 'counts'
+            AND (evidence.hold IS NOT NULL OR evidence.standing = 'blocked')
+         LIMIT %(limit)s)
     ) AS by_email
     UNION ALL
     SELECT by_number.*
     FROM json_array_elements_text(%(numbers)s) AS input (number)
     CROSS JOIN LATERAL (
-        SELECT * FROM contact_evidence evidence
-        WHERE evidence.phone_number = input.number AND evidence.standing <> 'counts' OFFSET 0
+        (SELECT * FROM contact_evidence evidence
+         WHERE evidence.phone_number = input.number AND evidence.standing = 'counts'
+         LIMIT CAST(%(most)s AS bigint))
+        UNION ALL
+        (SELECT * FROM contact_evidence evidence
+         WHERE evidence.phone_number = input.number
+            AND evidence.standing IN ('undone', 'held') AND evidence.hold IS NULL OFFSET 0)
+        UNION ALL
+        (SELECT * FROM contact_evidence evidence
+         WHERE evidence.phone_number = input.number AND evidence.standing <> 'counts'
+            AND (evidence.hold IS NOT NULL OR evidence.standing = 'blocked')
+         LIMIT %(limit)s)
     ) AS by_number
+    UNION ALL
+    SELECT asked.*
+    FROM json_array_elements_text(%(asked_emails)s) AS one (email)
+    CROSS JOIN json_array_elements_text(%(asked_numbers)s) AS other (number)
+    CROSS JOIN LATERAL (
+        SELECT * FROM contact_evidence evidence
+        WHERE evidence.email = one.email AND evidence.phone_number = other.number OFFSET 0
+    ) AS asked
 ) AS found
 ORDER BY found.id
 """
@@ -67,15 +100,20 @@ UNION ALL
 SELECT nullif({EMAIL}, ''), nullif({PHONE_NUMBER}, '') FROM contacts c WHERE c.id = %(id)s
 """
 
-# Takes phone numbers from contacts or gives them back, adds rulings and withdraws others.
-# Indexes: contacts_pkey, contact_rulings_pkey.
+# Takes values from contacts or gives them back, adds rulings and withdraws others. The values that contacts
+# keep stay as they are stored. Indexes: contacts_pkey, contact_rulings_pkey.
 RULE = """
 WITH rewritten AS (
     UPDATE contacts c
-    SET phone_number = new.phone_number, linked_id = new.linked_id, link_precedence = new.link_precedence,
+    SET email = CASE WHEN new.email IS NULL OR c.email IS NULL THEN new.email ELSE c.email END,
+        phone_number = CASE
+            WHEN new.phone_number IS NULL OR c.phone_number IS NULL THEN new.phone_number
+            ELSE c.phone_number
+        END,
+        linked_id = new.linked_id, link_precedence = new.link_precedence,
         updated_at = CAST(%(now)s AS timestamp)
     FROM json_to_recordset(%(rewritten)s) AS new (
-        id bigint, phone_number text, linked_id bigint, link_precedence text
+        id bigint, email text, phone_number text, linked_id bigint, link_precedence text
     )
     WHERE c.id = new.id
 ), added AS (

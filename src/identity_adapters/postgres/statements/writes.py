@@ -1,6 +1,6 @@
 """Statements that write contacts, evidence and events."""
 
-# Inserts new contacts, evidence and events; evidence that is recorded gets another standing.
+# Inserts new contacts, evidence and events; evidence that is recorded gets another standing or hold.
 INSERT = """
 WITH created AS (
     INSERT INTO contacts (id, email, phone_number, linked_id, link_precedence, created_at, updated_at)
@@ -10,12 +10,12 @@ WITH created AS (
         created_at timestamp
     )
 ), evidence AS (
-    INSERT INTO contact_evidence (id, email, phone_number, seen_at, standing)
+    INSERT INTO contact_evidence (id, email, phone_number, seen_at, standing, hold)
     SELECT new.*
     FROM json_to_recordset(%(evidence)s) AS new (
-        id bigint, email text, phone_number text, seen_at timestamp, standing text
+        id bigint, email text, phone_number text, seen_at timestamp, standing text, hold text
     )
-    ON CONFLICT (email, phone_number) DO UPDATE SET standing = excluded.standing
+    ON CONFLICT (email, phone_number) DO UPDATE SET standing = excluded.standing, hold = excluded.hold
 )
 INSERT INTO contact_events
     (happened_at, kind, primary_id, contact_id, evidence_id, absorbed_ids, ruling_id, origin_id, moved_ids)

@@ -1,16 +1,12 @@
 """Rulings over HTTP, on contacts in memory."""
 
 import asyncio
-import json
-from contextlib import contextmanager
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from litestar.testing import TestClient
 
 from identity_adapters.api.rulings import find_ends, parse_reason, to_ruling_answer
-from identity_adapters.http import create_app
 from identity_adapters.keys import Scope, generate_key
 from identity_adapters.memory import InMemoryContactRepository
 from identity_core import (
@@ -25,68 +21,10 @@ from identity_core import (
     RuleOnIdentities,
     Verdict,
 )
+from tests.unit.adapters.http.serving import serving
 
 A, B, C = ({"email": f"{name}@x"} for name in "abc")
 ENDS = {"one": A, "other": B}
-
-
-class Service:
-    """The application over contacts in memory."""
-
-    def __init__(self, client, kinds):
-        self.client = client
-        self.kinds = kinds
-
-    def ask(self, method, path, body=None, expect=200, **headers):
-        content = None if body is None else json.dumps(body)
-        answer = self.client.request(method, path, content=content, headers=headers)
-        assert answer.status_code == expect, answer.text
-        return answer.json()
-
-    def identify(self, email=None, phone_number=None):
-        body = json.dumps({"email": email, "phoneNumber": phone_number})
-        answer = self.client.post("/identify", content=body)
-        return answer.json()["contact"], answer.headers
-
-    def rule(self, path, body, **options):
-        return self.ask("POST", path, {"reason": "a typo"} | body, **options)
-
-    def errors(self, method, path, body, expect=400):
-        problem = self.ask(method, path, body, expect)
-        assert problem["status"] == expect
-        return [error["field"] for error in problem["errors"]]
-
-
-@contextmanager
-def serving(keys=()):
-    repository = InMemoryContactRepository()
-    identify = IdentifyContacts(repository)
-    kinds = []
-
-    async def identify_one(details):
-        [identified] = await identify.with_outcomes([details])
-        return identified
-
-    app = create_app(
-        identify=lambda: identify_one,
-        queries=lambda: QueryIdentities(repository),
-        rulings=lambda: RuleOnIdentities(repository, repository),
-        feed=lambda: repository,
-        check=lambda: None,
-        render_metrics=lambda: None,
-        is_shutting_down=lambda: False,
-        on_ruling=kinds.append,
-        keys=keys,
-        has_pages=False,
-    )
-    with TestClient(app) as client:
-        yield Service(client, kinds)
-
-
-@pytest.fixture
-def service():
-    with serving() as one:
-        yield one
 
 
 @pytest.fixture

@@ -14,13 +14,16 @@ from identity_core import (
     Contact,
     ContactDetails,
     Evidence,
+    Hold,
     Identifier,
     IdentifierKind,
     IdentifyContacts,
+    Limits,
     LinkPrecedence,
     LinkReason,
     QueryIdentities,
     Record,
+    RuleSet,
     Standing,
     Verdict,
     WeakestLink,
@@ -319,3 +322,80 @@ def test_a_link_that_another_program_made_across_a_pin_joins_nothing():
     record = record_of(contacts, rulings=[ruling(80, Verdict.DIFFERENT, "a@x", "b@x")])
     found = explain(record, value("1"), value("2"))
     assert (found.chain, found.pin_ids, found.is_joined) == ((), (80,), False)
+
+
+# Blocks and limits
+
+
+def shop(rules, *later):
+    """Two customers with the shop's own number, and whoever comes by the rules."""
+    customers = Customers(("a@x", "1"), ("b@x", "1"))
+    customers.put_rules(rules)
+    customers.identify(*later)
+    return customers
+
+
+def test_of_two_that_share_a_blocked_value_the_pairs_with_it_tell_why_they_are_not_one():
+    customers = shop(RuleSet(phone_numbers=["1"]), ("c@x", "1"))
+    for email_of_other, id in (("b@x", 2), ("c@x", customers.record.evidence[-1].id)):
+        found = asyncio.run(customers.queries.explain(value("a@x"), value(email_of_other)))
+        assert reasons_of(found) == [(LinkReason.BLOCKED, 1), (LinkReason.BLOCKED, id)]
+        assert [link.hold for link in found.chain] == [None, None]
+        assert (found.is_joined, found.weakest_link, found.pin_ids) == (False, None, ())
+
+
+def test_a_blocked_value_is_explained_though_no_contact_has_it():
+    customers = shop(RuleSet(phone_numbers=["1"]))
+    found = asyncio.run(customers.queries.explain(value("1"), value("a@x")))
+    assert reasons_of(found) == [(LinkReason.BLOCKED, 1)]
+    assert asyncio.run(customers.queries.explain(value("1"), value("1"))) is None
+    assert asyncio.run(customers.queries.explain(value("1"), value("7"))) is None
+
+
+def test_before_they_are_settled_contacts_with_a_blocked_value_are_explained_likewise():
+    contacts = [contact(1, "a@x", "1"), contact(2, "b@x", "1", 1)]
+    record = record_of(contacts, rules=RuleSet(phone_numbers=["1"]))
+    found = explain(record, value("a@x"), value("b@x"))
+    assert reasons_of(found) == [(LinkReason.BLOCKED, 1), (LinkReason.BLOCKED, 2)]
+    assert not found.is_joined
+
+
+def test_of_two_that_a_limit_keeps_apart_the_held_pair_says_which():
+    customers = shop(RuleSet(limits=Limits(emails_per_phone_number=2)), ("c@x", "1"))
+    [piece] = customers.held
+    found = explain(customers.record, value("a@x"), value("c@x"))
+    assert reasons_of(found) == [(LinkReason.CONTACT, 1), (LinkReason.HELD, piece.id)]
+    assert [link.hold for link in found.chain] == [None, Hold.EMAILS_PER_PHONE_NUMBER]
+    assert not found.is_joined
+    # The two of them do not know whom the number belongs to.
+    strangers = shop(RuleSet(limits=Limits(emails_per_phone_number=2)), ("c@x", "1"), ("d@x", "1"))
+    found = asyncio.run(strangers.queries.explain(value("c@x"), value("d@x")))
+    assert [link.hold for link in found.chain] == [Hold.EMAILS_PER_PHONE_NUMBER] * 2
+
+
+def test_an_accepted_pair_is_a_pin_and_no_limit_holds_it():
+    customers = shop(RuleSet(limits=Limits(emails_per_phone_number=2)), ("c@x", "1"))
+    customers.pin("c@x", "1", Verdict.SAME)
+    found = explain(customers.record, value("a@x"), value("c@x"))
+    assert [(link.reason, link.hold) for link in found.chain] == [
+        (LinkReason.CONTACT, None),
+        (LinkReason.PIN, None),
+    ]
+
+
+def test_a_rejected_pair_is_undone():
+    customers = shop(RuleSet(limits=Limits(emails_per_phone_number=2)), ("c@x", "1"))
+    done = customers.undo("c@x", "1")
+    assert [(link.reason, link.hold) for link in done.undone] == [
+        (LinkReason.HELD, Hold.EMAILS_PER_PHONE_NUMBER)
+    ]
+    found = explain(customers.record, value("a@x"), value("c@x"))
+    assert [link.reason for link in found.chain] == [LinkReason.CONTACT, LinkReason.UNDONE]
+
+
+def test_a_pin_about_a_blocked_value_explains():
+    customers = shop(RuleSet(phone_numbers=["9"]))
+    customers.pin("a@x", "9", Verdict.DIFFERENT)
+    [pin] = customers.rulings
+    found = asyncio.run(customers.queries.explain(value("9"), value("a@x")))
+    assert (found.chain, found.is_joined, found.pin_ids) == ((), False, (pin.id,))

@@ -91,3 +91,17 @@ def test_each_moment_is_known_as_it_was_and_the_feed_tells_where_everybody_is(st
             assert {contact.id: contact.key for contact in found} == keys
 
     asyncio.run(body())
+
+
+def test_a_pair_that_went_to_another_contact_is_not_known_as_that_of_the_first_any_more():
+    async def body():
+        ticks = count()
+        repository = InMemoryContactRepository(lambda: START + timedelta(hours=next(ticks)))
+        await take("a1 newer", repository)
+        moment = repository._events[-1].happened_at
+        for step in ("undo a1", "a new", "restore a1", "a1 old"):
+            await take(step, repository)
+        [contact] = await QueryIdentities(repository).as_of(1, moment)
+        assert (contact.id, contact.key) == (1, ("a@x", None))
+
+    asyncio.run(body())

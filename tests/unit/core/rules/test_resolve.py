@@ -1,9 +1,10 @@
 """What counts and what belongs together: `resolve`, compared with the model, and its rules one by one."""
 
+import pytest
 from attrs import evolve
 from hypothesis import given
 
-from identity_core import ContactDetails, Evidence, Standing, Verdict, resolve
+from identity_core import ContactDetails, Evidence, Hold, Limits, RuleSet, Standing, Verdict, resolve
 from identity_core.rules.resolve import find_inherited_links, order_pairs
 from identity_core.testing import components
 from identity_core.testing.model import resolved
@@ -22,7 +23,8 @@ def parts_of(record, links=()):
 
 
 def held_in(record, links=()):
-    return resolve(record, links).held
+    ignored = resolve(record, links).ignored
+    return {pair for pair, standing in ignored.items() if standing is Standing.HELD}
 
 
 @given(records())
@@ -36,8 +38,10 @@ def test_a_pair_joins_its_values_or_is_held_or_is_undone(record):
     partition = resolution.partition
     for _, (email, number) in order_pairs(record):
         joined = partition.find(partition.email(email)) == partition.find(partition.phone_number(number))
-        assert joined != ((email, number) in resolution.held)
-    assert not resolution.held & record.undone_pairs
+        assert not joined or resolution.find_standing((email, number)) is not Standing.HELD
+        assert joined or resolution.find_standing((email, number)) is not Standing.COUNTS
+        is_undone = resolution.find_standing((email, number)) is Standing.UNDONE
+        assert is_undone == ((email, number) in record.undone_pairs)
 
 
 @given(records(verdicts=[Verdict.UNDONE, Verdict.SAME]))
@@ -97,7 +101,6 @@ def test_an_undone_pair_joins_nothing_and_is_not_held():
     record = record_of([contact(1, "a@x", "1")], rulings=[ruling(80, Verdict.UNDONE, "a@x", "1")])
     assert parts_of(record) == {frozenset(["a@x"]), frozenset(["1"])}
     assert held_in(record) == frozenset()
-    assert order_pairs(record) == []
 
 
 def test_a_pin_may_name_values_that_nobody_has_seen():
@@ -158,3 +161,78 @@ def test_an_inherited_link_that_is_undone_joins_nothing_until_it_is_restored():
 def test_an_inherited_link_between_values_that_are_kept_apart_joins_nothing():
     record = record_of(LINKED, rulings=[APART])
     assert len(parts_of(record, find_inherited_links(record))) == 2
+
+
+# Blocks and limits
+
+BLOCKED = RuleSet(phone_numbers=["1"])
+HELD = Hold.EMAILS_PER_PHONE_NUMBER
+
+
+def standing_in(record, pair=("a@x", "1")):
+    return resolve(record).find_standing(pair)
+
+
+@pytest.mark.parametrize("verdict", [None, Verdict.SAME, Verdict.UNDONE, Verdict.DIFFERENT])
+def test_a_block_beats_everything(verdict):
+    rulings = [] if verdict is None else [ruling(80, verdict, "a@x", "1")]
+    record = record_of([contact(1, "a@x", "1"), contact(2, "a@x", "2")], rulings=rulings, rules=BLOCKED)
+    assert standing_in(record) is Standing.BLOCKED
+    assert parts_of(record) == {frozenset(["a@x", "2"]), frozenset(["1"])}
+
+
+def test_a_blocked_value_is_joined_to_nothing_by_pins_and_links():
+    same = ruling(80, Verdict.SAME, "1", "2")
+    restored = ruling(81, Verdict.INHERITED, "1", "b@x")
+    record = record_of(
+        [contact(1, None, "1"), contact(2, "b@x", "2", 1)], rulings=[same, restored], rules=BLOCKED
+    )
+    links = find_inherited_links(evolve(record, rulings=()))
+    assert [(link.one.value, link.other.value) for link in links] == [("1", "b@x")]
+    assert parts_of(record, links) == {frozenset(["1"]), frozenset(["b@x", "2"])}
+
+
+def test_a_pair_that_was_blocked_counts_only_once_it_is_considered_again():
+    piece = Evidence(9, "a@x", "1", EPOCH, Standing.BLOCKED)
+    record = record_of([contact(1, "a@x", None), contact(2, None, "1")], [piece])
+    assert standing_in(record) is Standing.BLOCKED
+    assert len(parts_of(record)) == 2
+
+
+@pytest.mark.parametrize(
+    ("verdict", "standing"),
+    [
+        (None, Standing.HELD),
+        (Verdict.SAME, Standing.COUNTS),
+        (Verdict.UNDONE, Standing.UNDONE),
+        (Verdict.DIFFERENT, Standing.HELD),
+    ],
+)
+def test_what_a_limit_holds_counts_only_if_a_pin_says_so(verdict, standing):
+    rulings = [] if verdict is None else [ruling(80, verdict, "a@x", "1")]
+    piece = Evidence(9, "a@x", "1", EPOCH, Standing.HELD, HELD)
+    record = record_of([contact(1, "a@x", None), contact(2, None, "1")], [piece], rulings)
+    assert standing_in(record) is standing
+    assert (len(parts_of(record)) == 1) == (standing is Standing.COUNTS)
+
+
+def test_a_pin_between_others_counts_nothing_that_a_limit_holds():
+    piece = Evidence(9, "a@x", "1", EPOCH, Standing.HELD, HELD)
+    same = ruling(80, Verdict.SAME, "a@x", "b@x")
+    record = record_of([contact(1, "a@x", None), contact(2, "b@x", "1")], [piece], [same])
+    assert parts_of(record) == {frozenset(["a@x", "b@x", "1"])}
+    assert standing_in(record) is Standing.HELD, "though its values belong together otherwise"
+
+
+def test_limits_are_not_applied_again_to_pairs_that_count():
+    contacts = [contact(1, "a@x", "1"), contact(2, "b@x", "1", 1)]
+    record = record_of(contacts, rules=RuleSet(limits=Limits(1, 1, 1, 1)))
+    assert resolve(record).ignored == {}
+
+
+def test_a_link_leads_to_a_value_that_is_not_blocked_if_there_is_one():
+    record = record_of(
+        [contact(1, "a@x", "1"), contact(2, "b@x", "2", 1)],
+        rules=RuleSet(emails=["a@x", "b@x"], phone_numbers=["2"]),
+    )
+    assert links_of(record) == [("1", "b@x", 2)]

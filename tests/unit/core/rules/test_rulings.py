@@ -23,7 +23,6 @@ from identity_core import (
     WriteSet,
 )
 from identity_core.rules import rulings
-from identity_core.rules.rulings import make_plan
 from identity_core.testing.model import partition, resolved
 from tests.unit.core.records import NOTE, NOW, contact, day, record_of, records, ruling, value, write
 
@@ -461,11 +460,11 @@ def test_any_rulings_lead_to_what_the_model_says_or_are_refused(record, data):
 
 def test_a_plan_tells_records_apart():
     desk = Desk(TWO)
-    plans = [make_plan(TWO)]
+    plans = [TWO.make_plan()]
     for _ in range(2):
-        assert make_plan(desk.record) == plans[-1]
+        assert desk.record.make_plan() == plans[-1]
         done = desk.undo("a@x", "1") if len(plans) == 1 else desk.pin("a@x", "1", Verdict.DIFFERENT)
         assert done.plan == plans[-1]
-        plans.append(make_plan(desk.record))
+        plans.append(desk.record.make_plan())
     assert len({*plans}) == 3
-    assert make_plan(evolve(TWO, asked=frozenset())) == plans[0], "only what is on record matters"
+    assert evolve(TWO, asked=frozenset()).make_plan() == plans[0], "only what is on record matters"

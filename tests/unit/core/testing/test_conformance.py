@@ -1,13 +1,11 @@
 """The conformance suite and the invariants are worth something only if they catch mistakes."""
 
 import asyncio
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
 from attrs import evolve
-from hypothesis import is_hypothesis_test
 
 from identity_adapters.memory import InMemoryContactRepository
 from identity_core import (
@@ -21,6 +19,7 @@ from identity_core import (
     Verdict,
     WriteSet,
 )
+from identity_core.model.rule_set import NO_RULES
 from identity_core.testing import (
     ChangeFeedConformance,
     ContactRepositoryConformance,
@@ -28,6 +27,7 @@ from identity_core.testing import (
     RulingConformance,
     violations,
 )
+from tests.unit.core.testing.failing import find_failing_test
 
 SUITES = [
     ContactRepositoryConformance,
@@ -35,42 +35,6 @@ SUITES = [
     RulingConformance,
     ChangeFeedConformance,
 ]
-
-
-def conformance_tests(suite):
-    """The names of the tests of a suite; properties come last, since they take longest."""
-    names = (name for name in dir(suite) if name.startswith("test_"))
-    return sorted(names, key=lambda name: is_hypothesis_test(getattr(suite, name)))
-
-
-def find_failing_test(suite, make_repository):
-    """The name of a conformance test that a repository fails, or None."""
-
-    class Suite(suite):
-        def check(self, body):
-            async def body_in_time(*ports):
-                async with asyncio.timeout(10):  # what is never written may be tried for ever
-                    await body(*ports)
-
-            super().check(body_in_time)
-
-        @asynccontextmanager
-        async def empty_repository(self):
-            yield make_repository()
-
-        @asynccontextmanager
-        async def empty_reader(self):
-            repository = make_repository()
-            yield repository, repository
-
-        empty_feed = empty_reader
-
-    for name in conformance_tests(suite):
-        try:
-            getattr(Suite(), name)()
-        except (Exception, pytest.fail.Exception):  # noqa: BLE001
-            return name
-    return None
 
 
 class WithOneRuleBroken(InMemoryContactRepository):
@@ -82,8 +46,8 @@ class WithOneRuleBroken(InMemoryContactRepository):
     def written(self, writes):
         return writes
 
-    def _snapshot(self, batch):
-        return self.loaded(super()._snapshot(batch), batch)
+    def _snapshot(self, batch, rules):
+        return self.loaded(super()._snapshot(batch, rules), batch)
 
     async def transact(self, batch, decide):
         decision = None
@@ -225,7 +189,7 @@ class DecidesOnWhatItReadBefore(InMemoryContactRepository):
 
 class WritesHalfAndThenTheRest(InMemoryContactRepository):
     async def transact(self, batch, decide):
-        decision = decide(self._snapshot(batch), self._clock(), self._ids)
+        decision = decide(self._snapshot(batch, NO_RULES), self._clock(), self._ids)
         for contact in (*decision.writes.created, *decision.writes.altered):
             self._store(contact)
             await asyncio.sleep(0)
@@ -331,8 +295,8 @@ class RevisesWithOneRuleBroken(InMemoryContactRepository):
     def revised(self, writes):
         return writes
 
-    def _record(self, identifiers):
-        return self.recorded(super()._record(identifiers), identifiers)
+    def _record(self, identifiers, rules):
+        return self.recorded(super()._record(identifiers, rules), identifiers)
 
     async def revise(self, identifiers, decide):
         decision = None
@@ -360,7 +324,7 @@ class RecordsOnlyWhatWasAskedFor(RevisesWithOneRuleBroken):
 class FollowsUndonePairs(RevisesWithOneRuleBroken):
     def recorded(self, record, identifiers):
         values = {value for piece in record.evidence for value in piece.identifiers}
-        return super(RevisesWithOneRuleBroken, self)._record(values | {*identifiers})
+        return super(RevisesWithOneRuleBroken, self)._record(values | {*identifiers}, NO_RULES)
 
 
 class RecordsEvidenceByEmailAlone(RevisesWithOneRuleBroken):

@@ -1,0 +1,90 @@
+"""``GET /rules``, ``POST /rules/preview`` and ``PUT /rules``."""
+
+from collections.abc import Callable
+from typing import Any
+
+from litestar import Request, get, post, put
+from litestar.handlers import HTTPRouteHandler
+
+from identity_adapters.api import MakeDetails
+from identity_adapters.api.rules import RulesAnswer, to_rules_answer
+from identity_adapters.api.rules_preview import RulesPreviewAnswer, to_rules_preview_answer
+from identity_adapters.http import examples
+from identity_adapters.http.openapi.operation import RULES_TAG, Answer, Operation
+from identity_adapters.http.rules import (
+    RULES_BODY,
+    RULES_PREVIEW_BODY,
+    read_rules,
+    read_rules_to_preview,
+)
+from identity_adapters.keys import Scope
+from identity_core import ChangeRules
+
+Rules = Callable[[], ChangeRules]
+
+
+def create_rules_endpoint(rules: Rules) -> HTTPRouteHandler:
+    operation = Operation(
+        id="rules",
+        tag=RULES_TAG,
+        summary="Read the rules in force",
+        description="Returns which values are blocked, and the limits; who put them in force, why and when.",
+        answer=Answer(RulesAnswer, "The rules in force.", {"rules": examples.RULES}),
+        scope=Scope.ADMIN,
+    )
+
+    @get("/rules", **operation.route_options())
+    async def read() -> RulesAnswer:
+        return to_rules_answer(await rules().rules())
+
+    return read
+
+
+def create_rules_preview_endpoint(rules: Rules, make_details: MakeDetails) -> HTTPRouteHandler:
+    operation = Operation(
+        id="preview_rules",
+        tag=RULES_TAG,
+        summary="Tell what rules would do",
+        description=(
+            "Returns what rules would do to what is recorded, and writes nothing. It reads every identity"
+            " that would change, one after the other, and takes as long as that."
+        ),
+        answer=Answer(RulesPreviewAnswer, "What they would do.", {"preview": examples.RULES_PREVIEW}),
+        errors=(400, 413, 415),
+        scope=Scope.ADMIN,
+        body=RULES_PREVIEW_BODY,
+    )
+
+    @post("/rules/preview", **operation.route_options())
+    async def preview(request: Request[Any, Any, Any]) -> RulesPreviewAnswer:
+        sent = await read_rules_to_preview(request, make_details)
+        return to_rules_preview_answer(await rules().preview(sent))
+
+    return preview
+
+
+def create_apply_endpoint(
+    rules: Rules, make_details: MakeDetails, on_rules: Callable[[], None]
+) -> HTTPRouteHandler:
+    operation = Operation(
+        id="apply",
+        tag=RULES_TAG,
+        summary="Put rules in force",
+        description=(
+            "Replaces all rules. They apply at once to whatever comes. What was recorded before is brought in"
+            " line with them in the background; `isSettled` tells when that is done."
+        ),
+        answer=Answer(RulesAnswer, "The rules in force.", {"rules": examples.RULES}),
+        errors=(400, 409, 413, 415),
+        scope=Scope.ADMIN,
+        body=RULES_BODY,
+    )
+
+    @put("/rules", **operation.route_options())
+    async def apply(request: Request[Any, Any, Any]) -> RulesAnswer:
+        sent = await read_rules(request, make_details)
+        in_force = await rules().replace(sent.rules, sent.note, version=sent.version, plan=sent.plan)
+        on_rules()
+        return to_rules_answer(in_force)
+
+    return apply

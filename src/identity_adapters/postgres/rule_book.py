@@ -1,0 +1,116 @@
+"""The rules, as PostgreSQL keeps them."""
+
+import json
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from attrs import evolve
+
+from identity_adapters.postgres import statements
+from identity_adapters.postgres.blocked import to_conditions
+from identity_adapters.postgres.database import Database, execute
+from identity_adapters.postgres.loader import read_rules
+from identity_adapters.postgres.locks import GLOBAL_LOCK, SETTLING_LOCK
+from identity_adapters.postgres.reader import PostgresIdentityReader
+from identity_adapters.postgres.rows import EmailForms, to_rules_json
+from identity_core import Hold, Identifier, IdentifierKind, Note, Record, RuleSet, RulesInForce, StalePlan
+from identity_core.model.rule_set import UnsettledLink
+
+
+class PostgresRuleBook:
+    """A `RuleBook` over the tables that `migrate` sets up.
+
+    Args:
+        database: the database with these tables.
+        emails: the forms in which another program may have stored an email.
+    """
+
+    def __init__(self, database: Database, emails: EmailForms | None = None) -> None:
+        self._database = database
+        self._emails = emails or EmailForms()
+
+    async def rules(self) -> RulesInForce:
+        async def attempt() -> RulesInForce:
+            async with self._database.connection() as connection:
+                return await read_rules(connection)
+
+        return await self._database.retry(attempt)
+
+    async def put(self, rules: RuleSet, note: Note, version: int | None = None) -> RulesInForce:
+        async def attempt() -> RulesInForce:
+            async with self._database.connection() as connection, connection.transaction():
+                # From here on nobody decides by the rules before.
+                await execute(connection, statements.LOCK_GLOBALLY, {"global_lock": GLOBAL_LOCK})
+                in_force = await read_rules(connection)
+                if version not in (None, in_force.version):
+                    raise StalePlan("other rules are in force")
+                [(now, [last_id])] = await execute(connection, statements.NOW_AND_IDS, {"count": 1})
+                in_force = in_force.replace(rules, evolve(note, at=note.at or now), last_id)
+                await execute(connection, statements.PUT_RULES, _to_row(in_force, note, now))
+                return in_force
+
+        return await self._database.retry(attempt)
+
+    @asynccontextmanager
+    async def lease(self) -> AsyncIterator[bool]:
+        """Whether nobody else settles the rules while the context is active.
+
+        It is not needed for what is right, only to save work: the lock ends with the connection.
+        """
+        async with self._database.connection() as connection, connection.transaction():
+            [(is_free,)] = await execute(connection, statements.TRY_LOCK, {"lock": SETTLING_LOCK})
+            yield is_free
+
+    async def settle(self, version: int, settled_id: int) -> None:
+        await self._database.fetch(statements.SETTLE_RULES, {"version": version, "settled_id": settled_id})
+
+    async def propose(self, rules: RuleSet) -> RulesInForce:
+        async def attempt() -> RulesInForce:
+            async with self._database.connection() as connection:
+                in_force = await read_rules(connection)
+                [(last_id,)] = await execute(connection, statements.LAST_ID, {})
+                return in_force.replace(rules, None, last_id)
+
+        return await self._database.retry(attempt)
+
+    async def record_by(self, rules: RuleSet, identifiers: Collection[Identifier]) -> Record:
+        return await PostgresIdentityReader(self._database, self._emails, rules).record(identifiers)
+
+    async def count_identities(self) -> int:
+        [(number,)] = await self._database.fetch(statements.COUNT_IDENTITIES, {})
+        return int(number)
+
+    async def unsettled(self, in_force: RulesInForce, limit: int) -> tuple[list[UnsettledLink], int]:
+        end = min(in_force.settled_id + limit, in_force.last_id)
+        values = {
+            **to_conditions(in_force.rules, self._emails),
+            "start": in_force.settled_id,
+            "end": end,
+            "released": json.dumps([*in_force.released, Hold.UNCHECKED]),
+        }
+        rows = await self._database.fetch(statements.UNSETTLED, values)
+        read_email = self._emails.make_reader()
+
+        def to_identifier(kind: str, value: str) -> Identifier:
+            is_email = kind == IdentifierKind.EMAIL
+            return Identifier(IdentifierKind(kind), read_email(value) if is_email else value)
+
+        return [
+            UnsettledLink((to_identifier(one_kind, one), to_identifier(other_kind, other)), (first, second))
+            for _, one_kind, one, other_kind, other, first, second in rows
+        ], end
+
+
+def _to_row(in_force: RulesInForce, note: Note, now: datetime) -> dict[str, Any]:
+    return {
+        "version": in_force.version,
+        "rules": to_rules_json(in_force.rules),
+        "released": json.dumps(sorted(in_force.released)),
+        "settled_id": in_force.settled_id,
+        "last_id": in_force.last_id,
+        "now": (note.at or now).astimezone(UTC).replace(tzinfo=None),
+        "by": note.by,
+        "reason": note.reason,
+    }

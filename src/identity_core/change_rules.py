@@ -1,0 +1,262 @@
+"""The use case that changes the rules, and brings what was recorded before in line with them."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from hashlib import blake2b
+from heapq import nlargest
+from itertools import chain, islice
+
+from attrs import asdict, evolve
+
+from identity_core.errors import StalePlan
+from identity_core.model.evidence import Standing
+from identity_core.model.identifiers import Identifier
+from identity_core.model.record import Record, TooLarge
+from identity_core.model.rule_set import RuleSet, RulesInForce, UnsettledLink
+from identity_core.model.rules_preview import AffectedIdentity, RulesPreview
+from identity_core.model.ruling import Note
+from identity_core.ports import ContactRepository, Offload, RuleBook, run_inline
+from identity_core.rules.apply import apply_rules
+from identity_core.rules.foresee import Foreseen, foresee
+from identity_core.rules.groups import Groups, Place
+
+IDS_AT_ONCE = 20_000
+"""How many ids are looked at in one query for links that are not in line."""
+
+LINKS_AT_ONCE = 32
+"""How many links one transaction brings in line; others wait for it that long."""
+
+MOST = 20
+"""How many of the identities that would change most a preview tells."""
+
+
+class ChangeRules:
+    """Puts rules in force.
+
+    New rules apply at once to whatever comes. What was recorded before is brought in line in short
+    transactions, beside everything else. If that is interrupted, it goes on where it stopped.
+
+    Every method raises `RepositoryUnavailable` if it cannot be done for now.
+
+    Args:
+        repository: where the contacts are kept.
+        book: keeps the rules of the same contacts.
+        offload: runs the work on very large identities.
+
+    >>> import asyncio
+    >>> from identity_core import ChangeRules, ContactDetails, IdentifyContacts, Note, RuleSet
+    >>> from identity_adapters.memory import InMemoryContactRepository
+    >>> repository = InMemoryContactRepository()
+    >>> identify, change = IdentifyContacts(repository), ChangeRules(repository, repository)
+    >>> for email in ("doc@hillvalley.edu", "marty@hillvalley.edu"):
+    ...     identity = asyncio.run(identify(ContactDetails(email, "555-0123")))
+    >>> identity.emails
+    ('doc@hillvalley.edu', 'marty@hillvalley.edu')
+    >>> rules = RuleSet(phone_numbers=["5550123"])
+    >>> asyncio.run(change.put(rules, Note("marty", "the shop's own"))).is_settled
+    True
+    >>> asyncio.run(identify(ContactDetails(email, "555-0123"))).emails
+    ('marty@hillvalley.edu',)
+    """
+
+    def __init__(
+        self, repository: ContactRepository, book: RuleBook, *, offload: Offload = run_inline
+    ) -> None:
+        self._repository = repository
+        self._book = book
+        self._offload = offload
+
+    async def rules(self) -> RulesInForce:
+        """The rules in force."""
+        return await self._book.rules()
+
+    async def preview(
+        self, rules: RuleSet, *, on_affected: Callable[[AffectedIdentity], None] = lambda _: None
+    ) -> RulesPreview:
+        """Tell what other rules would do to what is recorded.
+
+        In memory are the ids of the identities that would change, and one after the other these identities.
+
+        Args:
+            rules: the other rules.
+            on_affected: called with each identity that would change.
+        """
+        before, proposed = await self._book.rules(), await self._book.propose(rules)
+        plan = blake2b(repr((before.version, _sort(rules))).encode(), digest_size=12)
+        tally = _Tally()
+        groups = await self._find_groups(proposed)
+        while (place := groups.first()) is not None:
+            values = groups.take([place])
+            record = await self._read(rules, values)
+            # What pins hold may lead to further identities.
+            primary_ids = (contacts[0].id for contacts in record.identities)
+            if more := groups.take([place, *primary_ids]):
+                groups.add([place], values | more)
+                continue
+            plan.update(record.make_plan().encode())
+            foreseen = await self._offload(record.size, foresee, record, proposed.released)
+            tally.add(foreseen)
+            for affected in foreseen.affected:
+                on_affected(affected)
+        return tally.to_preview(plan.hexdigest(), await self._book.count_identities())
+
+    async def _read(self, rules: RuleSet, values: Collection[Identifier]) -> Record:
+        return await self._book.record_by(rules, values)
+
+    async def _find_groups(self, proposed: RulesInForce) -> Groups:
+        """The groups of identities that rules concern together."""
+        groups = Groups()
+        reached: set[Place] = set()
+        while not proposed.is_settled:
+            links, settled_id = await self._book.unsettled(proposed, IDS_AT_ONCE)
+            for link in links:
+                chosen = _choose(link, proposed.rules)
+                primary_ids = dict(zip(link.ends, link.primary_ids, strict=True))
+                places = [primary_ids[value] or value for value in chosen]
+                # Of a pair that may count both values must be known. Of others, of which there may be very
+                # many, one leads to all of an identity.
+                if len(chosen) == 2 or places[0] not in reached:
+                    groups.add(places, chosen)
+                if not proposed.rules.block_any(chosen):
+                    reached.update(places)
+            proposed = evolve(proposed, settled_id=settled_id)
+        return groups
+
+    async def put(
+        self, rules: RuleSet, note: Note, *, version: int | None = None, plan: str | None = None
+    ) -> RulesInForce:
+        """Put rules in force, and bring everything in line with them: first `replace`, then `settle`.
+
+        It takes the arguments of `replace`, and raises what it raises.
+        """
+        await self.replace(rules, note, version=version, plan=plan)
+        return await self.settle()
+
+    async def replace(
+        self, rules: RuleSet, note: Note, *, version: int | None = None, plan: str | None = None
+    ) -> RulesInForce:
+        """Put rules in force; `settle` then brings in line with them what was recorded before.
+
+        Args:
+            rules: the rules.
+            note: who, and why.
+            version: that of the rules that they replace; None for any.
+            plan: that of a preview; None for no matter what they do.
+
+        Raises:
+            StalePlan: other rules are in force than those of the version, or the rules would do something
+                else than was foretold.
+        """
+        if plan is not None:
+            version = (await self._book.rules()).version if version is None else version
+            if plan != (await self.preview(rules)).plan:
+                raise StalePlan("the rules or what they would change are no longer what the plan was made of")
+        return await self._book.put(rules, note, version)
+
+    async def settle(self, on_progress: Callable[[RulesInForce], None] | None = None) -> RulesInForce:
+        """Bring everything that was recorded in line with the rules in force.
+
+        Args:
+            on_progress: called with how far it is.
+        """
+        while not (in_force := await self._book.rules()).is_settled:
+            settled_id = await self._settle_next(in_force)
+            await self._book.settle(in_force.version, settled_id)
+            if on_progress is not None:
+                on_progress(evolve(in_force, settled_id=settled_id))
+        return in_force
+
+    async def _settle_next(self, in_force: RulesInForce) -> int:
+        """Bring what has the next ids in line; the largest of these ids."""
+        done: set[UnsettledLink] = set()
+        while True:
+            links, settled_id = await self._book.unsettled(in_force, IDS_AT_ONCE)
+            rest = iter([link for link in links if link not in done])
+            while batch := list(islice(rest, LINKS_AT_ONCE)):
+                done.update(batch)
+                # Where an identity was brought in line whole, many of the other links are in line as well.
+                if await self._bring_in_line(batch, in_force):
+                    break
+            else:
+                return settled_id
+
+    async def _bring_in_line(self, links: Sequence[UnsettledLink], in_force: RulesInForce) -> bool:
+        """Bring some links in line; whether identities were brought in line whole."""
+        decide = partial(apply_rules, released=in_force.released)
+        too_large: set[Identifier] = set()
+        chosen = [_choose(link, in_force.rules) for link in links]
+        while parts := [ends for ends in chosen if too_large.isdisjoint(ends)]:
+            # Of what a value that very many share joins, no more than one contact need be read.
+            stubs = {value for ends in parts if len(ends) == 2 for value in ends}
+            try:
+                await self._repository.revise_parts({*chain.from_iterable(parts)}, stubs, decide)
+                break
+            except TooLarge as error:
+                too_large |= error.identifiers
+        whole = {*chain.from_iterable(ends for ends in chosen if not too_large.isdisjoint(ends))}
+        if whole:
+            await self._repository.revise(whole, decide)
+        return bool(whole)
+
+
+def _choose(link: UnsettledLink, rules: RuleSet) -> list[Identifier]:
+    """The values whose record decides about a link: those that identify somebody, if there are any.
+
+    Very many links may have one blocked value; nothing is gained by reading what else has it.
+    """
+    return [value for value in link.ends if not rules.blocks(value)] or [*link.ends]
+
+
+def _sort(rules: RuleSet) -> list[tuple[str, object]]:
+    """The rules as a list that is the same for equal rules."""
+    return [
+        (name, sorted(value) if isinstance(value, frozenset) else value)
+        for name, value in asdict(rules, recurse=False).items()
+    ]
+
+
+class _Tally:
+    """Adds up what rules would do to one group of identities after the other."""
+
+    def __init__(self) -> None:
+        self._changes: dict[int, tuple[Standing, Standing]] = {}
+        self._sizes_before: Counter[int] = Counter()
+        self._sizes_after: Counter[int] = Counter()
+        self._added = self._split = self._merged = 0
+        self._most: list[AffectedIdentity] = []
+
+    def add(self, foreseen: Foreseen) -> None:
+        """Add one group."""
+        # A pair between two identities is in the record of both.
+        self._changes.update((hash(pair), standings) for pair, standings in foreseen.changes.items())
+        self._added += foreseen.added
+        self._sizes_before.update(identity.contacts for identity in foreseen.affected)
+        self._sizes_after.update(foreseen.sizes)
+        self._split += sum(len(identity.parts) > 1 for identity in foreseen.affected)
+        self._merged += sum(bool(identity.joined_ids) for identity in foreseen.affected)
+        self._most = nlargest(
+            MOST, [*self._most, *foreseen.affected], key=lambda one: (one.moved, -one.primary_id)
+        )
+
+    def to_preview(self, plan: str, identities: int) -> RulesPreview:
+        """Everything that was added."""
+        changes = self._changes.values()
+
+        def count(before: Standing | None, after: Standing | None) -> int:
+            return sum(before in (None, one) and after in (None, other) for one, other in changes)
+
+        return RulesPreview(
+            plan,
+            identities,
+            identities + self._added,
+            self._split,
+            self._merged,
+            count(None, Standing.BLOCKED),
+            count(Standing.BLOCKED, Standing.COUNTS),
+            count(None, Standing.HELD),
+            count(Standing.HELD, Standing.COUNTS),
+            dict(sorted(self._sizes_before.items())),
+            dict(sorted(self._sizes_after.items())),
+            tuple(self._most),
+        )

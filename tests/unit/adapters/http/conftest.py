@@ -1,0 +1,9 @@
+import pytest
+
+from tests.unit.adapters.http.serving import serving
+
+
+@pytest.fixture
+def service():
+    with serving() as one:
+        yield one
