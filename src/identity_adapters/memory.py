@@ -290,12 +290,6 @@ class InMemoryContactRepository:
             self._write(decision.writes, now)
             return decision
 
-    async def revise_parts(
-        self, identifiers: Collection[Identifier], stubs: Collection[Identifier], decide: Revise[R]
-    ) -> R:
-        del stubs  # identities are never too large to be read whole
-        return await self.revise(identifiers, decide)
-
     def adopt(self, record: Record) -> None:
         """Add what a record has and what is not stored yet; evidence and rulings stay as they are stored.
 
@@ -470,12 +464,6 @@ class DryRunRepository:
             record = await self._memory.record(known)
             values = {value for contact in record.contacts for value in contact.identifiers}
         return await self._memory.revise(identifiers, decide)
-
-    async def revise_parts(
-        self, identifiers: Collection[Identifier], stubs: Collection[Identifier], decide: Revise[R]
-    ) -> R:
-        del stubs  # identities are never too large to be read whole
-        return await self.revise(identifiers, decide)
 
     async def _read(self, batch: Sequence[ContactDetails]) -> None:
         if not self._has_rulings:

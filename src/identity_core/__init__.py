@@ -33,8 +33,9 @@ from identity_core.model.lineage import DeletedContact, Lineage
 from identity_core.model.link import Link, LinkReason
 from identity_core.model.page import Page
 from identity_core.model.record import Record
-from identity_core.model.rule_set import Hold, Limits, RuleSet, RulesInForce
+from identity_core.model.rule_set import Hold, Limits, RuleSet, RulesInForce, UnsettledLink
 from identity_core.model.ruled import Contradiction, Ruled
+from identity_core.model.rules_preview import AffectedIdentity, RulesPreview
 from identity_core.model.ruling import Note, Ruling, Verdict, Withdrawal
 from identity_core.model.snapshot import Snapshot
 from identity_core.ports import (
@@ -58,6 +59,7 @@ from identity_core.rules.resolve import Resolution, resolve
 
 __all__ = [
     "NOBODY",
+    "AffectedIdentity",
     "Blocked",
     "ChangeFeed",
     "ChangeRules",
@@ -107,10 +109,12 @@ __all__ = [
     "RuleSet",
     "Ruled",
     "RulesInForce",
+    "RulesPreview",
     "Ruling",
     "Snapshot",
     "StalePlan",
     "Standing",
+    "UnsettledLink",
     "Verdict",
     "WeakestLink",
     "Withdrawal",

@@ -1,18 +1,18 @@
 """The use case that changes the rules, and brings what was recorded before in line with them."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from functools import partial
 from hashlib import blake2b
 from heapq import nlargest
-from itertools import chain, islice
+from itertools import islice
 
 from attrs import asdict, evolve
 
 from identity_core.errors import StalePlan
 from identity_core.model.evidence import Standing
 from identity_core.model.identifiers import Identifier
-from identity_core.model.record import Record, TooLarge
+from identity_core.model.record import Record
 from identity_core.model.rule_set import RuleSet, RulesInForce, UnsettledLink
 from identity_core.model.rules_preview import AffectedIdentity, RulesPreview
 from identity_core.model.ruling import Note
@@ -161,43 +161,15 @@ class ChangeRules:
             on_progress: called with how far it is.
         """
         while not (in_force := await self._book.rules()).is_settled:
-            settled_id = await self._settle_next(in_force)
+            links, settled_id = await self._book.unsettled(in_force, IDS_AT_ONCE)
+            rest = iter(links)
+            while batch := list(islice(rest, LINKS_AT_ONCE)):
+                values = {value for link in batch for value in _choose(link, in_force.rules)}
+                await self._repository.revise(values, partial(apply_rules, released=in_force.released))
             await self._book.settle(in_force.version, settled_id)
             if on_progress is not None:
                 on_progress(evolve(in_force, settled_id=settled_id))
         return in_force
-
-    async def _settle_next(self, in_force: RulesInForce) -> int:
-        """Bring what has the next ids in line; the largest of these ids."""
-        done: set[UnsettledLink] = set()
-        while True:
-            links, settled_id = await self._book.unsettled(in_force, IDS_AT_ONCE)
-            rest = iter([link for link in links if link not in done])
-            while batch := list(islice(rest, LINKS_AT_ONCE)):
-                done.update(batch)
-                # Where an identity was brought in line whole, many of the other links are in line as well.
-                if await self._bring_in_line(batch, in_force):
-                    break
-            else:
-                return settled_id
-
-    async def _bring_in_line(self, links: Sequence[UnsettledLink], in_force: RulesInForce) -> bool:
-        """Bring some links in line; whether identities were brought in line whole."""
-        decide = partial(apply_rules, released=in_force.released)
-        too_large: set[Identifier] = set()
-        chosen = [_choose(link, in_force.rules) for link in links]
-        while parts := [ends for ends in chosen if too_large.isdisjoint(ends)]:
-            # Of what a value that very many share joins, no more than one contact need be read.
-            stubs = {value for ends in parts if len(ends) == 2 for value in ends}
-            try:
-                await self._repository.revise_parts({*chain.from_iterable(parts)}, stubs, decide)
-                break
-            except TooLarge as error:
-                too_large |= error.identifiers
-        whole = {*chain.from_iterable(ends for ends in chosen if not too_large.isdisjoint(ends))}
-        if whole:
-            await self._repository.revise(whole, decide)
-        return bool(whole)
 
 
 def _choose(link: UnsettledLink, rules: RuleSet) -> list[Identifier]:

@@ -94,25 +94,6 @@ class ContactRepository(SnapshotLoader, Protocol):
         """
         ...
 
-    async def revise_parts(
-        self, identifiers: Collection[Identifier], stubs: Collection[Identifier], decide: Revise[R]
-    ) -> R:
-        """Decide as `revise` does, on a record that may have only parts of very large identities.
-
-        A part has all that pairs and pins which count join to one of the values. What `decide` changes must
-        not depend on other contacts.
-
-        Args:
-            identifiers: the values.
-            stubs: those of them of which one contact is enough where their part is very large too.
-            decide: as for `revise`.
-
-        Raises:
-            TooLarge: the parts of other values are very large.
-            RepositoryUnavailable: it cannot be done for now; nothing is known to be persisted.
-        """
-        ...
-
 
 class IdentityReader(SnapshotLoader, Protocol):
     """Reads identities, their evidence and their events."""

@@ -153,6 +153,21 @@ def test_a_plan_is_stale_when_what_it_was_made_of_changed(identity, rules, tmp_p
     assert len(customers(identity)) == 1
 
 
+def test_explain_names_what_keeps_a_pair_from_counting(identity, rules, tmp_path):
+    identity("rules", "apply", rules(ONE_EMAIL), "--yes")
+    (tmp_path / "late.csv").write_text("email,phone_number\ndoc@x,1000\n")
+    identity("import", "late.csv")
+    done = identity("explain", "doc@x", "1000", code=1)
+    assert "Links that are held do not count." in done.stderr
+    [link] = json.loads(identity("explain", "doc@x", "1000", "--json", code=1).stdout)["chain"]
+    assert (link["reason"], link["heldBy"]) == ("held", "emailsPerPhoneNumber")
+    identity("rules", "apply", rules(SHOP), "--yes")
+    done = identity("explain", "lorraine@x", "george@x", code=1)
+    assert "Links that are blocked do not count." in done.stderr
+    chain = json.loads(identity("explain", "lorraine@x", "george@x", "--json", code=1).stdout)["chain"]
+    assert [(link["reason"], "heldBy" in link) for link in chain] == 2 * [("blocked", False)]
+
+
 def test_unblocking_gives_back_what_was(identity, rules):
     applied = ask(identity, "rules", "apply", rules(SHOP), *WHY, "--yes")
     assert applied["blocked"]["phoneNumbers"] == ["1000"]

@@ -3,13 +3,15 @@
 import msgspec
 
 from identity_adapters.api import IdentifierValue, Time
+from identity_adapters.api.rules import HeldBy
 from identity_core import Explanation, Link, LinkReason, WeakestLink
 
 
-class ChainLink(msgspec.Struct, rename="camel"):
+class ChainLink(msgspec.Struct, rename="camel", omit_defaults=True):
     """A step from one identifier to the next: by a contact, by evidence, by an inherited link, or by a pin.
 
-    A link that is `undone` or `held` joins nothing.
+    A link that is `undone`, `held` or `blocked` joins nothing. `heldBy` is the limit that holds it; it is
+    left out if no limit does.
     """
 
     one: IdentifierValue
@@ -17,6 +19,7 @@ class ChainLink(msgspec.Struct, rename="camel"):
     reason: LinkReason
     id: int
     seen_at: Time
+    held_by: HeldBy | None = None
 
 
 class WeakestLinkRecord(msgspec.Struct, rename="camel"):
@@ -31,8 +34,8 @@ class WeakestLinkRecord(msgspec.Struct, rename="camel"):
 class ExplainAnswer(msgspec.Struct, rename="camel"):
     """The answer of `POST /explain`.
 
-    If the two are not connected, the chain is what they share: some of its links are `undone` or `held`. The
-    pins with `pinIds` keep them apart.
+    If the two are not connected, the chain is what they share: some of its links are `undone`, `held` or
+    `blocked`. The pins with `pinIds` keep them apart.
     """
 
     is_connected: bool
@@ -57,7 +60,8 @@ def to_explain_answer(explanation: Explanation | None) -> ExplainAnswer:
 def to_chain_link(link: Link) -> ChainLink:
     """Convert a link to an answer."""
     one, other = IdentifierValue.of(link.one), IdentifierValue.of(link.other)
-    return ChainLink(one, other, link.reason, link.id, link.seen_at)
+    held_by = None if link.hold is None else HeldBy.of(link.hold)
+    return ChainLink(one, other, link.reason, link.id, link.seen_at, held_by)
 
 
 def _to_weakest_link_record(link: WeakestLink) -> WeakestLinkRecord:

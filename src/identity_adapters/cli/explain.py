@@ -10,7 +10,7 @@ from identity_adapters.cli.output import json_option, run_query, write_answer
 
 if TYPE_CHECKING:
     from identity_adapters.api import MakeDetails
-    from identity_core import Explanation, QueryIdentities
+    from identity_core import Explanation, Link, QueryIdentities
 
 
 @click.command("explain")
@@ -23,7 +23,8 @@ def explain_command(one: str, other: str, dot: bool, mermaid: bool, is_json: boo
     """Explain why ONE and OTHER are one customer: an email, a phone number, or contact:ID.
 
     Shows the shortest chain of links that count, and its weakest link. If they are not one customer but
-    share a history, it shows the links that are undone or held and names the pins that keep them apart.
+    share a history, it shows the links that are undone, held or blocked, and names the pins that keep them
+    apart.
 
     Exit code 0: they are one customer. 1: they are not.
     """
@@ -41,7 +42,9 @@ def explain_command(one: str, other: str, dot: bool, mermaid: bool, is_json: boo
     elif mermaid:
         click.echo(to_mermaid(chain))
     else:
-        steps = [(link.one.value, link.other.value, link.reason, link.id, link.seen_at) for link in chain]
+        steps = [
+            (link.one.value, link.other.value, tell_reason(link), link.id, link.seen_at) for link in chain
+        ]
         write_answer(to_explain_answer(explanation), is_json, ("from", "to", "by", "id", "seen at"), steps)
         weakest = None if explanation is None else explanation.weakest_link
         if weakest is not None and not is_json and sys.stdout.isatty():
@@ -55,13 +58,19 @@ def explain_command(one: str, other: str, dot: bool, mermaid: bool, is_json: boo
     sys.exit(0 if is_joined else 1)
 
 
+def tell_reason(link: "Link") -> str:
+    """What joins two values, or what keeps their link from counting."""
+    return link.reason if link.hold is None else f"{link.reason} by limit {link.hold}"
+
+
 def _explain_separation(explanation: "Explanation | None") -> str:
     from identity_core import LinkReason
 
+    inert = (LinkReason.UNDONE, LinkReason.HELD, LinkReason.BLOCKED)
     sentences = ["They are not one customer."]
     if explanation is not None:
         reasons = {link.reason for link in explanation.chain}
-        standings = [reason.value for reason in (LinkReason.UNDONE, LinkReason.HELD) if reason in reasons]
+        standings = [reason.value for reason in inert if reason in reasons]
         if standings:
             sentences.append(f"Links that are {' or '.join(standings)} do not count.")
         sentences += [f"Pin {id} keeps them apart." for id in explanation.pin_ids]

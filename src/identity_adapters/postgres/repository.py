@@ -30,6 +30,7 @@ from identity_adapters.offload import offload
 from identity_adapters.postgres import statements
 from identity_adapters.postgres.database import Connection, execute
 from identity_adapters.postgres.loader import (
+    PostgresSnapshotLoader,
     RulesChanged,
     read_rules,
     to_details,
@@ -40,7 +41,6 @@ from identity_adapters.postgres.locks import (
     collect_identifiers,
     to_lock_keys,
 )
-from identity_adapters.postgres.parts import PostgresPartsLoader
 from identity_adapters.postgres.writes import write
 from identity_core import (
     Contact,
@@ -65,7 +65,7 @@ IDS_GROWTH = 16
 S = TypeVar("S", Snapshot, Record)
 
 
-class PostgresContactRepository(PostgresPartsLoader):
+class PostgresContactRepository(PostgresSnapshotLoader):
     """A `ContactRepository` over the tables that `migrate` sets up; its arguments are those of its base."""
 
     async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Decision:
@@ -86,18 +86,6 @@ class PostgresContactRepository(PostgresPartsLoader):
         def prepare() -> "_Work[Record]":
             details = self._emails.to_json(map(to_details, identifiers), self._in_force.rules)
             return _Work({*identifiers}, details, load, REVISED_IDS)
-
-        return await self._run(prepare, 0, decide)
-
-    async def revise_parts(
-        self, identifiers: Collection[Identifier], stubs: Collection[Identifier], decide: Revise[R]
-    ) -> R:
-        load = partial(self._load_parts, identifiers=identifiers, stubs=stubs)
-
-        def prepare() -> "_Work[Record]":
-            details = self._emails.to_json(map(to_details, identifiers), self._in_force.rules)
-            lock = statements.LOCK_PRIMARIES_OF_PARTS
-            return _Work({*identifiers}, details, load, 3 * len(identifiers), lock)
 
         return await self._run(prepare, 0, decide)
 
@@ -127,7 +115,7 @@ class PostgresContactRepository(PostgresPartsLoader):
                     await execute(connection, statements.LOCK_IDENTIFIERS, locks)
                     [(locked, now, ids)] = await execute(
                         connection,
-                        work.lock,
+                        statements.LOCK_PRIMARIES,
                         {"details": work.details, "others": json.dumps([*others]), "count": needed},
                     )
                 try:
@@ -165,14 +153,12 @@ class _Work(Generic[S]):
         details: the rows of these values, as the statements take them.
         load: reads what is known of them.
         ids: how many new ids a decision draws at most, as far as can be told.
-        lock: locks the primaries.
     """
 
     identifiers: Set[Identifier]
     details: str
     load: Callable[[Connection], Coroutine[Any, Any, S]]
     ids: int
-    lock: str = statements.LOCK_PRIMARIES
 
 
 class _OutOfIds(Exception):

@@ -6,7 +6,6 @@ from hashlib import blake2b
 
 from attrs import evolve, frozen
 
-from identity_core.errors import IdentityError
 from identity_core.model.contact import Contact
 from identity_core.model.details import ContactDetails
 from identity_core.model.evidence import Evidence, Standing
@@ -32,9 +31,6 @@ class Record:
         asked: the values that were asked for; those that no contact holds were never seen. Of other values
             that evidence and rulings name, the record does not know.
         rules: the rules in force.
-        assumed: values that belong together by what was not read of very large identities.
-        incomplete: the primaries of identities of which only parts were read. Links say nothing about
-            them then.
     """
 
     identities: tuple[tuple[Contact, ...], ...] = ()
@@ -43,8 +39,6 @@ class Record:
     asked: frozenset[Identifier] = frozenset()
     deleted: tuple[tuple[int, int], ...] = ()
     rules: RuleSet = NO_RULES
-    assumed: tuple[tuple[Identifier, Identifier], ...] = ()
-    incomplete: frozenset[int] = frozenset()
 
     @property
     def size(self) -> int:
@@ -117,15 +111,3 @@ class Record:
         ended = {ruling.id for ruling in withdrawn}
         kept = (ruling for ruling in self.rulings if ruling.id not in ended)
         return evolve(self, rulings=(*kept, *added))
-
-
-class TooLarge(IdentityError):
-    """Identities have to be read whole, because their parts are too large, or would get another primary.
-
-    Attributes:
-        identifiers: the values whose identities these are.
-    """
-
-    def __init__(self, identifiers: Iterable[Identifier]) -> None:
-        super().__init__("identities have to be read whole")
-        self.identifiers = frozenset(identifiers)

@@ -14,7 +14,7 @@ from attrs import evolve
 from identity_core.model.decision import Decision
 from identity_core.model.events import EventKind
 from identity_core.model.evidence import Evidence, Standing
-from identity_core.model.record import Record, TooLarge
+from identity_core.model.record import Record
 from identity_core.model.rule_set import Hold
 from identity_core.model.ruling import Ruling, Verdict
 from identity_core.rules.resolve import InheritedLink, Pair, find_inherited_links, order_pairs, resolve
@@ -34,15 +34,8 @@ def apply_rules(
         now: the time in UTC.
         ids: new ids, ascending.
         released: pairs that these limits held are considered again.
-
-    Raises:
-        TooLarge: an identity of which only parts were read would get another primary.
     """
-    writes = settle_by_rules(record, now, ids, released).writes
-    linked = (*writes.altered, *writes.rewritten, *writes.deleted)
-    if any(contact.id in record.incomplete and contact.linked_id is not None for contact in linked):
-        raise TooLarge(record.asked)
-    return Decision(writes, ())
+    return Decision(settle_by_rules(record, now, ids, released).writes, ())
 
 
 def settle_by_rules(

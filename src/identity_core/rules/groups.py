@@ -16,7 +16,7 @@ class Groups:
     >>> groups = Groups()
     >>> groups.add([1], [one])
     >>> groups.add([2], [other])
-    >>> groups.join([1, 2])
+    >>> groups.add([1, 2], [])
     >>> groups.take([2]) == {one, other}
     True
     """
@@ -28,10 +28,6 @@ class Groups:
     def add(self, places: Iterable[Place], values: Iterable[Identifier]) -> None:
         """Join the groups of some places, and add values to the group."""
         self._values.setdefault(self._join(places), set()).update(values)
-
-    def join(self, places: Iterable[Place]) -> None:
-        """Join the groups of some places."""
-        self._join(places)
 
     def take(self, places: Iterable[Place]) -> set[Identifier]:
         """Join the groups of some places, and take the values of the group."""

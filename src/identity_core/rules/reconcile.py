@@ -4,9 +4,10 @@ Theory of operation
 ===================
 
 An identity is a connected component. Its nodes are the emails and phone numbers ever seen. Its
-edges are the pairs seen together that count (today every pair counts), and the links of whoever
-wrote the database before. Contacts are how this is stored: each known value is in at least one
-live contact, and all contacts that hold it are in one identity.
+edges are the pairs seen together that count, and the links of whoever wrote the database before. Every
+pair counts that no ruling and no rule keeps from it (see `identity_core.rules.resolve`). Contacts are how
+this is stored: each known value that is not blocked is in at least one live contact, and all contacts that
+hold it are in one identity.
 
 The *primary* of an identity is its oldest contact, the one with the smallest
 ``(created_at, id)``. All others are *secondary* and point straight at the primary.

@@ -65,8 +65,6 @@ class Resolution:
 
 def find_inherited_links(record: Record) -> list[InheritedLink]:
     """The links of a record that nothing else explains."""
-    if record.incomplete:
-        return []
     undone = record.undone_pairs
     partition = Partition()
     for contact in record.contacts:
@@ -107,7 +105,6 @@ def resolve(record: Record, links: Iterable[InheritedLink] = ()) -> Resolution:
     for ruling in record.rulings_with(Verdict.DIFFERENT):
         partition.keep_apart(partition.number(ruling.one), partition.number(ruling.other))
     rules = record.rules
-    partition.join_all(record.assumed)
     partition.join_all(
         (ruling.one, ruling.other)
         for ruling in record.rulings_with(Verdict.SAME, Verdict.INHERITED)

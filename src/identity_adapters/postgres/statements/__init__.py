@@ -18,9 +18,6 @@ from identity_adapters.postgres.statements.history import (
     ONE_SNAPSHOT,
 )
 from identity_adapters.postgres.statements.identities import (
-    CONTACTS_BY_ID,
-    CONTACTS_WITH,
-    CONTACTS_WITH_BLOCKED,
     COUNT_OTHERS,
     CREATED_AT,
     EMAIL,
@@ -34,13 +31,11 @@ from identity_adapters.postgres.statements.identities import (
     LOAD_WITH_LIMITS,
     PAGES,
     PHONE_NUMBER,
-    SIZES,
 )
 from identity_adapters.postgres.statements.locks import (
     LOCK_GLOBALLY,
     LOCK_IDENTIFIERS,
     LOCK_PRIMARIES,
-    LOCK_PRIMARIES_OF_PARTS,
     NOW_AND_IDS,
     TRY_LOCK,
 )
@@ -74,9 +69,6 @@ __all__ = [
     "CHANGES",
     "CHANGES_SINCE",
     "CHECK",
-    "CONTACTS_BY_ID",
-    "CONTACTS_WITH",
-    "CONTACTS_WITH_BLOCKED",
     "COPY_CONTACTS",
     "COPY_EVENTS",
     "COUNT_IDENTITIES",
@@ -101,7 +93,6 @@ __all__ = [
     "LOCK_GLOBALLY",
     "LOCK_IDENTIFIERS",
     "LOCK_PRIMARIES",
-    "LOCK_PRIMARIES_OF_PARTS",
     "NOW_AND_IDS",
     "ONE_SNAPSHOT",
     "PAGES",
@@ -116,7 +107,6 @@ __all__ = [
     "RULINGS",
     "RULINGS_ABOUT",
     "SETTLE_RULES",
-    "SIZES",
     "TRY_LOCK",
     "UNSETTLED",
     "UPDATE",

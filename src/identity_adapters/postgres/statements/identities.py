@@ -161,60 +161,6 @@ FROM input CROSS JOIN LATERAL (
 {_LIMIT}
 """
 
-# The contacts with one of the values of the :details, at most :limit of each, and a row without values if
-# there are rules after :version. Indexes: those of the matched contacts, contact_rules_pkey.
-CONTACTS_WITH = f"""
-WITH {INPUT}
-SELECT {_CONTACT}
-FROM input CROSS JOIN LATERAL (
-    (SELECT * FROM contacts c WHERE {EMAIL} = input.email AND c.deleted_at IS NULL LIMIT %(limit)s)
-    UNION ALL
-    (SELECT * FROM contacts c
-     WHERE {PHONE_NUMBER} = input.phone_number AND c.deleted_at IS NULL LIMIT %(limit)s)
-) AS c
-UNION ALL
-SELECT NULL, NULL, NULL, NULL, 'rules', NULL, NULL
-WHERE EXISTS (SELECT FROM contact_rules WHERE version > %(version)s)
-"""
-
-# The contacts that have none but blocked values, of the :emails and the :numbers.
-CONTACTS_WITH_BLOCKED = f"""
-SELECT {_CONTACT} FROM ({_BLOCKED}) AS matched
-CROSS JOIN LATERAL (SELECT * FROM contacts c WHERE c.id = matched.id OFFSET 0) AS c
-"""
-
-# The live contacts with the :ids. Index: contacts_pkey.
-CONTACTS_BY_ID = f"""
-SELECT {_CONTACT}
-FROM json_array_elements_text(%(ids)s) AS input (id)
-CROSS JOIN LATERAL (
-    SELECT * FROM contacts c WHERE c.id = CAST(input.id AS bigint) AND c.deleted_at IS NULL OFFSET 0
-) AS c
-"""
-
-# The primaries of the identities that the values of the :details belong to, and the :ids; and how many contacts
-# are linked to each, at most :limit. Indexes: those of the matched contacts, idx_contacts_linked_id.
-SIZES = f"""
-WITH {INPUT}, found AS (
-    SELECT coalesce(c.linked_id, c.id) AS id
-    FROM input CROSS JOIN LATERAL (
-        (SELECT c.id, c.linked_id FROM contacts c
-         WHERE {EMAIL} = input.email AND c.deleted_at IS NULL LIMIT 1)
-        UNION ALL
-        (SELECT c.id, c.linked_id FROM contacts c
-         WHERE {PHONE_NUMBER} = input.phone_number AND c.deleted_at IS NULL LIMIT 1)
-    ) AS c
-    UNION
-    SELECT CAST(id AS bigint) FROM json_array_elements_text(%(ids)s) AS id
-)
-SELECT found.id, (
-    SELECT count(*) FROM (
-        SELECT FROM contacts c WHERE c.linked_id = found.id AND c.deleted_at IS NULL LIMIT %(limit)s
-    ) AS linked
-)
-FROM found
-"""
-
 # The number of contacts in the identities that the :details match, without the largest identity.
 # Indexes: as above.
 COUNT_OTHERS = f"""

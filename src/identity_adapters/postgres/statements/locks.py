@@ -1,6 +1,6 @@
 """Statements that lock, and return the time and new ids."""
 
-from identity_adapters.postgres.statements.identities import EMAIL, INPUT, MATCHED, PHONE_NUMBER
+from identity_adapters.postgres.statements.identities import INPUT, MATCHED
 
 # Takes an advisory lock for each of :keys, in their order, and shares that of :global_lock.
 LOCK_IDENTIFIERS = """
@@ -28,14 +28,16 @@ _TIME_AND_IDS = """
 # The time, and :count new ids.
 NOW_AND_IDS = f"WITH {_SEQUENCE} SELECT {_TIME_AND_IDS}"
 
-
-def _lock_primaries(matched: str) -> str:
-    return f"""
+# Locks the primaries of the identities that the :details match, and those of :others, in the
+# order of their ids. Then, with all of them held: their ids, the time, and :count new ids.
+# The aggregate is evaluated, and with it the other columns, when the last lock is held.
+# Indexes: those of the matched contacts, and contacts_pkey.
+LOCK_PRIMARIES = f"""
 WITH {INPUT}, {_SEQUENCE}
 SELECT coalesce(array_agg(locked.id), '{{}}'), {_TIME_AND_IDS}
 FROM (
     SELECT coalesce(matched.linked_id, matched.id) AS id
-    FROM ({matched}) AS matched
+    FROM ({MATCHED}) AS matched
     UNION
     SELECT CAST(other AS bigint) FROM json_array_elements_text(%(others)s) AS other
     ORDER BY id
@@ -44,22 +46,3 @@ CROSS JOIN LATERAL (
     SELECT c.id FROM contacts c WHERE c.id = target.id FOR NO KEY UPDATE
 ) AS locked
 """
-
-
-# Locks the primaries of the identities that the :details match, and those of :others, in the
-# order of their ids. Then, with all of them held: their ids, the time, and :count new ids.
-# The aggregate is evaluated, and with it the other columns, when the last lock is held.
-# Indexes: those of the matched contacts, and contacts_pkey.
-LOCK_PRIMARIES = _lock_primaries(MATCHED)
-
-# The same, where one contact of each value is enough to find its identity, because very many may have it.
-LOCK_PRIMARIES_OF_PARTS = _lock_primaries(f"""
-    SELECT found.id, found.linked_id
-    FROM input CROSS JOIN LATERAL (
-        (SELECT c.id, c.linked_id FROM contacts c
-         WHERE {EMAIL} = input.email AND c.deleted_at IS NULL LIMIT 1)
-        UNION ALL
-        (SELECT c.id, c.linked_id FROM contacts c
-         WHERE {PHONE_NUMBER} = input.phone_number AND c.deleted_at IS NULL LIMIT 1)
-    ) AS found
-""")

@@ -38,12 +38,14 @@ CROSS JOIN LATERAL (
 ) AS pin
 """
 
-# The evidence with one of the :emails or :numbers that counts, at most :most of each, or that rulings keep
+# The evidence with one of the :emails or :numbers that counts or that rulings keep
 # from counting; some of that which rules keep from counting, at most :limit of each; and all with one of
 # the :asked_emails and one of the :asked_numbers.
 # Indexes: the unique one of the evidence, idx_contact_evidence_counting_email,
 # idx_contact_evidence_counting_phone_number, idx_contact_evidence_ruled_email,
 # idx_contact_evidence_ruled_phone_number, idx_contact_evidence_ignored.
+#
+# Where emails are looked up, coalesce keeps the index idx_contact_evidence_ignored from being read whole.
 EVIDENCE_ABOUT = """
 SELECT DISTINCT ON (found.id)
     found.id, found.email, found.phone_number, found.seen_at AT TIME ZONE 'UTC', found.standing, found.hold
@@ -52,8 +54,7 @@ FROM (
     FROM json_array_elements_text(%(emails)s) AS input (email)
     CROSS JOIN LATERAL (
         (SELECT * FROM contact_evidence evidence
-         WHERE evidence.email = input.email AND evidence.standing = 'counts'
-         LIMIT CAST(%(most)s AS bigint))
+         WHERE evidence.email = input.email AND evidence.standing = 'counts' OFFSET 0)
         UNION ALL
         (SELECT * FROM contact_evidence evidence
          WHERE evidence.email = input.email
@@ -69,8 +70,7 @@ FROM (
     FROM json_array_elements_text(%(numbers)s) AS input (number)
     CROSS JOIN LATERAL (
         (SELECT * FROM contact_evidence evidence
-         WHERE evidence.phone_number = input.number AND evidence.standing = 'counts'
-         LIMIT CAST(%(most)s AS bigint))
+         WHERE evidence.phone_number = input.number AND evidence.standing = 'counts' OFFSET 0)
         UNION ALL
         (SELECT * FROM contact_evidence evidence
          WHERE evidence.phone_number = input.number

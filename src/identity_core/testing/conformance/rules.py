@@ -497,6 +497,25 @@ class RuleConformance:
 
         self.check(body)
 
+    def test_contacts_of_a_blocked_value_alone_that_belong_to_others_are_unsettled(self) -> None:
+        async def body(ports: Ports) -> None:
+            await seed(
+                ports.repository,
+                contact(1, A, "1", age=9),
+                contact(2, None, "2", linked_id=1, age=8),
+                contact(3, None, "3", age=7),
+                contact(4, B, linked_id=1, age=6),
+            )
+            in_force = await ports.book.put(RuleSet(phone_numbers=["2", "3"]), NOTE)
+            assert await _find_unsettled(ports.book, in_force) == {("2", "2")}
+            await ports.change.settle()
+            again = await ports.book.put(in_force.rules, NOTE)
+            assert await _find_unsettled(ports.book, again) == {(A, "2")}, "of the ruling that keeps the link"
+            [ruling] = await ports.reader.rulings()
+            assert ruling.verdict is Verdict.INHERITED
+
+        self.check(body)
+
     def test_what_is_unsettled_is_found_in_windows_of_ids_from_where_it_was_left(self) -> None:
         async def body(ports: Ports) -> None:
             pairs = [(f"{position}@example.org", str(1 + position % 2)) for position in range(20)]
@@ -664,7 +683,7 @@ class RuleConformance:
             await ports.repository.revise(values, repair)
             before = await ports.reader.record(values)
             await ports.change.put(RuleSet(emails=[B], phone_numbers=["1"]), NOTE)
-            assert len((await ports.reader.record(values)).identities) == 1 + len(before.identities)
+            assert len((await ports.reader.record(values)).identities) == 2 + len(before.identities)
             await ports.change.put(NO_RULES, NOTE)
             after = await ports.reader.record(values)
             assert after.identities == before.identities

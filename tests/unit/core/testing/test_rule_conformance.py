@@ -332,6 +332,11 @@ class MissesEvidenceThatCounts(Unsettled):
         return piece is None or piece.standing is not Standing.COUNTS
 
 
+class MissesContactsOfABlockedValueAlone(Unsettled):
+    def finds(self, link, rules):
+        return link.ends[0] != link.ends[1]
+
+
 class MissesRulings(Unsettled):
     def finds(self, link, rules):
         return not any(ruling.values == {*link.ends} for ruling in self._rulings.values())
@@ -518,6 +523,7 @@ BROKEN = [
     MissesContacts,
     MissesEvidence,
     MissesEvidenceThatCounts,
+    MissesContactsOfABlockedValueAlone,
     MissesRulings,
     MissesPairsThatAreBlockedNoLonger,
     MissesPairsThatCameWhileTheyWereBlocked,
