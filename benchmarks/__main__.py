@@ -65,6 +65,7 @@ def parse_arguments() -> argparse.Namespace:
         "--before", type=Path, help="for compare: a checkout of the other version with a .venv"
     )
     parser.add_argument("--in-force", type=int, default=0, help="for compare: rulings in this version [0]")
+    parser.add_argument("--blocked", type=int, default=0, help="for compare: values that rules block [0]")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder of the results")
     return parser.parse_args()
 
@@ -95,7 +96,9 @@ def main() -> None:
                 for size, result in results.items():
                     print(f"  {size}: " + ", ".join(f"{key} {value:,.2f}" for key, value in result.items()))
         elif options.what == "compare":
-            measured = compare(server, options.before, options.rounds, options.seconds, options.in_force)
+            measured = compare(
+                server, options.before, options.rounds, options.seconds, options.in_force, options.blocked
+            )
             print(f"{describe_machine()}\n\nratios of this version to the version before:")
             for name, result in measured.items():
                 print(f"{name}: " + ", ".join(f"{key} {value:.3f}" for key, value in result.items()))

@@ -10,14 +10,14 @@ import psutil
 from sqlalchemy import URL
 
 from benchmarks.load import CONTACTS, wrk
-from benchmarks.servers import create_database, load_contacts, load_rulings, run_service
+from benchmarks.servers import create_database, load_contacts, load_rules, load_rulings, run_service
 
 CONNECTIONS = [1, 32, 128]
 WORKLOADS = ["known", "new", "mix"]
 
 
 def compare(
-    server: URL, before: Path, rounds: int, seconds: float, in_force: int = 0
+    server: URL, before: Path, rounds: int, seconds: float, in_force: int = 0, blocked: int = 0
 ) -> dict[str, dict[str, float]]:
     """Measure the ratios of this checkout to another one, by workload and number of connections.
 
@@ -32,6 +32,7 @@ def compare(
         rounds: How many pairs are measured; two or more.
         seconds: How long each measurement takes.
         in_force: How many rulings are in force in the database of this checkout, about other contacts.
+        blocked: How many values the rules block in that database; with any, everything is limited, too.
     """
     pythons = {"before": before.resolve() / ".venv/bin/python", "now": Path(sys.executable)}
     with ExitStack() as stack:
@@ -44,6 +45,8 @@ def compare(
             load_contacts(url, CONTACTS)
             if name == "now" and in_force:
                 load_rulings(url, in_force)
+            if name == "now" and blocked:
+                load_rules(url, blocked)
             ports[name], running = stack.enter_context(run_service(url, python=python))
             processes[name] = psutil.Process(running.pid)
 

@@ -1,5 +1,6 @@
 """The measured processes and their databases."""
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -13,7 +14,8 @@ import psycopg
 from sqlalchemy import URL
 
 from identity_adapters.keys import Scope, generate_key
-from identity_adapters.postgres import migrate
+from identity_adapters.postgres import Database, PostgresRuleBook, create_engine, migrate
+from identity_core import Limits, Note, RuleSet
 
 KEY, _CONFIGURED = generate_key("benchmark", [Scope.IDENTIFY, Scope.READ])
 """The API key of the benchmarks; the service checks it on each request."""
@@ -77,6 +79,23 @@ def load_rulings(url: URL, rulings: int) -> None:
         cursor.execute(LOAD_RULINGS, {"rulings": rulings})
         cursor.execute("VACUUM ANALYZE")
         cursor.connection.close()
+
+
+def load_rules(url: URL, blocked: int) -> None:
+    """Put rules in force that block so many values which nobody sends, and limits which nobody reaches."""
+    far = 1_000_000
+    rules = RuleSet(
+        emails={f"{n}@blocked.example.org" for n in range(blocked // 2)},
+        phone_numbers={str(9 * 10**9 + n) for n in range(blocked - blocked // 2)},
+        limits=Limits(far, far, far, far),
+    )
+
+    async def put() -> None:
+        engine = create_engine(url)
+        await PostgresRuleBook(Database(engine)).put(rules, Note(None, "a benchmark"))
+        await engine.dispose()
+
+    asyncio.run(put())
 
 
 def create_loaded_database(server: URL, name: str, contacts: int, size: int = 1) -> URL:

@@ -2,33 +2,19 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from itertools import count
 
 import pytest
 
 from identity_adapters.postgres import verify
-from tests.support.clients import Load, partition
-from tests.support.databases import connect, plain
-from tests.support.processes import kill, service
+from tests.support.clients import Load, check_acknowledged, identities, partition
+from tests.support.processes import kill, services
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
 ONE, OTHER = "one@example.org", "other@example.org"
-
-
-@contextmanager
-def services(tmp_path, url, number=2, workers=1):
-    """So many processes on one database."""
-    with ExitStack() as stack:
-        running = []
-        for one in range(number):
-            folder = tmp_path / str(one)
-            folder.mkdir()
-            started = service(folder, "--workers", str(workers), DB_CONNECTION_STRING=plain(url))
-            running.append(stack.enter_context(started))
-        yield running
 
 
 def rule(running, operation, **body):
@@ -44,27 +30,9 @@ def rule(running, operation, **body):
     return wait_until(is_answered)
 
 
-def identities(url):
-    """The identity of each value, as the set of its values."""
-    return {value: part for part in partition(url)[0] for value in part}
-
-
 def joining(number):
     """Details that would join the two emails, each by a phone number of its own."""
     return [(email, str(10**6 + n)) for n in range(number) for email in (ONE, OTHER)]
-
-
-def check_acknowledged(url, load):
-    """Every pair that was acknowledged is on record, whether it counts or not."""
-    with connect(url) as connection:
-        stored = connection.execute(
-            "SELECT email, phone_number FROM contacts"
-            " UNION ALL SELECT email, phone_number FROM contact_evidence"
-        ).fetchall()
-    assert len(set(stored)) == len(stored)
-    assert {pair for pair in load.acknowledged if None not in pair} <= set(stored)
-    known = identities(url)
-    assert all(value in known for pair in load.acknowledged for value in pair if value is not None)
 
 
 def pin_apart(running):

@@ -184,3 +184,21 @@ def check(url, details):
     pairs = Counter(pair for pair in stored if None not in pair)
     assert set(pairs) == {pair for pair in details if None not in pair}
     assert set(pairs.values()) <= {1}
+
+
+def identities(url):
+    """The identity of each value, as the set of its values."""
+    return {value: part for part in partition(url)[0] for value in part}
+
+
+def check_acknowledged(url, load):
+    """Every pair that was acknowledged is on record, whether it counts or not."""
+    with connect(url) as connection:
+        stored = connection.execute(
+            "SELECT email, phone_number FROM contacts WHERE deleted_at IS NULL"
+            " UNION ALL SELECT email, phone_number FROM contact_evidence"
+        ).fetchall()
+    assert len(set(stored)) == len(stored)
+    assert {pair for pair in load.acknowledged if None not in pair} <= set(stored)
+    known = identities(url)
+    assert all(value in known for pair in load.acknowledged for value in pair if value is not None)

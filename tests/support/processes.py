@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from multiprocessing import forkserver
 from pathlib import Path
@@ -20,6 +20,7 @@ import psutil
 
 from identity_adapters.__main__ import main
 from identity_adapters.cli import COMMANDS
+from tests.support.databases import plain
 from tests.support.waiting import PATIENCE, wait_until
 
 COMMAND = [sys.executable, "-m", "identity_adapters"]
@@ -281,3 +282,16 @@ def run(*arguments, cwd, input=None, **settings):
             if command.poll() is None:
                 command.send_signal(signal.SIGKILL)
         return subprocess.CompletedProcess(arguments, code, stdout.read_text(), stderr.read_text())
+
+
+@contextmanager
+def services(tmp_path, url, number=2, workers=1):
+    """So many services on one database."""
+    with ExitStack() as stack:
+        running = []
+        for one in range(number):
+            folder = tmp_path / str(one)
+            folder.mkdir()
+            started = service(folder, "--workers", str(workers), DB_CONNECTION_STRING=plain(url))
+            running.append(stack.enter_context(started))
+        yield running

@@ -287,3 +287,16 @@ def test_a_preview_tells_how_many_pairs_would_stand_otherwise_and_which_identiti
     assert (foretold.released, foretold.held, foretold.identities_after) == (0, 0, 3)
     foretold = asyncio.run(customers.change.preview(NO_RULES))
     assert (foretold.released, foretold.merged, foretold.identities_after) == (1, 2, 2)
+
+
+def test_a_preview_looks_at_identities_together_that_a_held_pair_would_join():
+    # The pin holds the pair of a@x and 2 for as long as b@x and 2 belong together.
+    customers = Customers(("a@x", "1"), ("b@x", "2"))
+    customers.pin("a@x", "b@x", Verdict.DIFFERENT)
+    customers.identify(("a@x", "2"))
+    rules = RuleSet(emails=["b@x"])
+    foretold = asyncio.run(customers.change.preview(rules))
+    assert (foretold.split, foretold.merged) == (0, 2)
+    assert (foretold.identities_before, foretold.identities_after) == (2, 1)
+    customers.put_rules(rules, plan=foretold.plan)
+    assert customers.parts == {part("a@x", "1", "2")}

@@ -1,0 +1,114 @@
+"""Rules against hundreds of clients on several processes, some of which are killed."""
+
+import json
+from collections import Counter
+from contextlib import suppress
+from itertools import product
+from random import Random
+
+import pytest
+
+from identity_adapters.postgres import verify
+from tests.support.clients import Load, check_acknowledged, partition
+from tests.support.databases import connect
+from tests.support.processes import kill, services
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.slow
+
+SHARED = "5550100"
+LIMITS = {
+    "phoneNumbersPerEmail": 3,
+    "emailsPerPhoneNumber": 4,
+    "valuesPerIdentity": 9,
+    "valuesOnSmallerSide": 2,
+}
+
+
+def ask(running, method="GET", **rules):
+    """Ask for the rules or put them, again and again while the service is not there."""
+    body = json.dumps({"blocked": {}, "limits": {}, "reason": "a test", **rules}) if rules else None
+
+    def is_answered():
+        with suppress(OSError):
+            status, _, answer = running.request(method, "/rules", body, {"Content-Type": "application/json"})
+            assert status in (200, 503), answer
+            return json.loads(answer) if status == 200 else None
+        return None
+
+    return wait_until(is_answered)
+
+
+def read_counting_pairs(url):
+    with connect(url) as connection:
+        return connection.execute(
+            "SELECT email, phone_number FROM contacts"
+            " WHERE deleted_at IS NULL AND email IS NOT NULL AND phone_number IS NOT NULL"
+            " UNION SELECT email, phone_number FROM contact_evidence WHERE standing = 'counts'"
+        ).fetchall()
+
+
+def check_limits(url):
+    pairs = read_counting_pairs(url)
+    assert max(Counter(email for email, _ in pairs).values()) <= LIMITS["phoneNumbersPerEmail"]
+    assert max(Counter(number for _, number in pairs).values()) <= LIMITS["emailsPerPhoneNumber"]
+    assert max(map(len, partition(url)[0])) <= LIMITS["valuesPerIdentity"]
+
+
+def test_no_limit_is_ever_exceeded(tmp_path, url, size):
+    emails = [f"{n}@example.org" for n in range(size(30, 200))]
+    numbers = [str(1_000 + n) for n in range(size(30, 200))]
+    details = Random(1).sample([*product(emails, numbers)], size(900, 30_000))
+    with services(tmp_path, url) as running:
+        ask(running[0], "PUT", limits=LIMITS)
+        load = Load([one.port for one in running], details, may_be_held=True)
+        while not load.is_over():
+            load.has_gone_on()
+            check_limits(url)
+        assert load.wait().statuses == {200: len(details)}
+    check_limits(url)
+    assert verify(url) == []
+    check_acknowledged(url, load)
+    with connect(url) as connection:
+        [(held,)] = connection.execute(
+            "SELECT count(*) FROM contact_evidence WHERE hold IS NOT NULL"
+        ).fetchall()
+    assert held == len(details) - len(read_counting_pairs(url))
+
+
+def test_a_value_is_blocked_and_unblocked_beside_everybody_who_sends_it(tmp_path, url, size):
+    rounds = size(600, 20_000)
+    details = [
+        pair for n in range(rounds) for pair in ((f"{n}@example.org", SHARED), (f"{n}@example.org", str(n)))
+    ]
+    with services(tmp_path, url, number=1, workers=2) as [running]:
+        load = Load([running.port], details, may_be_held=True)
+        load.has_gone_on()
+        ask(running, "PUT", blocked={"phoneNumbers": [SHARED]})
+        load.has_gone_on(by=50)
+        kill(wait_until(running.workers)[0])
+        load.wait()
+        again = Load([running.port], load.unacknowledged, may_be_held=True).wait()
+        assert again.statuses.keys() <= {200}
+        load.acknowledged += again.acknowledged
+        wait_until(lambda: ask(running)["isSettled"])
+        assert all(number != SHARED for _, number in read_counting_pairs(url))
+        check_recorded(url, load)
+        assert len(partition(url)[0]) == rounds
+        assert verify(url) == []
+        ask(running, "PUT", reason="no longer shared")
+        kill(wait_until(running.workers)[0])
+        wait_until(lambda: ask(running)["isSettled"])
+        assert len(partition(url)[0]) == 1
+    assert verify(url) == []
+    check_acknowledged(url, load)
+
+
+def check_recorded(url, load):
+    """Every pair that was acknowledged is on record, though values that are blocked may be in no contact."""
+    with connect(url) as connection:
+        stored = connection.execute(
+            "SELECT email, phone_number FROM contacts WHERE deleted_at IS NULL"
+            " UNION ALL SELECT email, phone_number FROM contact_evidence"
+        ).fetchall()
+    assert {*load.acknowledged} <= {*stored}
