@@ -39,6 +39,7 @@ from identity_core import (
     cut_page,
 )
 from identity_core.model.decision import LATER, NEW_IDS
+from identity_core.model.record import find_leads
 from identity_core.model.rule_set import NO_LIMITS, NO_RULES, UnsettledLink
 from identity_core.ports import R
 from identity_core.rule import read_rulings
@@ -398,13 +399,8 @@ class InMemoryContactRepository:
             known = asked.union(*(contact.identifiers for contact in contacts))
             evidence = [p for p in self._evidence.values() if not known.isdisjoint(p.identifiers)]
             rulings = [r for r in self._rulings.values() if not known.isdisjoint(r.values)]
-            leading = [p.identifiers for p in evidence if p.leads_on and not rules.blocks_pair(p.pair)]
-            leading += [
-                (r.one, r.other)
-                for r in rulings
-                if r.verdict in (Verdict.SAME, Verdict.INHERITED) and not rules.block_any(r.values)
-            ]
-            if known.issuperset(chain.from_iterable(leading)):
+            leads = find_leads(evidence, rulings, rules)
+            if known >= leads:
                 ids = {contact.id for contact in contacts}
                 leads_to = ((id, self._find_primary_id(id)) for id in sorted(self._deleted))
                 return Record(
@@ -415,7 +411,7 @@ class InMemoryContactRepository:
                     tuple((id, to) for id, to in leads_to if to in ids),
                     rules,
                 )
-            asked.update(chain.from_iterable(leading))
+            asked |= leads
 
     def _find_ids(self, identifier: Identifier) -> set[int]:
         is_email = identifier.kind is IdentifierKind.EMAIL

@@ -1,5 +1,6 @@
 """The use case that changes the rules, and brings what was recorded before in line with them."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Collection
 from functools import partial
@@ -83,7 +84,7 @@ class ChangeRules:
             on_affected: called with each identity that would change.
         """
         before, proposed = await self._book.rules(), await self._book.propose(rules)
-        plan = blake2b(repr((before.version, _sort(rules))).encode(), digest_size=12)
+        plan = blake2b(json.dumps([before.version, asdict(rules)], default=sorted).encode(), digest_size=12)
         tally = _Tally()
         groups = await self._find_groups(proposed)
         while (place := groups.first()) is not None:
@@ -178,14 +179,6 @@ def _choose(link: UnsettledLink, rules: RuleSet) -> list[Identifier]:
     Very many links may have one blocked value; nothing is gained by reading what else has it.
     """
     return [value for value in link.ends if not rules.blocks(value)] or [*link.ends]
-
-
-def _sort(rules: RuleSet) -> list[tuple[str, object]]:
-    """The rules as a list that is the same for equal rules."""
-    return [
-        (name, sorted(value) if isinstance(value, frozenset) else value)
-        for name, value in asdict(rules, recurse=False).items()
-    ]
 
 
 class _Tally:

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from identity_adapters.postgres import verify
-from tests.support.clients import Load, check_acknowledged, partition
+from tests.support.clients import Load, check_acknowledged, check_recorded, partition
 from tests.support.databases import connect
 from tests.support.processes import kill, services
 from tests.support.waiting import wait_until
@@ -102,13 +102,3 @@ def test_a_value_is_blocked_and_unblocked_beside_everybody_who_sends_it(tmp_path
         assert len(partition(url)[0]) == 1
     assert verify(url) == []
     check_acknowledged(url, load)
-
-
-def check_recorded(url, load):
-    """Every pair that was acknowledged is on record, though values that are blocked may be in no contact."""
-    with connect(url) as connection:
-        stored = connection.execute(
-            "SELECT email, phone_number FROM contacts WHERE deleted_at IS NULL"
-            " UNION ALL SELECT email, phone_number FROM contact_evidence"
-        ).fetchall()
-    assert {*load.acknowledged} <= {*stored}

@@ -32,8 +32,8 @@ from identity_core import (
     RuleSet,
     RulesInForce,
     Snapshot,
-    Verdict,
 )
+from identity_core.model.record import find_leads
 from identity_core.model.rule_set import NO_LIMITS
 
 T = TypeVar("T")
@@ -182,13 +182,8 @@ class PostgresSnapshotLoader:
             values = {"values": json.dumps([identifier.value for identifier in known])}
             rulings = [*map(to_ruling, await execute(connection, statements.RULINGS_ABOUT, values))]
             evidence = await self._load_evidence(connection, known, asked, contacts)
-            leading = [p.identifiers for p in evidence if p.leads_on and not rules.blocks_pair(p.pair)]
-            leading += [
-                (ruling.one, ruling.other)
-                for ruling in rulings
-                if ruling.verdict in (Verdict.SAME, Verdict.INHERITED) and not rules.block_any(ruling.values)
-            ]
-            if known.issuperset(chain.from_iterable(leading)):
+            leads = find_leads(evidence, rulings, rules)
+            if known >= leads:
                 return Record(
                     snapshot.identities,
                     tuple(evidence),
@@ -197,7 +192,7 @@ class PostgresSnapshotLoader:
                     to_deleted(rows, {contact.id for contact in contacts}),
                     rules,
                 )
-            asked.update(chain.from_iterable(leading))
+            asked |= leads
 
     async def _read_identities(
         self, connection: Connection, asked: Collection[Identifier]

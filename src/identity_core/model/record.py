@@ -111,3 +111,20 @@ class Record:
         ended = {ruling.id for ruling in withdrawn}
         kept = (ruling for ruling in self.rulings if ruling.id not in ended)
         return evolve(self, rulings=(*kept, *added))
+
+
+def find_leads(evidence: Iterable[Evidence], rulings: Iterable[Ruling], rules: RuleSet) -> set[Identifier]:
+    """The values that a record with some evidence and rulings has to have: it follows what joins them."""
+    leads = {
+        value
+        for piece in evidence
+        if piece.leads_on and not rules.blocks_pair(piece.pair)
+        for value in piece.identifiers
+    }
+    leads.update(
+        value
+        for ruling in rulings
+        if ruling.verdict in (Verdict.SAME, Verdict.INHERITED) and not rules.block_any(ruling.values)
+        for value in ruling.values
+    )
+    return leads

@@ -156,7 +156,7 @@ def _find_component(details: ContactDetails, working_set: WorkingSet) -> _Found 
         return matches[0], Outcome.KNOWN, None
     if details.pair not in working_set.ignored:
         return None
-    alone = working_set.split(details)
+    alone = working_set.take_alone(details)
     of_each = [working_set.find_matches(one) for one in alone]
     if not all(map(working_set.is_known, alone, of_each)):
         return None

@@ -84,10 +84,6 @@ class WorkingSet:
                 self.add(contact, component)
         self._apart = self._find_apart(snapshot) if snapshot.apart else []
 
-    def split(self, details: ContactDetails) -> tuple[ContactDetails, ...]:
-        """The details; or each of their values alone, the email first, if their pair does not count."""
-        return self.take_alone(details) if details.pair in self.ignored else (details,)
-
     def take_alone(self, details: ContactDetails) -> tuple[ContactDetails, ContactDetails]:
         """Each value of details alone, the email first."""
         return (
