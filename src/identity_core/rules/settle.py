@@ -219,8 +219,8 @@ class _Settling:
     def add_values(self) -> None:
         """Make a contact for each value that a ruling or evidence names and that was never seen.
 
-        It is not dated before the identity that it joins, because clocks step back. A value that was blocked
-        has the date of the evidence.
+        A value that was blocked has the date of the evidence. None is dated before the identity that it
+        joins, because clocks step back.
         """
         added, _ = compare_rulings(self._before, self._after)
         named = {value for ruling in self._after.rulings for value in ruling.values}
@@ -233,8 +233,8 @@ class _Settling:
         seen = self._find_times_of_blocked() if new else {}
         for identifier in new:
             root = self._partition.find(self._partition.number(identifier))
-            latest = max(self._now, oldest.get(root, self._now))
-            made = self._create(identifier, seen.get(identifier, latest))
+            seen_at = seen.get(identifier, self._now)
+            made = self._create(identifier, max(seen_at, oldest.get(root, seen_at)))
             self._former[made] = made
 
     def _find_times_of_blocked(self) -> dict[Identifier, datetime]:

@@ -308,3 +308,12 @@ def test_whoever_is_linked_by_nothing_but_a_blocked_value_comes_apart():
     assert writes.created == ()
     assert [event.kind for event in writes.events].count(EventKind.SPLIT) == 3
     assert Contact(4, "4@x", None, None, PRIMARY, day(4)) in writes.rewritten
+
+
+def test_a_value_that_is_no_longer_blocked_is_not_dated_before_its_identity():
+    early = [Evidence(4, "a@x", "2", day(0)), Evidence(5, "b@x", "2", day(0))]
+    contacts = [contact(1, "b@x", "1"), contact(2, "a@x", "1", 1, days=1), contact(3, None, "2", 1)]
+    _, blocked = put(RuleSet(email_patterns=["?@x"]), record_of(contacts, early))
+    _, after = put(NO_RULES, blocked, first_id=300)
+    [identity] = after.identities
+    assert (identity[0].id, identity[0].created_at) == (1, day(1))
