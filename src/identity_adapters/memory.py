@@ -5,6 +5,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
+from heapq import nsmallest
 from itertools import chain, count
 
 from attrs import evolve
@@ -16,6 +17,7 @@ from identity_core import (
     Decision,
     DeletedContact,
     Event,
+    EventKind,
     Evidence,
     Hold,
     Identifier,
@@ -31,6 +33,7 @@ from identity_core import (
     RuleSet,
     RulesInForce,
     Ruling,
+    SharedValue,
     Snapshot,
     StalePlan,
     Standing,
@@ -39,6 +42,7 @@ from identity_core import (
     cut_page,
 )
 from identity_core.model.decision import LATER, NEW_IDS
+from identity_core.model.identifiers import to_identifiers
 from identity_core.model.record import find_leads
 from identity_core.model.rule_set import NO_LIMITS, NO_RULES, UnsettledLink
 from identity_core.ports import R
@@ -164,6 +168,65 @@ class InMemoryContactRepository:
         await asyncio.sleep(0)
         with self._exclusive:
             return len(Snapshot.of(self._contacts.values()).identities)
+
+    async def most_shared(self, limit: int) -> list[Identifier]:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            rules, merged = self._rules.rules, self._find_merged()
+            pairs = [(id, pair) for id, pair in self._find_counting() if None not in pair]
+            by_pairs = Counter(value for _, pair in pairs for value in to_identifiers(*pair))
+            merging = {pair for id, pair in pairs if id in merged}
+            by_merges = Counter(value for pair in merging for value in to_identifiers(*pair))
+        found: list[Identifier] = []
+        for counted, least in ((by_pairs, 2), (by_merges, 1)):
+            usable = [one for one, number in counted.items() if number >= least and not rules.blocks(one)]
+            found += nsmallest(limit, usable, key=lambda one: (-counted[one], one))
+        return [*dict.fromkeys(found)]
+
+    async def largest(self, limit: int) -> list[Identifier]:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            identities = Snapshot.of(self._contacts.values()).identities
+            rules = self._rules.rules
+        several = [contacts for contacts in identities if len(contacts) > 1]
+        ranked = nsmallest(limit, several, key=lambda contacts: (-len(contacts), contacts[0].id))
+        usable = ([one for one in c[0].identifiers if not rules.blocks(one)] for c in ranked)
+        return [values[0] for values in usable if values]
+
+    async def weigh(self, identifiers: Collection[Identifier]) -> list[SharedValue]:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            merged = self._find_merged()
+            partners: defaultdict[Identifier, set[str]] = defaultdict(set)
+            merging: defaultdict[Identifier, set[str]] = defaultdict(set)
+            for id, (email, phone_number) in self._find_counting():
+                for value in to_identifiers(email, phone_number):
+                    other = phone_number if value.kind is IdentifierKind.EMAIL else email
+                    if other is not None:
+                        partners[value].add(other)
+                        if id in merged:
+                            merging[value].add(other)
+            shared: list[SharedValue] = []
+            for value in sorted({*identifiers}):
+                if ids := self._find_ids(value):
+                    contacts = Snapshot.of(self._find_connected({*ids})).identities[0]
+                    number = len(partners[value]), len(merging[value])
+                    shared.append(SharedValue(value, *number, contacts[0].id, len(contacts)))
+            return shared
+
+    def _find_counting(self) -> list[tuple[int, tuple[str | None, str | None]]]:
+        """The ids and values of all contacts and of all evidence that counts."""
+        found: list[tuple[int, tuple[str | None, str | None]]] = [
+            (contact.id, contact.key) for contact in self._contacts.values()
+        ]
+        pieces = self._evidence.values()
+        found += [(piece.id, piece.pair) for piece in pieces if piece.standing is Standing.COUNTS]
+        return found
+
+    def _find_merged(self) -> set[int | None]:
+        """The ids of the contacts and of the evidence that made one identity of several."""
+        merged = (event for event in self._events if event.kind is EventKind.MERGED)
+        return {event.contact_id if event.evidence_id is None else event.evidence_id for event in merged}
 
     async def unsettled(self, in_force: RulesInForce, limit: int) -> tuple[list[UnsettledLink], int]:
         await asyncio.sleep(0)

@@ -4,8 +4,8 @@
 - `identity_core.rules`: the decisions; `reconcile` opens with the theory of operation.
 - `identity_core.queries`: what can be asked about an identity.
 - `identity_core.ports`: what adapters implement.
-- `IdentifyContacts`, `QueryIdentities`, `RuleOnIdentities`, `ChangeRules` and `import_contacts` are the
-  use cases.
+- `IdentifyContacts`, `QueryIdentities`, `RuleOnIdentities`, `ChangeRules`, `SuggestRules` and
+  `import_contacts` are the use cases.
 """
 
 from identity_core.change_rules import ChangeRules
@@ -38,6 +38,7 @@ from identity_core.model.ruled import Contradiction, Ruled
 from identity_core.model.rules_preview import AffectedIdentity, RulesPreview
 from identity_core.model.ruling import Note, Ruling, Verdict, Withdrawal
 from identity_core.model.snapshot import Snapshot
+from identity_core.model.suggestion import SharedValue, Suggestion
 from identity_core.ports import (
     ChangeFeed,
     ContactRepository,
@@ -56,6 +57,7 @@ from identity_core.rules.preview import preview
 from identity_core.rules.reconcile import find_known, reconcile
 from identity_core.rules.repair import repair
 from identity_core.rules.resolve import Resolution, resolve
+from identity_core.suggest_rules import SuggestRules
 
 __all__ = [
     "NOBODY",
@@ -111,9 +113,12 @@ __all__ = [
     "RulesInForce",
     "RulesPreview",
     "Ruling",
+    "SharedValue",
     "Snapshot",
     "StalePlan",
     "Standing",
+    "SuggestRules",
+    "Suggestion",
     "UnsettledLink",
     "Verdict",
     "WeakestLink",

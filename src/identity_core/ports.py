@@ -24,6 +24,7 @@ from identity_core.model.record import Record
 from identity_core.model.rule_set import RuleSet, RulesInForce, UnsettledLink
 from identity_core.model.ruling import Note, Ruling
 from identity_core.model.snapshot import Snapshot
+from identity_core.model.suggestion import SharedValue
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -249,6 +250,44 @@ class RuleBook(Protocol):
 
         Raises:
             RepositoryUnavailable: they cannot be counted for now.
+        """
+        ...
+
+    async def most_shared(self, limit: int) -> list[Identifier]:
+        """The values that join most, without those that the rules in force block.
+
+        Args:
+            limit: how many values of each kind of ranking, at most.
+
+        Returns:
+            first the values that are in the most pairs that count, those with the most first, if they are
+            in several; then, without repetition, those of which the most such pairs made one identity of
+            several when they came. Of as many, emails come before phone numbers, and each are sorted.
+
+        Raises:
+            RepositoryUnavailable: they cannot be read for now.
+        """
+        ...
+
+    async def largest(self, limit: int) -> list[Identifier]:
+        """A value of the primary of each of the largest identities, that of the most contacts first.
+
+        Of as many contacts, the primary with the smallest id comes first. Identities of one contact, and
+        those whose primary has no value but blocked ones, are left out.
+
+        Args:
+            limit: how many identities at most.
+
+        Raises:
+            RepositoryUnavailable: they cannot be read for now.
+        """
+        ...
+
+    async def weigh(self, identifiers: Collection[Identifier]) -> list[SharedValue]:
+        """How much each of some values joins, sorted by value; without those that no contact has.
+
+        Raises:
+            RepositoryUnavailable: it cannot be read for now.
         """
         ...
 

@@ -10,12 +10,24 @@ from attrs import evolve
 
 from identity_adapters.postgres import statements
 from identity_adapters.postgres.blocked import to_conditions
-from identity_adapters.postgres.database import Database, execute
+from identity_adapters.postgres.census import CENSUS_TIMEOUT
+from identity_adapters.postgres.database import Connection, Database, execute
 from identity_adapters.postgres.loader import read_rules
 from identity_adapters.postgres.locks import GLOBAL_LOCK, SETTLING_LOCK
 from identity_adapters.postgres.reader import PostgresIdentityReader
 from identity_adapters.postgres.rows import EmailForms, to_rules_json
-from identity_core import Hold, Identifier, IdentifierKind, Note, Record, RuleSet, RulesInForce, StalePlan
+from identity_core import (
+    Hold,
+    Identifier,
+    IdentifierKind,
+    Note,
+    Record,
+    RuleSet,
+    RulesInForce,
+    SharedValue,
+    StalePlan,
+)
+from identity_core.model.identifiers import to_identifiers
 from identity_core.model.rule_set import UnsettledLink
 
 
@@ -82,6 +94,54 @@ class PostgresRuleBook:
         [(number,)] = await self._database.fetch(statements.COUNT_IDENTITIES, {})
         return int(number)
 
+    async def most_shared(self, limit: int) -> list[Identifier]:
+        async def attempt() -> list[Identifier]:
+            async with self._reading() as connection:
+                rules = (await read_rules(connection)).rules
+                values = {**to_conditions(rules, self._emails), "limit": limit}
+                rows = await execute(connection, statements.MOST_SHARED, values)
+                return [*dict.fromkeys(self._to_identifier(*row) for row in rows)]
+
+        return await self._database.retry(attempt, answer_timeout=CENSUS_TIMEOUT)
+
+    async def largest(self, limit: int) -> list[Identifier]:
+        async def attempt() -> list[Identifier]:
+            async with self._reading() as connection:
+                rules = (await read_rules(connection)).rules
+                rows = await execute(connection, statements.LARGEST, {"limit": limit})
+            read_email = self._emails.make_reader()
+            values = (to_identifiers(email and read_email(email), number) for email, number in rows)
+            usable = ([one for one in found if not rules.blocks(one)] for found in values)
+            return [found[0] for found in usable if found]
+
+        return await self._database.retry(attempt, answer_timeout=CENSUS_TIMEOUT)
+
+    async def weigh(self, identifiers: Collection[Identifier]) -> list[SharedValue]:
+        asked = sorted({*identifiers})
+        values = [
+            {"number": number, kind: form}
+            for number, (kind, value) in enumerate(asked)
+            for form in {value, *self._emails.find_ascii_forms([value])}
+        ]
+
+        async def attempt() -> list[SharedValue]:
+            async with self._reading() as connection:
+                rows = await execute(connection, statements.WEIGH, {"values": json.dumps(values)})
+            return [SharedValue(asked[number], *weights) for number, *weights in sorted(rows)]
+
+        return await self._database.retry(attempt, answer_timeout=CENSUS_TIMEOUT)
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[Connection]:
+        """A connection on which statements may read whole tables."""
+        async with self._database.connection() as connection, connection.transaction():
+            await connection.execute(statements.READ_TABLES, prepare=False)
+            yield connection
+
+    def _to_identifier(self, kind: str, value: str) -> Identifier:
+        is_email = kind == IdentifierKind.EMAIL
+        return Identifier(IdentifierKind(kind), self._emails.make_reader()(value) if is_email else value)
+
     async def unsettled(self, in_force: RulesInForce, limit: int) -> tuple[list[UnsettledLink], int]:
         end = min(in_force.settled_id + limit, in_force.last_id)
         values = {
@@ -91,12 +151,7 @@ class PostgresRuleBook:
             "released": json.dumps([*in_force.released, Hold.UNCHECKED]),
         }
         rows = await self._database.fetch(statements.UNSETTLED, values)
-        read_email = self._emails.make_reader()
-
-        def to_identifier(kind: str, value: str) -> Identifier:
-            is_email = kind == IdentifierKind.EMAIL
-            return Identifier(IdentifierKind(kind), read_email(value) if is_email else value)
-
+        to_identifier = self._to_identifier
         return [
             UnsettledLink((to_identifier(one_kind, one), to_identifier(other_kind, other)), (first, second))
             for _, one_kind, one, other_kind, other, first, second in rows

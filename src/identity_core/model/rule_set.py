@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from functools import cached_property
 
-from attrs import Attribute, asdict, define, field, frozen
+from attrs import Attribute, asdict, define, evolve, field, frozen
 
 from identity_core.model.details import ContactDetails
 from identity_core.model.identifiers import Identifier, IdentifierKind, to_identifiers
@@ -179,6 +179,13 @@ class RuleSet:
             or _matches(self._phone_number_pattern, value)
             or (self.one_digit and len({*value.removeprefix("+")}) == 1)
         )
+
+    def block(self, identifier: Identifier) -> "RuleSet":
+        """The same rules, and a value more that identifies nobody."""
+        kind, value = identifier
+        if kind is IdentifierKind.EMAIL:
+            return evolve(self, emails=self.emails | {value})
+        return evolve(self, phone_numbers=self.phone_numbers | {value})
 
     def block_any(self, identifiers: Iterable[Identifier]) -> bool:
         """Whether one of some values identifies nobody."""

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from heapq import nsmallest
 from itertools import count
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from identity_core.model.decision import LATER, NEW_IDS, WriteSet
 from identity_core.model.evidence import Standing
@@ -82,6 +82,28 @@ def foresee(record: Record, released: Collection[Hold]) -> Foreseen:
         sizes,
         changes,
     )
+
+
+def foresee_block(
+    record: Record, value: Identifier, released: Collection[Hold] = ()
+) -> tuple[int, ...] | None:
+    """What `apply_rules` would make of the identity of a value if the value was blocked, too.
+
+    Args:
+        record: of the value.
+        value: the value.
+        released: as for `foresee`.
+
+    Returns:
+        how many contacts of the identity each identity would have, the most first; None if no contact has
+        the value.
+    """
+    own = next((c for c in record.identities if any(value in contact.identifiers for contact in c)), None)
+    if own is None:
+        return None
+    foreseen = foresee(evolve(record, rules=record.rules.block(value)), released)
+    parts = (identity.parts for identity in foreseen.affected if identity.primary_id == own[0].id)
+    return next(parts, (len(own),))
 
 
 def _find_changes(record: Record, writes: WriteSet) -> Iterator[tuple[Pair, tuple[Standing, Standing]]]:

@@ -41,12 +41,15 @@ from identity_adapters.postgres.statements.locks import (
 )
 from identity_adapters.postgres.statements.rules import (
     COUNT_IDENTITIES,
+    LARGEST,
     LAST_ID,
+    MOST_SHARED,
     PUT_RULES,
     RULES_IN_FORCE,
     SETTLE_RULES,
     UNSETTLED,
     WAITING,
+    WEIGH,
 )
 from identity_adapters.postgres.statements.rulings import (
     EVIDENCE_ABOUT,
@@ -61,7 +64,7 @@ from identity_adapters.postgres.statements.writes import COPY_CONTACTS, COPY_EVE
 # Returns nothing; fails if the tables do not exist.
 CHECK = "SELECT FROM contacts, contact_evidence, contact_events, contact_rulings, contact_rules LIMIT 0"
 
-REPLANNED = frozenset([UPDATE, RULE, CENSUS])
+REPLANNED = frozenset([UPDATE, RULE, CENSUS, MOST_SHARED, LARGEST, WEIGH])
 """The statements that are planned on each execution."""
 
 __all__ = [
@@ -84,6 +87,7 @@ __all__ = [
     "HUBS",
     "HUBS_OF_CONTACT",
     "INSERT",
+    "LARGEST",
     "LAST_ID",
     "LINEAGE",
     "LOAD",
@@ -93,6 +97,7 @@ __all__ = [
     "LOCK_GLOBALLY",
     "LOCK_IDENTIFIERS",
     "LOCK_PRIMARIES",
+    "MOST_SHARED",
     "NOW_AND_IDS",
     "ONE_SNAPSHOT",
     "PAGES",
@@ -111,4 +116,5 @@ __all__ = [
     "UNSETTLED",
     "UPDATE",
     "WAITING",
+    "WEIGH",
 ]

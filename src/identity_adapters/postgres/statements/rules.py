@@ -41,6 +41,7 @@ def _each(parameter: str) -> str:
 
 
 _BLOCKED_EMAIL, _BLOCKED_NUMBER = is_blocked("pair.email", "pair.phone_number")
+_BLOCKED_VALUE = is_blocked("pair.value", "pair.value")
 
 _UNSETTLED = f"""
 WITH pair AS (
@@ -114,6 +115,102 @@ SELECT greatest(
 )
 """
 COUNT_IDENTITIES = "SELECT count(*) FROM contacts WHERE deleted_at IS NULL AND linked_id IS NULL"
+
+# The pairs that count, in contacts and as evidence.
+_COUNTING = f"""
+    SELECT c.id, {EMAIL} AS email, {PHONE_NUMBER} AS phone_number FROM contacts c
+    WHERE c.deleted_at IS NULL AND {EMAIL} <> '' AND {PHONE_NUMBER} <> ''
+    UNION ALL
+    SELECT id, email, phone_number FROM contact_evidence WHERE standing = 'counts'
+"""
+
+# The contact or the evidence that an event is about; both have ids from one supply.
+_ABOUT = "coalesce(event.evidence_id, event.contact_id)"
+
+
+def _rank(pairs: str, least: int) -> str:
+    """The kinds and values that occur most in some pairs, at least so often."""
+    return f"""(
+        SELECT * FROM (
+            SELECT 'email' AS kind, email AS value, count(*) AS number FROM {pairs} AS pair
+            GROUP BY email HAVING count(*) >= {least}
+            UNION ALL
+            SELECT 'phone_number', phone_number, count(*) FROM {pairs} AS pair
+            GROUP BY phone_number HAVING count(*) >= {least}
+        ) AS pair
+        WHERE NOT CASE kind WHEN 'email' THEN {_BLOCKED_VALUE[0]} ELSE {_BLOCKED_VALUE[1]} END
+        ORDER BY number DESC, kind, value COLLATE "C" LIMIT %(limit)s
+    )"""
+
+
+# The :limit values that are in most pairs that count, if they are in several, and the :limit values of which
+# most such pairs made one identity of several, both without blocked ones. It reads whole tables.
+MOST_SHARED = f"""
+WITH counting AS NOT MATERIALIZED ({_COUNTING}), merging AS MATERIALIZED (
+    SELECT DISTINCT counting.email, counting.phone_number
+    FROM contact_events event JOIN counting ON counting.id = {_ABOUT}
+    WHERE event.kind = 'merged'
+)
+SELECT kind, value
+FROM (
+    SELECT 1 AS ranking, * FROM {_rank("counting", 2)} AS by_pairs
+    UNION ALL
+    SELECT 2, * FROM {_rank("merging", 1)} AS by_merges
+) AS shared
+ORDER BY ranking, number DESC, kind, value COLLATE "C"
+"""
+
+# The values of the primaries of the :limit largest identities with several contacts. It reads a whole table.
+LARGEST = f"""
+SELECT nullif({EMAIL}, ''), nullif({PHONE_NUMBER}, '')
+FROM (
+    SELECT linked_id AS id, count(*) AS linked FROM contacts
+    WHERE linked_id IS NOT NULL AND deleted_at IS NULL
+    GROUP BY linked_id ORDER BY linked DESC, linked_id LIMIT %(limit)s
+) AS identity JOIN contacts c ON c.id = identity.id
+ORDER BY identity.linked DESC, c.id
+"""
+
+# Of each of the :values, by its number: with how many others it is in pairs that count, how many of these
+# made one identity of several, and the primary and the number of contacts of its identity. It reads all events.
+# Indexes: idx_contacts_compared_email_nfc, idx_contacts_compared_phone_number, idx_contacts_linked_id,
+# idx_contact_evidence_counting_email, idx_contact_evidence_counting_phone_number.
+WEIGH = f"""
+WITH input AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(%(values)s) AS value (number int, email text, phone_number text)
+), held AS MATERIALIZED (
+    SELECT input.number, found.*
+    FROM input CROSS JOIN LATERAL (
+        (SELECT c.id, nullif({PHONE_NUMBER}, '') AS other, coalesce(c.linked_id, c.id) AS primary_id
+         FROM contacts c WHERE {EMAIL} = input.email AND c.deleted_at IS NULL OFFSET 0)
+        UNION ALL
+        (SELECT c.id, nullif({EMAIL}, ''), coalesce(c.linked_id, c.id)
+         FROM contacts c WHERE {PHONE_NUMBER} = input.phone_number AND c.deleted_at IS NULL OFFSET 0)
+        UNION ALL
+        (SELECT id, evidence.phone_number, NULL FROM contact_evidence evidence
+         WHERE evidence.email = input.email AND standing = 'counts' OFFSET 0)
+        UNION ALL
+        (SELECT id, evidence.email, NULL FROM contact_evidence evidence
+         WHERE evidence.phone_number = input.phone_number AND standing = 'counts' OFFSET 0)
+    ) AS found
+), merging AS (
+    SELECT held.number, count(DISTINCT held.other) AS merges
+    FROM contact_events event JOIN held ON held.id = {_ABOUT}
+    WHERE event.kind = 'merged'
+    GROUP BY held.number
+), weighed AS (
+    SELECT number, count(DISTINCT other) AS partners, min(primary_id) AS primary_id
+    FROM held GROUP BY number HAVING min(primary_id) IS NOT NULL
+)
+SELECT weighed.number, weighed.partners, coalesce(merging.merges, 0), weighed.primary_id, (
+    SELECT count(*) FROM (
+        SELECT FROM contacts c WHERE c.id = weighed.primary_id AND c.deleted_at IS NULL
+        UNION ALL
+        SELECT FROM contacts c WHERE c.linked_id = weighed.primary_id AND c.deleted_at IS NULL
+    ) AS contact
+)
+FROM weighed LEFT JOIN merging ON merging.number = weighed.number
+"""
 
 # The pairs after :after that limits hold, at most :limit. Index: idx_contact_evidence_waiting.
 WAITING = """

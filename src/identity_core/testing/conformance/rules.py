@@ -1,6 +1,7 @@
 """What every `RuleBook` must do, and every `ContactRepository` and `IdentityReader` about rules."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
@@ -32,9 +33,11 @@ from identity_core import (
     RuleOnIdentities,
     RuleSet,
     RulesInForce,
+    SharedValue,
     Snapshot,
     StalePlan,
     Standing,
+    SuggestRules,
     Verdict,
     WriteSet,
     repair,
@@ -687,6 +690,104 @@ class RuleConformance:
             await ports.change.put(NO_RULES, NOTE)
             after = await ports.reader.record(values)
             assert after.identities == before.identities
+
+        self.check(body)
+
+    # Which values join most
+
+    def test_the_values_in_most_pairs_that_count_are_ranked_and_then_those_of_most_merges(self) -> None:
+        async def body(ports: Ports) -> None:
+            assert await ports.book.most_shared(9) == []
+            await ports.see((B, "2"), (B, "1"), (A, "1"), (A, "9"), (C, "3"), (D, "4"), (C, None))
+            assert await ports.book.most_shared(9) == [email(A), email(B), number("1")]
+            assert await ports.book.most_shared(2) == [email(A), email(B)]
+            await ports.see((C, "4"), (D, "3"), (D, "5"), (D, "6"))
+            ranked = [email(D), email(A), email(B), email(C), number("1"), number("3"), number("4")]
+            assert await ports.book.most_shared(9) == ranked
+            assert await ports.book.most_shared(1) == [email(D), email(C)]
+            assert await ports.book.most_shared(2) == [email(D), email(A), email(C), number("4")]
+            await ports.rule.undo((D, "4"), NOTE)
+            await ports.rule.undo((C, "4"), NOTE)
+            assert (await ports.book.most_shared(9))[:4] == [email(D), email(A), email(B), number("1")]
+
+        self.check(body)
+
+    def test_a_value_that_a_pair_made_one_with_another_is_ranked_though_it_is_in_one_pair(self) -> None:
+        async def body(ports: Ports) -> None:
+            await ports.see((A, None), (None, "1"))
+            assert await ports.book.most_shared(9) == []
+            await ports.see((A, "1"))
+            assert await ports.book.most_shared(9) == [email(A), number("1")]
+
+        self.check(body)
+
+    def test_values_that_are_blocked_are_not_ranked_even_before_they_are_settled(self) -> None:
+        async def body(ports: Ports) -> None:
+            await ports.see((A, "1"), (A, "2"), (B, "1"), (B, "2"), (C, "3"), (C, "4"))
+            await ports.book.put(RuleSet(emails=[A], email_patterns=["c@*"], phone_numbers=["2"]), NOTE)
+            assert await ports.book.most_shared(9) == [email(B), number("1")]
+            assert await ports.book.largest(9) == [number("1"), number("3")]
+            await ports.change.settle()
+            await ports.see((B, "5"), (D, "4"))
+            assert await ports.book.most_shared(9) == [email(B)]
+
+        self.check(body)
+
+    def test_pairs_that_a_limit_holds_are_not_counted(self) -> None:
+        async def body(ports: Ports) -> None:
+            await ports.book.put(RuleSet(limits=Limits(emails_per_phone_number=1)), NOTE)
+            await ports.see((A, "1"), (B, "1"), (C, "1"))
+            assert await ports.book.most_shared(9) == []
+            assert [one.partners for one in await ports.book.weigh([email(B), number("1")])] == [0, 1]
+
+        self.check(body)
+
+    def test_the_largest_identities_are_ranked_by_contacts_and_then_by_primary(self) -> None:
+        async def body(ports: Ports) -> None:
+            await ports.see((None, "7"), (A, "1"), (B, "2"), (B, "3"), (A, "4"), (C, None), (D, "5"))
+            await ports.see((D, "6"), (D, "8"))
+            assert await ports.book.largest(9) == [email(D), email(A), email(B)]
+            assert await ports.book.largest(2) == [email(D), email(A)]
+
+        self.check(body)
+
+    def test_of_values_it_is_known_how_much_they_join(self) -> None:
+        async def body(ports: Ports) -> None:
+            await ports.see((B, "2"), (A, "1"), (None, "3"), (A, "2"), (A, "2"), (C, None))
+            await ports.see((B, "1"), (A, "3"), (A, "4"))
+            values = [number("2"), email(D), email(C), email(A), number("4"), email(A)]
+            weighed = await ports.book.weigh(values)
+            primary_id = (await ports.reader.record([email(B)])).identities[0][0].id
+            lone_id = (await ports.reader.record([email(C)])).identities[0][0].id
+            assert weighed == [
+                SharedValue(email(A), 4, 2, primary_id, 4),
+                SharedValue(email(C), 0, 0, lone_id, 1),
+                SharedValue(number("2"), 2, 1, primary_id, 4),
+                SharedValue(number("4"), 1, 0, primary_id, 4),
+            ]
+            assert await ports.book.weigh([]) == []
+
+        self.check(body)
+
+    @of_any_subclass
+    @given(DATED, rule_sets(POOL), st.integers(0, 11))
+    def test_blocking_a_suggested_value_does_what_was_foretold(
+        self, details: list[ContactDetails], rules: RuleSet, choice: int
+    ) -> None:
+        async def body(ports: Ports) -> None:
+            await ports.change.put(rules, NOTE)
+            await ports.identify.with_outcomes(details)
+            suggestions = await SuggestRules(ports.book)(limit=12)
+            for suggestion in suggestions[choice : choice + 1]:
+                value = suggestion.value
+                assert not rules.blocks(value.identifier)
+                before = await ports.reader.record([value.identifier])
+                [contacts] = [one for one in before.identities if one[0].id == value.primary_id]
+                assert len(contacts) == value.contacts
+                await ports.change.put(rules.block(value.identifier), NOTE)
+                found = [await ports.reader.find(one.id) for one in contacts]
+                parts = Counter(one[0].id for one in found if one)
+                assert suggestion.parts == tuple(sorted(parts.values(), reverse=True))
 
         self.check(body)
 

@@ -1,0 +1,90 @@
+"""Bridges: values without which an identity would fall into parts.
+
+They are the articulation points of the evidence graph, found in one depth-first walk (Hopcroft and Tarjan,
+Algorithm 447: efficient algorithms for graph manipulation, 1973). Contacts are nodes, too, next to
+their values, so that the walk counts them: a contact stays with the value that it keeps.
+"""
+
+from collections.abc import Iterator, Sequence
+from heapq import nsmallest
+
+from identity_core.model.identifiers import Identifier
+from identity_core.model.record import Record
+from identity_core.rules.graph import build_graph
+from identity_core.rules.resolve import find_inherited_links, resolve
+
+Bridge = tuple[int, Identifier]
+"""How many contacts would leave the largest part without a value, and the value."""
+
+
+def find_bridges(record: Record, limit: int) -> list[Bridge]:
+    """Find the values without which most contacts would leave the largest part of their identity.
+
+    Args:
+        record: whole.
+        limit: how many values at most.
+
+    Returns:
+        the values, that of the most contacts first.
+    """
+    links = find_inherited_links(record)
+    resolution = resolve(record, links)
+    partition = resolution.partition
+    neighbours = [[*edges] for edges in build_graph(record, links, resolution).edges]
+    values = len(neighbours)
+    for contact in record.contacts:
+        held = contact.identifiers[: 1 if contact.key in resolution.ignored else 2]
+        numbers = [partition.number(identifier) for identifier in held]
+        for number in numbers:
+            neighbours[number].append(len(neighbours))
+        neighbours.append(numbers)
+    found = (
+        (leaving, partition.identifiers[node]) for node, leaving in _walk(neighbours, values) if leaving > 0
+    )
+    return nsmallest(limit, found, key=rank_bridge)
+
+
+def rank_bridge(bridge: Bridge) -> tuple[int, Identifier]:
+    """The sort key of bridges: the most contacts first, and of as many the value that sorts first."""
+    leaving, value = bridge
+    return -leaving, value
+
+
+def _walk(neighbours: Sequence[Sequence[int]], values: int) -> Iterator[tuple[int, int]]:
+    """The articulation points among the values, each with how many contacts would leave the largest part.
+
+    Args:
+        neighbours: the nodes next to each node, those of the values first.
+        values: how many nodes are values.
+    """
+    order = [0] * len(neighbours)
+    lowest = [0] * len(neighbours)
+    sizes = [0] * values + [1] * (len(neighbours) - values)
+    visited = 0
+    for root in range(values):
+        if order[root]:
+            continue
+        visited += 1
+        order[root] = lowest[root] = visited
+        parted: dict[int, list[int]] = {}
+        path = [(root, iter(neighbours[root]))]
+        while path:
+            here, rest = path[-1]
+            there = next((there for there in rest if not order[there]), None)
+            if there is not None:
+                visited += 1
+                order[there] = lowest[there] = visited
+                path.append((there, iter(neighbours[there])))
+                continue
+            path.pop()
+            # What is next to it is below it, and known, or above it, and has its own place as its lowest yet.
+            lowest[here] = min([lowest[here], *(lowest[there] for there in neighbours[here])])
+            if path:
+                above = path[-1][0]
+                sizes[above] += sizes[here]
+                if lowest[here] >= order[above]:
+                    parted.setdefault(above, []).append(sizes[here])
+        for node, parts in parted.items():
+            if node < values:
+                rest_of_all = sizes[root] - sum(parts)
+                yield node, sizes[root] - max(rest_of_all, *parts)
