@@ -28,11 +28,16 @@ from identity_adapters.postgres import (
     take_census,
 )
 from identity_adapters.processes import signal_on_parent_exit
-from identity_adapters.queries import BoundedQueries, BoundedRuleChanges, BoundedRulings
+from identity_adapters.queries import (
+    BoundedQueries,
+    BoundedRuleChanges,
+    BoundedRulings,
+    BoundedSuggestions,
+)
 from identity_adapters.settings import Settings
 from identity_adapters.settling import Settler
 from identity_adapters.shutdown import GracefulShutdown
-from identity_core import ChangeRules, IdentifyContacts, QueryIdentities, RuleOnIdentities
+from identity_core import ChangeRules, IdentifyContacts, QueryIdentities, RuleOnIdentities, SuggestRules
 
 # Parts that only the service needs are imported where they are created, so that commands start faster.
 if TYPE_CHECKING:
@@ -226,6 +231,7 @@ class Container(containers.DeclarativeContainer):
     query_identities = providers.Singleton(QueryIdentities, reader, offload=_offload)
     rule = providers.Singleton(RuleOnIdentities, repository, reader, offload=_offload)
     change_rules = providers.Singleton(ChangeRules, repository, rule_book)
+    suggest_rules = providers.Singleton(SuggestRules, rule_book)
     settler = providers.Singleton(Settler, providers.Callable(_settle, __self__))
     queries = providers.Singleton(
         BoundedQueries,
@@ -234,13 +240,11 @@ class Container(containers.DeclarativeContainer):
         max_waiting=settings.provided.max_waiting,
     )
     rulings = providers.Singleton(BoundedRulings, repository, reader, offload=_offload, queries=queries)
+    _query_rule_book = providers.Singleton(PostgresRuleBook, query_database, _emails)
     rules = providers.Singleton(
-        BoundedRuleChanges,
-        repository,
-        providers.Singleton(PostgresRuleBook, query_database, _emails),
-        offload=_offload,
-        queries=queries,
+        BoundedRuleChanges, repository, _query_rule_book, offload=_offload, queries=queries
     )
+    suggestions = providers.Singleton(BoundedSuggestions, _query_rule_book, offload=_offload, queries=queries)
     identify = providers.Singleton(
         IdentifyInBatches,
         identify_contacts,
@@ -255,6 +259,7 @@ class Container(containers.DeclarativeContainer):
         queries=queries.provider,
         rulings=rulings.provider,
         rules=rules.provider,
+        suggestions=suggestions.provider,
         feed=feed.provider,
         check=database.provided.check.provider,
         make_details=make_details,

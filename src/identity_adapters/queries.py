@@ -1,6 +1,7 @@
 """Queries that read an identity whole: one runs at a time, and a bounded number waits. So do rulings.
 
-A preview of rules reads many identities. It queues for each of them anew, so that others have their turn.
+A preview of rules, and suggestions, read many identities. They queue for each of them anew, so that others
+have their turn.
 
 Such a query or ruling holds all contacts of an identity in memory, and keeps a processor and a connection
 busy while it runs. Concurrent queries would be no faster, because Python runs one of them at a time,
@@ -33,6 +34,7 @@ from identity_core import (
     RuleOnIdentities,
     RuleSet,
     Ruling,
+    SuggestRules,
 )
 from identity_core.ports import run_inline
 
@@ -140,6 +142,24 @@ class BoundedRulings(RuleOnIdentities):
     ) -> Ruled:
         async with self._slot():
             return await super()._rule(values, decide, dry_run, plan)
+
+
+class BoundedSuggestions(SuggestRules):
+    """`SuggestRules` whose reads of identities queue with queries.
+
+    Args:
+        book: keeps the rules.
+        offload: runs the work on very large identities.
+        queries: the queries that they queue with.
+    """
+
+    def __init__(self, book: RuleBook, *, offload: Offload = run_inline, queries: BoundedQueries) -> None:
+        super().__init__(book, offload=offload)
+        self._slot = queries.slot
+
+    async def _read(self, rules: RuleSet, values: Collection[Identifier]) -> Record:
+        async with self._slot():
+            return await super()._read(rules, values)
 
 
 class BoundedRuleChanges(ChangeRules):

@@ -41,6 +41,7 @@ ASKED = {
     Scope.ADMIN: [
         ("GET", "/metrics", None),
         ("GET", "/rules", None),
+        ("GET", "/rules/suggestions", None),
         ("POST", "/rules/preview", PREVIEWED_RULES),
         ("PUT", "/rules", RULES),
     ],

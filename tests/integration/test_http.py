@@ -274,6 +274,7 @@ paths = st.sampled_from(
         "/undo", "/undo?dryRun={}", "/restore?{}", "/split", "/split?{}={}", "/pins", "/pins?after={}",
         "/pins/{}", "/pins/{}?plan={}", "/pins/1?reason={}", "/pins/1?{}=1", "/rulings?limit={}",
         "/rules", "/rules?{}", "/rules/preview", "/rules/preview?{}", "/rules/{}",
+        "/rules/suggestions?{}", "/rules/suggestions?limit={}",
         "/held?after={}", "/held/{}/accept", "/held/1/reject?{}={}",
         "/docs/{}", "/openapi.json/{}", "/assets/x{}", "/assets/{}/{}",
     ]
@@ -380,7 +381,7 @@ def test_the_openapi_document_is_valid_and_complete(running):
     }
     asked = {"identify", "preview", "lookup", "explain", "identity", "history", "changes"}
     ruled = {"undo", "restore", "split", "pin", "unpin", "pins", "rulings"}
-    rules = {"rules", "preview_rules", "apply", "held", "accept", "reject"}
+    rules = {"rules", "suggest_rules", "preview_rules", "apply", "held", "accept", "reject"}
     assert operations.keys() == asked | ruled | rules | {"live", "ready", "health", "metrics"}
     for name, operation in operations.items():
         assert operation["summary"]

@@ -12,6 +12,7 @@ from identity_adapters.cli.output import format_table
 from identity_adapters.cli.progress import Progress
 from identity_adapters.cli.rule import confirm, find_user, make_note, run_rulings
 from identity_adapters.cli.rules_preview import describe_preview, write_affected
+from identity_adapters.cli.rules_suggest import describe_suggestions
 
 if TYPE_CHECKING:
     from identity_adapters.api import MakeDetails
@@ -27,7 +28,7 @@ _json_option = click.option("--json", "is_json", is_flag=True, help="Write the J
 
 @click.group("rules")
 def rules_group() -> None:
-    """Show the rules in force, preview those of a file, or put them in force: blocked values and limits."""
+    """Show the rules in force, suggest some, preview those of a file, or put them in force."""
 
 
 @rules_group.command("show")
@@ -43,6 +44,28 @@ def show_rules_command(is_json: bool) -> None:
         return
     click.echo(format_rules(in_force.rules), nl=False)
     click.echo(_describe(in_force), err=True)
+
+
+@rules_group.command("suggest")
+@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 1_000), help="How many.")
+@_json_option
+def suggest_rules_command(limit: int, is_json: bool) -> None:
+    """Show the values that join most, with what blocking each would do, and write nothing.
+
+    Below the table are lines for a file of rules. A value that joins much may well be that of one customer:
+    keep the lines of those that many people share, and preview the file.
+    """
+    from identity_adapters.container import run
+
+    suggestions = run_rulings(lambda container: run(container, container.suggest_rules()(limit)))
+    if is_json:
+        import msgspec
+
+        from identity_adapters.api.suggestions import to_suggestions_answer
+
+        click.echo(msgspec.json.encode(to_suggestions_answer(suggestions)))
+    else:
+        click.echo(describe_suggestions(suggestions))
 
 
 @rules_group.command("preview")

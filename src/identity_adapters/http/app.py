@@ -38,6 +38,7 @@ from identity_adapters.http.routes.rules import (
     create_apply_endpoint,
     create_rules_endpoint,
     create_rules_preview_endpoint,
+    create_suggestions_endpoint,
 )
 from identity_adapters.http.routes.rulings import (
     create_pin_endpoint,
@@ -49,7 +50,14 @@ from identity_adapters.http.routes.rulings import (
     create_unpin_endpoint,
 )
 from identity_adapters.keys import ApiKey
-from identity_core import ChangeFeed, ChangeRules, ContactDetails, QueryIdentities, RuleOnIdentities
+from identity_core import (
+    ChangeFeed,
+    ChangeRules,
+    ContactDetails,
+    QueryIdentities,
+    RuleOnIdentities,
+    SuggestRules,
+)
 
 Lifespan: TypeAlias = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -68,6 +76,7 @@ def create_app(
     queries: Callable[[], QueryIdentities],
     rulings: Callable[[], RuleOnIdentities],
     rules: Callable[[], ChangeRules],
+    suggestions: Callable[[], SuggestRules],
     feed: Callable[[], ChangeFeed],
     check: Callable[[], CheckReady],
     make_details: MakeDetails = ContactDetails,
@@ -91,6 +100,7 @@ def create_app(
         queries: returns the use case that only reads.
         rulings: returns the use case that overrules.
         rules: returns the use case that changes the rules.
+        suggestions: returns the use case that suggests which values to block.
         feed: returns the feed of changes.
         check: returns a check that raises `RepositoryUnavailable` while the service cannot answer.
         make_details: makes details of the email and the phone number of a request.
@@ -125,6 +135,7 @@ def create_app(
         create_pin_endpoint(rulings, queries, make_details, on_ruling),
         create_unpin_endpoint(rulings, on_ruling),
         create_rules_endpoint(rules),
+        create_suggestions_endpoint(suggestions),
         create_rules_preview_endpoint(rules, make_details),
         create_apply_endpoint(rules, make_details, on_rules),
         create_held_endpoint(rulings, queries),

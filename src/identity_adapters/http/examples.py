@@ -205,6 +205,19 @@ RULES_PREVIEW = {
         }
     ],
 }
+SUGGESTIONS = {
+    "suggestions": [
+        {
+            "value": {"phoneNumber": "+15550100"},
+            "partners": 204,
+            "merges": 17,
+            "primaryContactId": 7,
+            "totalContacts": 221,
+            "parts": 204,
+            "leavingContacts": 218,
+        }
+    ]
+}
 RULES = {
     "blocked": RULES_REQUEST["blocked"] | {"emails": ["*@example.org", "test@hillvalley.edu"]},
     "limits": {

@@ -30,7 +30,8 @@ def find_bridges(record: Record, limit: int) -> list[Bridge]:
     links = find_inherited_links(record)
     resolution = resolve(record, links)
     partition = resolution.partition
-    neighbours = [[*edges] for edges in build_graph(record, links, resolution).edges]
+    graph = build_graph(record, links, resolution)
+    neighbours = [[*edges] for edges in graph.edges]
     values = len(neighbours)
     for contact in record.contacts:
         held = contact.identifiers[: 1 if contact.key in resolution.ignored else 2]
@@ -38,8 +39,11 @@ def find_bridges(record: Record, limit: int) -> list[Bridge]:
         for number in numbers:
             neighbours[number].append(len(neighbours))
         neighbours.append(numbers)
+    # A value with one neighbour joins nobody, though a contact of its own would part from that.
     found = (
-        (leaving, partition.identifiers[node]) for node, leaving in _walk(neighbours, values) if leaving > 0
+        (leaving, partition.identifiers[node])
+        for node, leaving in _walk(neighbours, values)
+        if leaving and len(graph.edges[node]) > 1
     )
     return nsmallest(limit, found, key=rank_bridge)
 

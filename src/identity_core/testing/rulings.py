@@ -37,6 +37,7 @@ from identity_core import (
     RuleSet,
     Ruling,
     Standing,
+    SuggestRules,
     Verdict,
     WriteSet,
     import_contacts,
@@ -325,6 +326,25 @@ class RulingMachine(RuleBasedStateMachine):
         assert pairs[0].items() <= pairs[1].items()
 
     @rule(data=st.data())
+    def block_what_is_suggested(self, data: st.DataObject) -> None:
+        suggestions = self.run(SuggestRules(self.book)(limit=2 * POOL))
+        if not suggestions:
+            return
+        suggestion = data.draw(st.sampled_from(suggestions), "suggestion")
+        self.remember()
+        before, rules = self.record(), self.rule_set.block(suggestion.value.identifier)
+        assert rules != self.rule_set
+        self.run(self.change.put(rules, NOTE))
+        self.rule_set = rules
+        [parts] = [
+            own
+            for contacts, own in zip(before.identities, find_parts(before, self.record()), strict=True)
+            if contacts[0].id == suggestion.value.primary_id
+        ]
+        assert suggestion.value.contacts == parts.total()
+        assert suggestion.parts == tuple(sorted(parts.values(), reverse=True))
+
+    @rule(data=st.data())
     def review(self, data: st.DataObject) -> None:
         """Accept or reject a pair that a limit holds."""
         held = self.run(self.reader.held())
@@ -533,13 +553,18 @@ def to_dated(record: Record) -> set[tuple[datetime, frozenset[Identifier]]]:
     }
 
 
+def find_parts(before: Record, after: Record) -> list[Counter[int]]:
+    """How many contacts of each identity are in which identity afterwards."""
+    primaries = {contact.id: contacts[0].id for contacts in after.identities for contact in contacts}
+    primaries |= {id: primaries[leads_to] for id, leads_to in after.deleted}
+    return [Counter(primaries[contact.id] for contact in contacts) for contacts in before.identities]
+
+
 def check_preview(foretold: RulesPreview, before: Record, after: Record) -> None:
     """Check that new rules did what their preview said."""
     assert foretold.identities_before == len(before.identities)
     assert foretold.identities_after == len(after.identities)
-    primaries = {contact.id: contacts[0].id for contacts in after.identities for contact in contacts}
-    primaries |= {id: primaries[leads_to] for id, leads_to in after.deleted}
-    parts = [Counter(primaries[contact.id] for contact in contacts) for contacts in before.identities]
+    parts = find_parts(before, after)
     sources = Counter(part for own in parts for part in own)
     assert foretold.split == sum(len(own) > 1 for own in parts)
     assert foretold.merged == sum(any(sources[part] > 1 for part in own) for own in parts)

@@ -1,16 +1,20 @@
-"""``GET /rules``, ``POST /rules/preview`` and ``PUT /rules``."""
+"""``GET /rules``, ``GET /rules/suggestions``, ``POST /rules/preview`` and ``PUT /rules``."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 from litestar import Request, get, post, put
 from litestar.handlers import HTTPRouteHandler
+from msgspec import Meta
 
 from identity_adapters.api import MakeDetails
 from identity_adapters.api.rules import RulesAnswer, to_rules_answer
 from identity_adapters.api.rules_preview import RulesPreviewAnswer, to_rules_preview_answer
+from identity_adapters.api.suggestions import SuggestionsAnswer, to_suggestions_answer
 from identity_adapters.http import examples
 from identity_adapters.http.openapi.operation import RULES_TAG, Answer, Operation
+from identity_adapters.http.parameters import parse_parameters
 from identity_adapters.http.rules import (
     RULES_BODY,
     RULES_PREVIEW_BODY,
@@ -18,9 +22,18 @@ from identity_adapters.http.rules import (
     read_rules_to_preview,
 )
 from identity_adapters.keys import Scope
-from identity_core import ChangeRules
+from identity_core import ChangeRules, SuggestRules
 
 Rules = Callable[[], ChangeRules]
+
+LIMIT = 50
+"""The maximum number of suggestions."""
+
+
+class SuggestionParameters(msgspec.Struct):
+    """The parameters of `GET /rules/suggestions`."""
+
+    limit: Annotated[int, Meta(ge=1, le=LIMIT, description="The maximum number of suggestions.")] = 10
 
 
 def create_rules_endpoint(rules: Rules) -> HTTPRouteHandler:
@@ -38,6 +51,29 @@ def create_rules_endpoint(rules: Rules) -> HTTPRouteHandler:
         return to_rules_answer(await rules().rules())
 
     return read
+
+
+def create_suggestions_endpoint(suggestions: Callable[[], SuggestRules]) -> HTTPRouteHandler:
+    operation = Operation(
+        id="suggest_rules",
+        tag=RULES_TAG,
+        summary="Suggest values to block",
+        description=(
+            "Returns the values that join most, with what blocking each of them would do, and writes nothing."
+            " It reads whole tables, and the identities of these values, one after the other."
+        ),
+        answer=Answer(SuggestionsAnswer, "The suggestions.", {"suggestions": examples.SUGGESTIONS}),
+        errors=(400,),
+        scope=Scope.ADMIN,
+        parameters=SuggestionParameters,
+    )
+
+    @get("/rules/suggestions", **operation.route_options())
+    async def suggest(request: Request[Any, Any, Any]) -> SuggestionsAnswer:
+        parameters = parse_parameters(request, SuggestionParameters)
+        return to_suggestions_answer(await suggestions()(parameters.limit))
+
+    return suggest
 
 
 def create_rules_preview_endpoint(rules: Rules, make_details: MakeDetails) -> HTTPRouteHandler:

@@ -172,7 +172,8 @@ ORDER BY identity.linked DESC, c.id
 """
 
 # Of each of the :values, by its number: with how many others it is in pairs that count, how many of these
-# made one identity of several, and the primary and the number of contacts of its identity. It reads all events.
+# made one identity of several, and the primary and the number of contacts of its identity. It reads the
+# table of events.
 # Indexes: idx_contacts_compared_email_nfc, idx_contacts_compared_phone_number, idx_contacts_linked_id,
 # idx_contact_evidence_counting_email, idx_contact_evidence_counting_phone_number.
 WEIGH = f"""

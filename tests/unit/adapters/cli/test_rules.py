@@ -17,6 +17,8 @@ from identity_core import (
     Note,
     RepositoryUnavailable,
     RuleSet,
+    SuggestRules,
+    suggest_rules,
 )
 
 
@@ -29,6 +31,7 @@ def memory(monkeypatch):
     asyncio.run(repository.put(RuleSet(phone_numbers=["1"]), Note("doc", "a till")))
     container = SimpleNamespace(
         change_rules=lambda: ChangeRules(repository, repository),
+        suggest_rules=lambda: SuggestRules(repository),
         make_details=lambda: ContactDetails,
         database_url=lambda: None,
     )
@@ -167,3 +170,46 @@ def test_what_was_agreed_to_is_applied_or_nothing(settled, monkeypatch):
     assert "Identities: 3 before, 32 after." in stale.stderr
     assert stale.stderr.endswith("because the record is no longer what was shown; run it again\n")
     assert asyncio.run(settled.rules()).version == 1
+
+
+def suggest(*options):
+    return CliRunner().invoke(main, ["rules", "suggest", *options])
+
+
+@pytest.fixture
+def shared(settled):
+    """The repository with another value that two customers share, and one that looks like a pattern."""
+    for email, number in (("?@x", "3"), ("?@x", "4"), ("doc@x", "4")):
+        asyncio.run(IdentifyContacts(settled)(ContactDetails(email, number)))
+    return settled
+
+
+def test_suggestions_show_what_blocking_each_value_would_do_and_the_lines_that_block_them(shared):
+    done = suggest()
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines() == [
+        "kind          value  partners  merges  primary  contacts  parts  leaving",
+        "phone number  2      30        0       3        30        30     29",
+        "email         ?@x    2         0       33       3         2      1",
+        "phone number  4      2         0       33       3         2      1",
+        "To block them, keep the lines of those that many people share:",
+        "[blocked]",
+        "phone_numbers = [",
+        '    "2",',
+        '    "4",',
+        "]",
+    ]
+    assert len(suggest("--limit", "1").stdout.splitlines()) == 5
+    first, *_ = json.loads(suggest("--json").stdout)["suggestions"]
+    assert (first["value"], first["leavingContacts"]) == ({"phoneNumber": "2"}, 29)
+
+
+def test_suggestions_of_an_identity_that_is_too_large_say_so(shared, monkeypatch):
+    monkeypatch.setattr(suggest_rules, "MAX_CONTACTS", 29)
+    line = suggest("--limit", "1").stdout.splitlines()[1]
+    assert line == "phone number  2      30        0       3        30        too large  too large"
+
+
+def test_where_nothing_is_joined_nothing_is_suggested(memory):
+    asyncio.run(ChangeRules(memory, memory).settle())
+    assert suggest().stdout == "No value joins others.\n"

@@ -8,7 +8,7 @@ from litestar.testing import TestClient
 
 from identity_adapters.http import create_app
 from identity_adapters.memory import InMemoryContactRepository
-from identity_core import ChangeRules, IdentifyContacts, QueryIdentities, RuleOnIdentities
+from identity_core import ChangeRules, IdentifyContacts, QueryIdentities, RuleOnIdentities, SuggestRules
 
 
 class Service:
@@ -69,6 +69,7 @@ def serving(keys=()):
         queries=lambda: QueryIdentities(repository),
         rulings=lambda: RuleOnIdentities(repository, repository),
         rules=lambda: ChangeRules(repository, repository),
+        suggestions=lambda: SuggestRules(repository),
         feed=lambda: repository,
         check=lambda: None,
         render_metrics=lambda: None,

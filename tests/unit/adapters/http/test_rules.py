@@ -10,7 +10,7 @@ from identity_adapters.api.rules import HeldBy, RuleLimits, is_pattern, parse_bl
 from identity_adapters.api.rules_preview import SIZES
 from identity_adapters.domains import normalize_domains
 from identity_adapters.keys import Scope, generate_key
-from identity_core import ContactDetails, Hold, IdentifierKind, InvalidDetails
+from identity_core import ContactDetails, Hold, IdentifierKind, InvalidDetails, suggest_rules
 from identity_core.model.presets import PRESETS
 from tests.unit.adapters.http.serving import serving
 
@@ -77,6 +77,44 @@ def test_rules_of_another_version_are_not_replaced(service):
     service.put()
     assert service.ask("GET", "/rules")["version"] == 3
     assert service.changes == 3
+
+
+def test_the_values_that_join_most_are_suggested_with_what_blocking_each_would_do(service):
+    assert service.ask("GET", "/rules/suggestions") == {"suggestions": []}
+    ids = [service.identify(email, "1")[0]["primaryContactId"] for email in ("a@x", "b@x", "c@x")]
+    service.identify("c@x", "2")
+    assert service.ask("GET", "/rules/suggestions") == {
+        "suggestions": [
+            {
+                "value": {"phoneNumber": "1"}, "partners": 3, "merges": 0, "primaryContactId": ids[0],
+                "totalContacts": 4, "parts": 3, "leavingContacts": 2,
+            },
+            {
+                "value": {"email": "c@x"}, "partners": 2, "merges": 0, "primaryContactId": ids[0],
+                "totalContacts": 4, "parts": 2, "leavingContacts": 1,
+            },
+        ]
+    }  # fmt: skip
+    [first] = service.ask("GET", "/rules/suggestions?limit=1")["suggestions"]
+    foretold = preview(service, blocked={"phoneNumbers": ["1"]})["mostAffected"][0]
+    assert (foretold["parts"], sum(foretold["contactsOfParts"][1:])) == (
+        first["parts"],
+        first["leavingContacts"],
+    )
+
+
+def test_of_an_identity_that_is_too_large_it_is_not_told_what_blocking_would_do(service, monkeypatch):
+    monkeypatch.setattr(suggest_rules, "MAX_CONTACTS", 1)
+    service.identify("a@x", "1")
+    service.identify("b@x", "1")
+    [one] = service.ask("GET", "/rules/suggestions")["suggestions"]
+    assert (one["partners"], one["totalContacts"]) == (2, 2)
+    assert (one["parts"], one["leavingContacts"]) == (None, None)
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=51", "limit=many"])
+def test_a_wrong_number_of_suggestions_is_refused(service, query):
+    assert service.errors("GET", f"/rules/suggestions?{query}", None) == ["limit"]
 
 
 def preview(service, **body):

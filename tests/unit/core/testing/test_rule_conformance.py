@@ -7,7 +7,8 @@ import pytest
 from attrs import evolve
 
 from identity_adapters.memory import InMemoryContactRepository
-from identity_core import Hold, Limits, Note, RuleSet, RulesInForce, Standing
+from identity_core import Hold, Limits, Note, RuleSet, RulesInForce, SharedValue, Standing
+from identity_core.model.identifiers import to_identifiers
 from identity_core.model.rule_set import NO_RULES
 from identity_core.testing import RuleConformance
 from tests.unit.core.testing.failing import find_failing_test
@@ -478,6 +479,141 @@ class CountsIdentitiesThatWereAbsorbed(InMemoryContactRepository):
         return len({event.primary_id for event in self._events})
 
 
+# Which values join most
+
+
+class RanksBlockedValues(InMemoryContactRepository):
+    async def most_shared(self, limit):
+        rules, self._rules = self._rules, RulesInForce()
+        try:
+            return await super().most_shared(limit)
+        finally:
+            self._rules = rules
+
+
+class RanksValuesInOnePair(InMemoryContactRepository):
+    async def most_shared(self, limit):
+        paired = (value for c in self._contacts.values() if None not in c.key for value in c.identifiers)
+        return [*dict.fromkeys([*await super().most_shared(limit), *sorted(paired)])][:limit]
+
+
+class RanksInAnyOrder(InMemoryContactRepository):
+    async def most_shared(self, limit):
+        return sorted(await super().most_shared(limit))
+
+
+class RanksByPairsAlone(InMemoryContactRepository):
+    async def most_shared(self, limit):
+        return (await super().most_shared(limit))[:limit]
+
+
+class RanksByMergesAlone(InMemoryContactRepository):
+    async def most_shared(self, limit):
+        merged = self._find_merged()
+        pairs = [pair for id, pair in self._find_counting() if id in merged]
+        weighed = await self.weigh({value for pair in pairs for value in to_identifiers(*pair)})
+        return [one.identifier for one in sorted(weighed, key=lambda one: -one.merges)][:limit]
+
+
+class RanksValuesTwice(InMemoryContactRepository):
+    async def most_shared(self, limit):
+        return [one for one in await super().most_shared(limit) for _ in range(2)]
+
+
+class RanksAllValuesAtOnce(InMemoryContactRepository):
+    async def most_shared(self, limit):
+        return await super().most_shared(1_000)
+
+
+class RanksByPairsThatDoNotCount(InMemoryContactRepository):
+    def _find_counting(self):
+        return [*super()._find_counting(), *((p.id, p.pair) for p in self._evidence.values())]
+
+
+class RanksByContactsAlone(InMemoryContactRepository):
+    async def most_shared(self, limit):
+        evidence, self._evidence = self._evidence, {}
+        try:
+            return await super().most_shared(limit)
+        finally:
+            self._evidence = evidence
+
+
+class TellsIdentitiesInTheOrderOfTheirPrimaries(InMemoryContactRepository):
+    async def largest(self, limit):
+        weighed = await self.weigh(await super().largest(limit))
+        return [one.identifier for one in sorted(weighed, key=lambda one: one.primary_id)]
+
+
+class TellsAllLargestIdentities(InMemoryContactRepository):
+    async def largest(self, limit):
+        return await super().largest(1_000)
+
+
+class TellsIdentitiesOfOneContact(InMemoryContactRepository):
+    async def largest(self, limit):
+        alone = [c.identifiers[0] for c in self._contacts.values() if c.linked_id is None]
+        return [*dict.fromkeys([*await super().largest(limit), *alone])][:limit]
+
+
+class TellsIdentitiesByBlockedValues(InMemoryContactRepository):
+    async def largest(self, limit):
+        rules, self._rules = self._rules, RulesInForce()
+        try:
+            return await super().largest(limit)
+        finally:
+            self._rules = rules
+
+
+class WeighsValuesThatNobodyHas(InMemoryContactRepository):
+    async def weigh(self, identifiers):
+        weighed = {one.identifier: one for one in await super().weigh(identifiers)}
+        return [weighed.get(one, SharedValue(one, 0, 0, 0, 0)) for one in sorted({*identifiers})]
+
+
+class WeighsInTheOrderOfTheQuestion(InMemoryContactRepository):
+    async def weigh(self, identifiers):
+        weighed = {one.identifier: one for one in await super().weigh(identifiers)}
+        return [weighed[one] for one in dict.fromkeys(identifiers) if one in weighed]
+
+
+class WeighsByContactsAlone(InMemoryContactRepository):
+    async def weigh(self, identifiers):
+        evidence, self._evidence = self._evidence, {}
+        try:
+            return await super().weigh(identifiers)
+        finally:
+            self._evidence = evidence
+
+
+class WeighsNoMerges(InMemoryContactRepository):
+    async def weigh(self, identifiers):
+        return [evolve(one, merges=0) for one in await super().weigh(identifiers)]
+
+
+class WeighsAllPairsAsMerges(InMemoryContactRepository):
+    async def weigh(self, identifiers):
+        return [evolve(one, merges=one.partners) for one in await super().weigh(identifiers)]
+
+
+class WeighsContactsInPlaceOfPartners(InMemoryContactRepository):
+    async def weigh(self, identifiers):
+        weighed = await super().weigh(identifiers)
+        return [evolve(one, partners=len(self._find_ids(one.identifier))) for one in weighed]
+
+
+class WeighsTheValueInPlaceOfTheIdentity(InMemoryContactRepository):
+    async def weigh(self, identifiers):
+        weighed = await super().weigh(identifiers)
+        return [evolve(one, contacts=len(self._find_ids(one.identifier))) for one in weighed]
+
+
+class TellsAnotherContactForThePrimary(InMemoryContactRepository):
+    async def weigh(self, identifiers):
+        weighed = await super().weigh(identifiers)
+        return [evolve(one, primary_id=max(self._find_ids(one.identifier))) for one in weighed]
+
+
 BROKEN = [
     PutsRulesWithAnyVersion,
     CountsNoVersions,
@@ -547,6 +683,27 @@ BROKEN = [
     RecordsByRulesButForgetsThem,
     CountsContacts,
     CountsIdentitiesThatWereAbsorbed,
+    RanksBlockedValues,
+    RanksValuesInOnePair,
+    RanksInAnyOrder,
+    RanksByPairsAlone,
+    RanksByMergesAlone,
+    RanksValuesTwice,
+    RanksAllValuesAtOnce,
+    RanksByPairsThatDoNotCount,
+    RanksByContactsAlone,
+    TellsIdentitiesInTheOrderOfTheirPrimaries,
+    TellsAllLargestIdentities,
+    TellsIdentitiesOfOneContact,
+    TellsIdentitiesByBlockedValues,
+    WeighsValuesThatNobodyHas,
+    WeighsInTheOrderOfTheQuestion,
+    WeighsByContactsAlone,
+    WeighsNoMerges,
+    WeighsAllPairsAsMerges,
+    WeighsContactsInPlaceOfPartners,
+    WeighsTheValueInPlaceOfTheIdentity,
+    TellsAnotherContactForThePrimary,
 ]
 
 
