@@ -132,6 +132,8 @@ def test_every_operation_answers_a_generated_client(generated):
 
     blocked = models.BlockedValues(emails=["*@till"], one_digit=True)
     limits = models.RuleLimits(emails_per_phone_number=1)
+    [suggestion] = ask("suggest_rules", limit=1)[0].suggestions
+    assert (suggestion.value.phone_number, suggestion.partners) == ("1", 2)
     foretold, _ = ask("preview_rules", body=models.RulesPreviewRequest(blocked, limits))
     assert (foretold.split, foretold.identities_after - foretold.identities_before) == (1, 1)
     assert foretold.most_affected[0].reasons[0].value.phone_number == "1"
@@ -173,6 +175,7 @@ def test_every_operation_tells_a_generated_client_what_is_wrong(generated):
         return [error.field for error in response.parsed.errors or []]
 
     wrong = models.ContactDetails(email="x", phone_number="abc")
+    assert refused(400, "suggest_rules", limit=0) == ["limit"]
     for name in ("identify", "preview", "lookup"):
         assert refused(400, name, body=wrong) == ["email", "phoneNumber"]
         assert refused(400, name, body=models.ContactDetails()) == ["email", "phoneNumber"]

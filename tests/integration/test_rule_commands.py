@@ -139,6 +139,19 @@ def test_a_preview_foretells_what_apply_does(identity, rules, tmp_path):
     assert len((tmp_path / "affected.txt").read_text().splitlines()) == 3
 
 
+def test_the_lines_of_suggestions_are_a_file_that_does_what_they_foretell(identity, rules):
+    [first, second] = ask(identity, "rules", "suggest")["suggestions"]
+    assert (first["value"], first["parts"], first["leavingContacts"]) == ({"phoneNumber": "1000"}, 3, 2)
+    assert second["value"] == {"email": "marty@x"}
+    shown = identity("rules", "suggest", "--limit", "1").stdout
+    table, _, lines = shown.partition("To block them, keep the lines of those that many people share:\n")
+    assert table.splitlines()[1].split() == ["phone", "number", "1000", "3", "0", "1", "4", "3", "2"]
+    assert lines == SHOP
+    identity("rules", "apply", rules(lines), "--yes")
+    assert customers(identity) == PARTED
+    assert [one["value"] for one in ask(identity, "rules", "suggest")["suggestions"]] == []
+
+
 def test_a_plan_is_stale_when_what_it_was_made_of_changed(identity, rules, tmp_path):
     file = rules(SHOP)
     plan = ask(identity, "rules", "preview", file)["plan"]

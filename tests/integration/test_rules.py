@@ -140,6 +140,24 @@ def test_rules_do_what_their_preview_foretold(running):
     assert (back["merged"], back["unblocked"]) == (151, 151)
 
 
+def test_blocking_what_is_suggested_does_what_was_foretold(running):
+    for number in range(30):
+        running.identify(f"{number}@x", "555")
+        running.identify(f"{number}@x", str(1_000 + number % 20))
+    [first, second] = ask(running, "GET", "/rules/suggestions?limit=2")["suggestions"]
+    assert (first["value"], first["partners"], first["totalContacts"]) == ({"phoneNumber": "555"}, 30, 50)
+    assert second["leavingContacts"] < first["leavingContacts"]
+    before = identify(running, "0@x")[2]["primaryContactId"]
+    put(running, blocked={"phoneNumbers": ["555"]})
+    settle(running)
+    emails = [f"{number}@x" for number in range(30)]
+    assert count_identities(running, emails) == first["parts"] == 20
+    assert first["primaryContactId"] == before
+    after = ask(running, "GET", "/rules/suggestions")["suggestions"]
+    assert {"phoneNumber": "555"} not in [one["value"] for one in after]
+    ask(running, "GET", "/rules/suggestions?limit=51", expect=400)
+
+
 def test_a_preview_lets_others_have_their_turn(running):
     for number in range(200):
         for email in ("a", "b"):

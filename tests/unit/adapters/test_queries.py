@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from identity_adapters.memory import InMemoryContactRepository
-from identity_adapters.queries import BoundedQueries, BoundedRuleChanges, BoundedRulings
+from identity_adapters.queries import BoundedQueries, BoundedRuleChanges, BoundedRulings, BoundedSuggestions
 from identity_core import (
     ContactDetails,
     Identifier,
@@ -156,6 +156,25 @@ def test_a_preview_of_rules_waits_for_queries_and_queries_for_each_identity_that
         _, preview, _ = await asyncio.gather(*tasks)
         assert repository.most == 1
         assert preview.blocked == 3
+
+    asyncio.run(body())
+
+
+def test_suggestions_wait_in_the_same_line_for_each_identity():
+    async def body():
+        repository = Slow()
+        repository.open.set()
+        await IdentifyContacts(repository).many([ContactDetails("b@x", "1"), ContactDetails("c@x", "1")])
+        repository.open.clear()
+        repository.most = repository.reading = 0
+        queries = queries_of(repository)
+        suggest = BoundedSuggestions(repository, queries=queries)
+        tasks = await started(queries.find(1), suggest(), queries.find(1))
+        assert repository.reading == 1
+        repository.open.set()
+        _, suggestions, _ = await asyncio.gather(*tasks)
+        assert repository.most == 1
+        assert [one.leaving for one in suggestions] == [1]
 
     asyncio.run(body())
 
