@@ -9,7 +9,7 @@ from identity_core.model.record import Record
 from identity_core.model.rule_set import Hold, RuleSet
 from identity_core.model.suggestion import SharedValue, Suggestion
 from identity_core.ports import Offload, RuleBook, run_inline
-from identity_core.rules.bridges import Bridge, find_bridges, rank_bridge
+from identity_core.rules.articulation import ArticulationPoint, find_articulation_points, rank_point
 from identity_core.rules.foresee import foresee_block
 
 MAX_CONTACTS = 50_000
@@ -20,8 +20,8 @@ class SuggestRules:
     """Suggests which values to block: those that join most, with what blocking each of them would do.
 
     It looks at the values in most pairs that count, at those of which most pairs made one identity of several
-    when they came, and at the bridges of the largest identities: values without which these would fall into
-    parts. It writes nothing.
+    when they came, and at the articulation points of the largest identities: values without which these would
+    fall into parts. It writes nothing.
 
     Args:
         book: keeps the rules.
@@ -61,22 +61,23 @@ class SuggestRules:
         in_force = await self._book.rules()
         rules = in_force.rules
         released = in_force.replace(rules, None, 0).released
-        candidates = {*await self._book.most_shared(limit), *await self._find_bridges(rules, limit)}
+        points = await self._find_articulation_points(rules, limit)
+        candidates = {*await self._book.most_shared(limit), *points}
         shared = await self._book.weigh([one for one in candidates if not rules.blocks(one)])
         suggestions: list[Suggestion] = []
         for _, group in groupby(sorted(shared, key=_find_primary), key=_find_primary):
             suggestions += await self._foresee(rules, [*group], released)
         return nsmallest(limit, suggestions, key=_rank)
 
-    async def _find_bridges(self, rules: RuleSet, limit: int) -> list[Identifier]:
-        """The bridges of the largest identities without which most contacts would leave."""
-        bridges: list[Bridge] = []
+    async def _find_articulation_points(self, rules: RuleSet, limit: int) -> list[Identifier]:
+        """The articulation points of the largest identities without which most contacts would leave."""
+        points: list[ArticulationPoint] = []
         for one in await self._book.weigh(await self._book.largest(limit)):
             if one.contacts <= MAX_CONTACTS:
                 record = await self._read(rules, [one.identifier])
-                found = await self._offload(record.size, find_bridges, record, limit)
-                bridges = nsmallest(limit, [*bridges, *found], key=rank_bridge)
-        return [value for _, value in bridges]
+                found = await self._offload(record.size, find_articulation_points, record, limit)
+                points = nsmallest(limit, [*points, *found], key=rank_point)
+        return [value for _, value in points]
 
     async def _foresee(
         self, rules: RuleSet, shared: Sequence[SharedValue], released: Collection[Hold]

@@ -1,7 +1,7 @@
-"""Bridges: values without which an identity would fall into parts.
+"""Articulation points: values without which an identity would fall into parts.
 
-They are the articulation points of the evidence graph, found in one depth-first walk (Hopcroft and Tarjan,
-Algorithm 447: efficient algorithms for graph manipulation, 1973). Contacts are nodes, too, next to
+They are found in one depth-first walk of the evidence graph (Hopcroft and Tarjan, Algorithm 447: efficient
+algorithms for graph manipulation, 1973). Contacts are nodes, too, next to
 their values, so that the walk counts them: a contact stays with the value that it keeps.
 """
 
@@ -13,11 +13,11 @@ from identity_core.model.record import Record
 from identity_core.rules.graph import build_graph
 from identity_core.rules.resolve import find_inherited_links, resolve
 
-Bridge = tuple[int, Identifier]
+ArticulationPoint = tuple[int, Identifier]
 """How many contacts would leave the largest part without a value, and the value."""
 
 
-def find_bridges(record: Record, limit: int) -> list[Bridge]:
+def find_articulation_points(record: Record, limit: int) -> list[ArticulationPoint]:
     """Find the values without which most contacts would leave the largest part of their identity.
 
     Args:
@@ -45,12 +45,12 @@ def find_bridges(record: Record, limit: int) -> list[Bridge]:
         for node, leaving in _walk(neighbours, values)
         if leaving and len(graph.edges[node]) > 1
     )
-    return nsmallest(limit, found, key=rank_bridge)
+    return nsmallest(limit, found, key=rank_point)
 
 
-def rank_bridge(bridge: Bridge) -> tuple[int, Identifier]:
-    """The sort key of bridges: the most contacts first, and of as many the value that sorts first."""
-    leaving, value = bridge
+def rank_point(point: ArticulationPoint) -> tuple[int, Identifier]:
+    """The sort key: the most contacts first, and of as many the value that sorts first."""
+    leaving, value = point
     return -leaving, value
 
 
@@ -88,7 +88,7 @@ def _walk(neighbours: Sequence[Sequence[int]], values: int) -> Iterator[tuple[in
                 sizes[above] += sizes[here]
                 if lowest[here] >= order[above]:
                     parted.setdefault(above, []).append(sizes[here])
+        # No contact is among them: both values that it joins are next to each other as well.
         for node, parts in parted.items():
-            if node < values:
-                rest_of_all = sizes[root] - sum(parts)
-                yield node, sizes[root] - max(rest_of_all, *parts)
+            above_all = sizes[root] - sum(parts)
+            yield node, sizes[root] - max(above_all, *parts)
