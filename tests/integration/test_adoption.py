@@ -17,6 +17,8 @@ from identity_core import (
     IdentifyContacts,
     Identity,
     QueryIdentities,
+    SharedValue,
+    SuggestRules,
 )
 from identity_core.testing import violations
 from identity_core.testing.conformance.reader import read_pages
@@ -362,3 +364,36 @@ def test_pages_of_rows_of_others_make_up_what_they_are_read_as(url, sql):
         asyncio.run(body())
 
     check()
+
+
+def test_values_are_suggested_however_others_wrote_them(existing, empty_url, sql):
+    existing(
+        (1, " Doc@X ", "555-0100", None, "primary", 9, False),
+        (2, "b@x", "5550100", 1, "secondary", 8, False),
+        (3, ASCII, "(555) 0100", 1, "secondary", 7, False),
+        (4, "", "555 0100", 1, "secondary", 6, False),
+        (5, "gone@x", "5550100", 1, "secondary", 5, True),
+        (6, ASCII.upper(), "2", 1, "secondary", 4, False),
+        (7, "alone@x", "", None, "primary", 3, False),
+    )
+    migrate(empty_url)
+    before = sql(ROWS)
+    shop = Identifier(IdentifierKind.PHONE_NUMBER, "5550100")
+    anna, doc = (Identifier(IdentifierKind.EMAIL, email) for email in (UNICODE, "doc@x"))
+
+    async def body():
+        async with repository_on(empty_url, emails=EmailForms(to_ascii, to_unicode)) as repository:
+            assert await repository.most_shared(9) == [shop, anna]
+            assert await repository.largest(9) == [doc]
+            assert await repository.weigh([shop, anna]) == [
+                SharedValue(anna, 2, 0, 1, 5),
+                SharedValue(shop, 3, 0, 1, 5),
+            ]
+            found = await SuggestRules(repository)()
+            assert [(one.value.identifier, one.parts) for one in found] == [
+                (shop, (2, 1, 1, 1)),
+                (anna, (4, 1)),
+            ]
+
+    asyncio.run(body())
+    assert sql(ROWS) == before
