@@ -3,8 +3,8 @@
 ``speed`` compares it with a bare endpoint and with the same service without batches; ``scale`` varies the
 number of contacts, the size of identities and the number of processes; ``memory`` measures memory over
 millions of requests; ``bulk`` measures imports of files; ``queries`` measures queries of a large identity,
-and ``rulings`` rulings on one; ``compare`` compares two versions of the service in paired runs; ``chart``
-draws the results.
+and ``rulings`` rulings on one; ``blocks`` blocks a value that very many share; ``compare`` compares two
+versions of the service in paired runs; ``chart`` draws the results.
 
 The benchmarks start everything they need except ``wrk``, which your distribution has
 (``apt-get install wrk``). The results are written to ``benchmarks/results``.
@@ -23,6 +23,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.blocks import blocks
 from benchmarks.bulk import bulk
 from benchmarks.compare import compare
 from benchmarks.memory import memory
@@ -53,7 +54,7 @@ def parse_arguments() -> argparse.Namespace:
         "what",
         nargs="?",
         default="speed",
-        choices=["speed", "scale", "memory", "bulk", "queries", "rulings", "compare", "chart"],
+        choices=["speed", "scale", "memory", "bulk", "queries", "rulings", "blocks", "compare", "chart"],
         help="[speed]",
     )
     parser.add_argument("--rounds", type=int, default=3, help="for speed and compare [3]")
@@ -61,6 +62,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--contacts", type=int, default=10_000_000, help="the maximum for scale [10,000,000]")
     parser.add_argument("--requests", type=int, default=5_000_000, help="for memory [5,000,000]")
     parser.add_argument("--rows", type=int, default=10_000_000, help="for bulk [10,000,000]")
+    parser.add_argument(
+        "--sharing", type=int, default=1_000_000, help="contacts that share a value, for blocks [1,000,000]"
+    )
     parser.add_argument(
         "--before", type=Path, help="for compare: a checkout of the other version with a .venv"
     )
@@ -102,9 +106,11 @@ def main() -> None:
             print(f"{describe_machine()}\n\nratios of this version to the version before:")
             for name, result in measured.items():
                 print(f"{name}: " + ", ".join(f"{key} {value:.3f}" for key, value in result.items()))
-        elif options.what in ("bulk", "queries", "rulings"):
+        elif options.what in ("bulk", "queries", "rulings", "blocks"):
             if options.what == "bulk":
                 measured = bulk(server, options.rows, options.contacts)
+            elif options.what == "blocks":
+                measured = blocks(server, options.sharing)
             else:
                 measured = queries(server) if options.what == "queries" else rulings(server)
             print(f"{describe_machine()}\n")

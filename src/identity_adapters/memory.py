@@ -43,9 +43,10 @@ from identity_core import (
 )
 from identity_core.model.decision import LATER, NEW_IDS
 from identity_core.model.identifiers import to_identifiers
+from identity_core.model.parts import Parts
 from identity_core.model.record import find_leads
 from identity_core.model.rule_set import NO_LIMITS, NO_RULES, UnsettledLink
-from identity_core.ports import R
+from identity_core.ports import R, ReviseParts
 from identity_core.rule import read_rulings
 
 
@@ -228,7 +229,9 @@ class InMemoryContactRepository:
         merged = (event for event in self._events if event.kind is EventKind.MERGED)
         return {event.contact_id if event.evidence_id is None else event.evidence_id for event in merged}
 
-    async def unsettled(self, in_force: RulesInForce, limit: int) -> tuple[list[UnsettledLink], int]:
+    async def unsettled(
+        self, in_force: RulesInForce, limit: int, large: int
+    ) -> tuple[list[UnsettledLink], int]:
         await asyncio.sleep(0)
         start, end = in_force.settled_id, min(in_force.settled_id + limit, in_force.last_id)
         rules, released = in_force.rules, in_force.released | {Hold.UNCHECKED}
@@ -254,16 +257,17 @@ class InMemoryContactRepository:
                 and len(self._find_connected({contact.id})) > 1
             ]
             return [
-                UnsettledLink(
-                    (ends[0], ends[1]), (self._find_primary_of(ends[0]), self._find_primary_of(ends[1]))
-                )
+                self._to_unsettled((ends[0], ends[1]), large)
                 for id, ends in sorted(found)
                 if start < id <= end
             ], end
 
-    def _find_primary_of(self, identifier: Identifier) -> int | None:
-        ids = self._find_ids(identifier)
-        return Snapshot.of(self._find_connected({*ids})).identities[0][0].id if ids else None
+    def _to_unsettled(self, ends: tuple[Identifier, Identifier], large: int) -> UnsettledLink:
+        one, other = (self._find_connected({*self._find_ids(end)}) for end in ends)
+        first, second = (min(c, key=lambda one: one.seniority).id if c else None for c in (one, other))
+        sizes = {first: len(one), second: len(other)}
+        large_ids = frozenset(id for id, size in sizes.items() if id is not None and size >= large)
+        return UnsettledLink(ends, (first, second), large_ids)
 
     async def held(self, after: int = 0, limit: int = 100) -> list[Evidence]:
         await asyncio.sleep(0)
@@ -351,6 +355,22 @@ class InMemoryContactRepository:
         with self._exclusive:
             now = self._clock()
             decision = decide(self._record(identifiers, self._rules.rules), now, self._ids)
+            self._write(decision.writes, now)
+            return decision
+
+    async def revise_parts(
+        self,
+        primary_id: int,
+        identifiers: Collection[Identifier],
+        decide: ReviseParts[R],
+        hubs: Collection[Identifier] = (),
+    ) -> R:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            now = self._clock()
+            record = self._record([*identifiers, *hubs], self._rules.rules)
+            parts = Parts.of(record, self._contacts.get(primary_id), hubs)
+            decision = decide(parts, now, self._ids)
             self._write(decision.writes, now)
             return decision
 
@@ -514,6 +534,20 @@ class DryRunRepository:
         return await self._memory.transact(batch, decide)
 
     async def revise(self, identifiers: Collection[Identifier], decide: Revise[R]) -> R:
+        await self._read_record(identifiers)
+        return await self._memory.revise(identifiers, decide)
+
+    async def revise_parts(
+        self,
+        primary_id: int,
+        identifiers: Collection[Identifier],
+        decide: ReviseParts[R],
+        hubs: Collection[Identifier] = (),
+    ) -> R:
+        await self._read_record([*identifiers, *hubs])
+        return await self._memory.revise_parts(primary_id, identifiers, decide, hubs)
+
+    async def _read_record(self, identifiers: Collection[Identifier]) -> None:
         known: set[Identifier] = set()
         values = {*identifiers}
         # Identities that became one in memory are read as well.
@@ -522,7 +556,6 @@ class DryRunRepository:
             self._memory.adopt(await self._reader.record(known))
             record = await self._memory.record(known)
             values = {value for contact in record.contacts for value in contact.identifiers}
-        return await self._memory.revise(identifiers, decide)
 
     async def _read(self, batch: Sequence[ContactDetails]) -> None:
         if not self._has_rulings:

@@ -20,6 +20,7 @@ from identity_core.model.evidence import Evidence
 from identity_core.model.identifiers import Identifier
 from identity_core.model.lineage import Lineage
 from identity_core.model.page import Page
+from identity_core.model.parts import Parts
 from identity_core.model.record import Record
 from identity_core.model.rule_set import RuleSet, RulesInForce, UnsettledLink
 from identity_core.model.ruling import Note, Ruling
@@ -46,6 +47,9 @@ Decide = Callable[[Snapshot, datetime, Iterator[int]], Decision]
 
 Revise = Callable[[Record, datetime, Iterator[int]], R]
 """A pure function of a record, the time and a supply of new ids, as the rulings and `repair` are."""
+
+ReviseParts = Callable[[Parts, datetime, Iterator[int]], R]
+"""A pure function of parts of an identity, the time and a supply of new ids, as `detach` is."""
 
 
 class SnapshotLoader(Protocol):
@@ -89,6 +93,28 @@ class ContactRepository(SnapshotLoader, Protocol):
 
         It does what `transact` does, with the whole record that `IdentityReader.record` would return in
         place of a snapshot, and as many ids as `decide` draws.
+
+        Raises:
+            RepositoryUnavailable: it cannot be done for now; nothing is known to be persisted.
+        """
+        ...
+
+    async def revise_parts(
+        self,
+        primary_id: int,
+        identifiers: Collection[Identifier],
+        decide: ReviseParts[R],
+        hubs: Collection[Identifier] = (),
+    ) -> R:
+        """Decide as `revise` does, on parts of one very large identity, or on what may join it.
+
+        Nobody else can change that identity meanwhile, nor those that the parts belong to otherwise.
+
+        Args:
+            primary_id: the primary of the identity.
+            identifiers: values of the parts.
+            decide: gets what belongs to these values and to the primary, as far as that is not too much.
+            hubs: values that may belong to the identity; the parts end there.
 
         Raises:
             RepositoryUnavailable: it cannot be done for now; nothing is known to be persisted.
@@ -291,7 +317,9 @@ class RuleBook(Protocol):
         """
         ...
 
-    async def unsettled(self, in_force: RulesInForce, limit: int) -> tuple[list[UnsettledLink], int]:
+    async def unsettled(
+        self, in_force: RulesInForce, limit: int, large: int
+    ) -> tuple[list[UnsettledLink], int]:
         """The links that may not be in line with some rules, those in force or others.
 
         These are pairs that count though one of their values is blocked, pairs that were blocked and no
@@ -301,6 +329,7 @@ class RuleBook(Protocol):
         Args:
             in_force: the rules, and the id up to which everything is in line with them.
             limit: how many ids are looked at, at most.
+            large: how many contacts an identity has, at least, that is too large to be read whole.
 
         Returns:
             the links in the order of ids, and the largest id that was looked at.

@@ -229,7 +229,9 @@ class PostgresSnapshotLoader:
         known: Collection[Identifier],
         asked: Collection[Identifier],
         contacts: Sequence[Contact],
+        most: int | None = None,
     ) -> list[Evidence]:
+        """Read the evidence with some known values; at most so many pieces that count of each."""
         rules = self._in_force.rules
         by_asked = self._to_values(asked)
         values = {
@@ -237,6 +239,7 @@ class PostgresSnapshotLoader:
             "asked_emails": by_asked["emails"],
             "asked_numbers": by_asked["numbers"],
             "limit": MAX_IGNORED,
+            "most": most,
         }
         rows = await execute(connection, statements.EVIDENCE_ABOUT, values)
         read_email = self._emails.make_reader(contacts)

@@ -30,7 +30,6 @@ from identity_adapters.offload import offload
 from identity_adapters.postgres import statements
 from identity_adapters.postgres.database import Connection, execute
 from identity_adapters.postgres.loader import (
-    PostgresSnapshotLoader,
     RulesChanged,
     read_rules,
     to_details,
@@ -41,6 +40,7 @@ from identity_adapters.postgres.locks import (
     collect_identifiers,
     to_lock_keys,
 )
+from identity_adapters.postgres.parts import PostgresPartsLoader
 from identity_adapters.postgres.writes import write
 from identity_core import (
     Contact,
@@ -52,7 +52,8 @@ from identity_core import (
     Revise,
     Snapshot,
 )
-from identity_core.ports import R
+from identity_core.model.parts import Parts
+from identity_core.ports import R, ReviseParts
 
 MAX_RESTARTS = 3
 """How often a transaction starts again before it takes the global lock."""
@@ -62,10 +63,10 @@ IDS_GROWTH = 16
 """How many ids are drawn for a decision about a record, and how many times as many if it needs more."""
 
 
-S = TypeVar("S", Snapshot, Record)
+S = TypeVar("S", Snapshot, Record, Parts)
 
 
-class PostgresContactRepository(PostgresSnapshotLoader):
+class PostgresContactRepository(PostgresPartsLoader):
     """A `ContactRepository` over the tables that `migrate` sets up; its arguments are those of its base."""
 
     async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Decision:
@@ -89,6 +90,21 @@ class PostgresContactRepository(PostgresSnapshotLoader):
 
         return await self._run(prepare, 0, decide)
 
+    async def revise_parts(
+        self,
+        primary_id: int,
+        identifiers: Collection[Identifier],
+        decide: ReviseParts[R],
+        hubs: Collection[Identifier] = (),
+    ) -> R:
+        load = partial(self._load_parts, primary_id=primary_id, identifiers=identifiers, hubs=hubs)
+
+        def prepare() -> "_Work[Parts]":
+            details = self._emails.to_json(map(to_details, identifiers), self._in_force.rules)
+            return _Work({*identifiers, *hubs}, details, load, REVISED_IDS, frozenset([primary_id]))
+
+        return await self._run(prepare, 0, decide)
+
     async def _run(
         self,
         prepare: Callable[[], "_Work[S]"],
@@ -96,10 +112,10 @@ class PostgresContactRepository(PostgresSnapshotLoader):
         decide: Callable[[S, datetime, Iterator[int]], R],
     ) -> R:
         """Decide under locks and write the decision, as often as it takes."""
-        work = prepare()
+        work: _Work[S] = prepare()
         is_global = len(work.identifiers) > MAX_IDENTIFIER_LOCKS
         keys = "" if is_global else json.dumps(to_lock_keys(work.identifiers))
-        others: set[int] = set()
+        others: set[int] = {*work.primary_ids}
         restarts = 0
         needed = work.ids
 
@@ -153,12 +169,14 @@ class _Work(Generic[S]):
         details: the rows of these values, as the statements take them.
         load: reads what is known of them.
         ids: how many new ids a decision draws at most, as far as can be told.
+        primary_ids: the primaries that it locks besides those of the details.
     """
 
     identifiers: Set[Identifier]
     details: str
     load: Callable[[Connection], Coroutine[Any, Any, S]]
     ids: int
+    primary_ids: Set[int] = frozenset()
 
 
 class _OutOfIds(Exception):

@@ -142,19 +142,28 @@ class PostgresRuleBook:
         is_email = kind == IdentifierKind.EMAIL
         return Identifier(IdentifierKind(kind), self._emails.make_reader()(value) if is_email else value)
 
-    async def unsettled(self, in_force: RulesInForce, limit: int) -> tuple[list[UnsettledLink], int]:
+    async def unsettled(
+        self, in_force: RulesInForce, limit: int, large: int
+    ) -> tuple[list[UnsettledLink], int]:
         end = min(in_force.settled_id + limit, in_force.last_id)
         values = {
             **to_conditions(in_force.rules, self._emails),
             "start": in_force.settled_id,
             "end": end,
             "released": json.dumps([*in_force.released, Hold.UNCHECKED]),
+            "large": large,
         }
         rows = await self._database.fetch(statements.UNSETTLED, values)
         to_identifier = self._to_identifier
         return [
-            UnsettledLink((to_identifier(one_kind, one), to_identifier(other_kind, other)), (first, second))
-            for _, one_kind, one, other_kind, other, first, second in rows
+            UnsettledLink(
+                (to_identifier(one_kind, one), to_identifier(other_kind, other)),
+                (first, second),
+                frozenset(
+                    id for id, is_large in ((first, first_is_large), (second, second_is_large)) if is_large
+                ),
+            )
+            for _, one_kind, one, other_kind, other, first, second, first_is_large, second_is_large in rows
         ], end
 
 

@@ -287,10 +287,12 @@ class UnsettledLink:
     Attributes:
         ends: its two values.
         primary_ids: the primary of the identity of each; None for a blocked value that no contact has.
+        large_ids: those of these primaries whose identities are too large to be read whole.
     """
 
     ends: tuple[Identifier, Identifier]
     primary_ids: tuple[int | None, int | None]
+    large_ids: frozenset[int] = frozenset()
 
 
 def find_raised(before: Limits, after: Limits) -> frozenset[Hold]:

@@ -15,7 +15,7 @@ from identity_core.model.decision import Decision
 from identity_core.model.events import EventKind
 from identity_core.model.evidence import Evidence, Standing
 from identity_core.model.record import Record
-from identity_core.model.rule_set import Hold
+from identity_core.model.rule_set import Hold, RuleSet
 from identity_core.model.ruling import Ruling, Verdict
 from identity_core.rules.resolve import InheritedLink, Pair, find_inherited_links, order_pairs, resolve
 from identity_core.rules.settle import Settlement, settle
@@ -70,9 +70,7 @@ def _consider_again(
     waiting = [
         piece
         for piece in record.evidence
-        if (piece.standing is Standing.BLOCKED or piece.hold in released)
-        and known.issuperset(piece.identifiers)
-        and not record.rules.blocks_pair(piece.pair)
+        if waits(piece, record.rules, released) and known.issuperset(piece.identifiers)
     ]
     if not waiting:
         return record.evidence
@@ -87,6 +85,13 @@ def _consider_again(
         standing = Standing.COUNTS if hold is None else Standing.HELD
         changed[piece.pair] = evolve(piece, standing=standing, hold=hold)
     return tuple(changed.get(piece.pair, piece) for piece in record.evidence)
+
+
+def waits(piece: Evidence, rules: RuleSet, released: Collection[Hold]) -> bool:
+    """Whether a pair is no longer blocked, or no longer held by its limit, and has to be considered again."""
+    return (piece.standing is Standing.BLOCKED or piece.hold in released) and not rules.blocks_pair(
+        piece.pair
+    )
 
 
 class Admission:

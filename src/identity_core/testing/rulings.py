@@ -56,6 +56,9 @@ Ports = tuple[ContactRepository, IdentityReader, ChangeFeed, RuleBook]
 Key = tuple[str | None, str | None]
 
 NOTE = Note("the machine", "to see what happens")
+LARGE = 2
+"""From how many contacts on an identity comes apart part by part."""
+
 POOL = 4
 """Of so few values most are joined before long."""
 
@@ -80,7 +83,7 @@ class RulingMachine(RuleBasedStateMachine):
         self.stack = AsyncExitStack()
         ports = self.run(self.stack.enter_async_context(self.empty_ports()))
         self.repository, self.reader, self.feed, self.book = ports
-        self.change = ChangeRules(self.repository, self.book)
+        self.change = ChangeRules(self.repository, self.book, large=LARGE)
         self.rule_set = NO_RULES
         self.identify = IdentifyContacts(self.repository)
         self.queries = QueryIdentities(self.reader)

@@ -29,7 +29,9 @@ from identity_adapters.postgres.statements.identities import (
     LOAD_TO_DECIDE,
     LOAD_WITH_BLOCKED,
     LOAD_WITH_LIMITS,
+    ONE_OF_IDENTITY,
     PAGES,
+    PARTS,
     PHONE_NUMBER,
 )
 from identity_adapters.postgres.statements.locks import (
@@ -99,9 +101,11 @@ __all__ = [
     "LOCK_PRIMARIES",
     "MOST_SHARED",
     "NOW_AND_IDS",
+    "ONE_OF_IDENTITY",
     "ONE_SNAPSHOT",
     "PAGES",
     "PAIR",
+    "PARTS",
     "PHONE_NUMBER",
     "PINS_APART",
     "PUT_RULES",

@@ -161,6 +161,63 @@ FROM input CROSS JOIN LATERAL (
 {_LIMIT}
 """
 
+# The contact :primary_id, the contacts with one of the values of the :details, and those that links join to
+# them without that contact; at most :most of each value, and as many linked to each contact. And a row
+# without values if there are rules after :version.
+# Indexes: those of the matched contacts, contacts_pkey, idx_contacts_linked_id, contact_rules_pkey.
+PARTS = f"""
+WITH RECURSIVE {INPUT}, linked (id) AS (
+    SELECT * FROM (
+        SELECT found.*
+        FROM (SELECT DISTINCT email FROM input) AS input
+        CROSS JOIN LATERAL (
+            SELECT c.id FROM contacts c
+            WHERE {EMAIL} = input.email AND c.deleted_at IS NULL LIMIT %(most)s
+        ) AS found
+        UNION ALL
+        SELECT found.*
+        FROM (SELECT DISTINCT phone_number FROM input) AS input
+        CROSS JOIN LATERAL (
+            SELECT c.id FROM contacts c
+            WHERE {PHONE_NUMBER} = input.phone_number AND c.deleted_at IS NULL LIMIT %(most)s
+        ) AS found
+    ) AS matched
+    UNION
+    SELECT near.id
+    FROM linked CROSS JOIN LATERAL (
+        (SELECT c.linked_id AS id FROM contacts c WHERE c.id = linked.id AND c.linked_id IS NOT NULL OFFSET 0)
+        UNION ALL
+        (SELECT c.id FROM contacts c WHERE c.linked_id = linked.id LIMIT %(most)s)
+    ) AS near
+    WHERE linked.id <> %(primary_id)s
+)
+SELECT {_CONTACT}
+FROM (SELECT id FROM linked UNION SELECT %(primary_id)s) AS part
+CROSS JOIN LATERAL (SELECT * FROM contacts c WHERE c.id = part.id OFFSET 0) AS c
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, 'rules', NULL, NULL
+WHERE EXISTS (SELECT FROM contact_rules WHERE version > %(version)s)
+"""
+
+# A row if a contact with one of the :emails or the :numbers is the contact :primary_id or is linked to it.
+# One contact of a value is looked at, since a value is in one identity.
+# Indexes: those of the matched contacts.
+ONE_OF_IDENTITY = f"""
+SELECT FROM json_array_elements_text(%(emails)s) AS input (email)
+CROSS JOIN LATERAL (
+    SELECT coalesce(c.linked_id, c.id) AS id FROM contacts c
+    WHERE {EMAIL} = input.email AND c.deleted_at IS NULL LIMIT 1
+) AS found
+WHERE found.id = %(primary_id)s
+UNION ALL
+SELECT FROM json_array_elements_text(%(numbers)s) AS input (number)
+CROSS JOIN LATERAL (
+    SELECT coalesce(c.linked_id, c.id) AS id FROM contacts c
+    WHERE {PHONE_NUMBER} = input.number AND c.deleted_at IS NULL LIMIT 1
+) AS found
+WHERE found.id = %(primary_id)s
+"""
+
 # The number of contacts in the identities that the :details match, without the largest identity.
 # Indexes: as above.
 COUNT_OTHERS = f"""

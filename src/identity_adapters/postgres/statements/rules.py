@@ -85,25 +85,40 @@ WHERE id > %(start)s AND id <= %(end)s AND withdrawn_at IS NULL
 """
 
 
-def _find_primary(kind: str, value: str) -> str:
-    """The primary of a contact with a value; one is enough, since a value is in one identity."""
-    return f"""
-    CASE {kind}
+# The two values of each pair and each ruling with an id after :start up to :end that may not be in line with
+# the rules, the primaries of the identities of these values, and whether these identities have at least
+# :large contacts. One contact of a value is enough, since a value is in one identity.
+# Indexes: contacts_pkey, contact_evidence_pkey, contact_rulings_pkey, those of the matched contacts, and
+# idx_contacts_linked_id.
+UNSETTLED = f"""
+WITH link AS MATERIALIZED ({_UNSETTLED}), value AS MATERIALIZED (
+    SELECT one_kind AS kind, one AS value FROM link UNION SELECT other_kind, other FROM link
+), home AS MATERIALIZED (
+    SELECT value.*, CASE kind
         WHEN 'email' THEN (
             SELECT coalesce(c.linked_id, c.id) FROM contacts c
-            WHERE {EMAIL} = {value} AND c.deleted_at IS NULL LIMIT 1)
+            WHERE {EMAIL} = value AND c.deleted_at IS NULL LIMIT 1)
         ELSE (
             SELECT coalesce(c.linked_id, c.id) FROM contacts c
-            WHERE {PHONE_NUMBER} = {value} AND c.deleted_at IS NULL LIMIT 1)
-    END"""
-
-
-# The two values of each pair and each ruling with an id after :start up to :end that may not be in line with
-# the rules, and the primaries of the identities of these values. Indexes: contacts_pkey,
-# contact_evidence_pkey, contact_rulings_pkey, and those of the matched contacts.
-UNSETTLED = f"""
-SELECT link.*, {_find_primary("link.one_kind", "link.one")}, {_find_primary("link.other_kind", "link.other")}
-FROM ({_UNSETTLED}) AS link
+            WHERE {PHONE_NUMBER} = value AND c.deleted_at IS NULL LIMIT 1)
+    END AS primary_id
+    FROM value
+), large AS MATERIALIZED (
+    SELECT primary_id
+    FROM (SELECT DISTINCT primary_id FROM home) AS home
+    WHERE %(large)s <= 1 + (
+        SELECT count(*) FROM (
+            SELECT FROM contacts c
+            WHERE c.linked_id = home.primary_id AND c.deleted_at IS NULL LIMIT %(large)s
+        ) AS linked
+    )
+)
+SELECT
+    link.id, one_kind, one, other_kind, other, first.primary_id, second.primary_id,
+    first.primary_id IN (SELECT * FROM large), second.primary_id IN (SELECT * FROM large)
+FROM link
+JOIN home AS first ON (first.kind, first.value) = (one_kind, one)
+JOIN home AS second ON (second.kind, second.value) = (other_kind, other)
 ORDER BY link.id
 """
 

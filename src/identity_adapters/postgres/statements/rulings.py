@@ -38,7 +38,7 @@ CROSS JOIN LATERAL (
 ) AS pin
 """
 
-# The evidence with one of the :emails or :numbers that counts or that rulings keep
+# The evidence with one of the :emails or :numbers that counts, at most :most of each, or that rulings keep
 # from counting; some of that which rules keep from counting, at most :limit of each; and all with one of
 # the :asked_emails and one of the :asked_numbers.
 # Indexes: the unique one of the evidence, idx_contact_evidence_counting_email,
@@ -54,7 +54,8 @@ FROM (
     FROM json_array_elements_text(%(emails)s) AS input (email)
     CROSS JOIN LATERAL (
         (SELECT * FROM contact_evidence evidence
-         WHERE evidence.email = input.email AND evidence.standing = 'counts' OFFSET 0)
+         WHERE evidence.email = input.email AND evidence.standing = 'counts'
+         LIMIT CAST(%(most)s AS bigint))
         UNION ALL
         (SELECT * FROM contact_evidence evidence
          WHERE evidence.email = input.email
@@ -70,7 +71,8 @@ FROM (
     FROM json_array_elements_text(%(numbers)s) AS input (number)
     CROSS JOIN LATERAL (
         (SELECT * FROM contact_evidence evidence
-         WHERE evidence.phone_number = input.number AND evidence.standing = 'counts' OFFSET 0)
+         WHERE evidence.phone_number = input.number AND evidence.standing = 'counts'
+         LIMIT CAST(%(most)s AS bigint))
         UNION ALL
         (SELECT * FROM contact_evidence evidence
          WHERE evidence.phone_number = input.number

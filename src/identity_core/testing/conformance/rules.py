@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
 from functools import partial
@@ -42,8 +42,10 @@ from identity_core import (
     WriteSet,
     repair,
 )
+from identity_core.model.parts import Parts
 from identity_core.model.rule_set import NO_RULES, UnsettledLink
 from identity_core.rules.apply import apply_rules
+from identity_core.rules.parts import detach
 from identity_core.testing.conformance.contacts import A, B, C, D, contact, identify, of_any_subclass, seed
 from identity_core.testing.conformance.rulings import email, number
 from identity_core.testing.invariants import violations
@@ -54,6 +56,7 @@ NOTE = Note("somebody", "because")
 POOL = 4
 DATED = batches(POOL, moments() | st.none(), max_size=10)
 CLIENTS = 24
+LARGE = 3
 
 
 @frozen
@@ -120,7 +123,7 @@ class RuleConformance:
             in_force = await ports.book.rules()
             assert in_force == RulesInForce()
             assert in_force.is_settled
-            assert await ports.book.unsettled(in_force, 100) == ([], 0)
+            assert await ports.book.unsettled(in_force, 100, LARGE) == ([], 0)
             assert await ports.reader.held() == []
             assert (await ports.repository.load([ContactDetails(A)])).rules == NO_RULES
 
@@ -530,13 +533,13 @@ class RuleConformance:
             for limit in (1, 3, 1_000):
                 start, found = in_force, list[tuple[str, ...]]()
                 while not start.is_settled:
-                    links, end = await ports.book.unsettled(start, limit)
+                    links, end = await ports.book.unsettled(start, limit, LARGE)
                     found += map(_show, links)
                     assert len(links) <= limit
                     assert start.settled_id < end <= min(start.settled_id + limit, start.last_id)
                     start = evolve(start, settled_id=end)
                 assert found == expected, "in the order of ids, without what came later"
-                assert await ports.book.unsettled(start, limit) == ([], in_force.last_id)
+                assert await ports.book.unsettled(start, limit, LARGE) == ([], in_force.last_id)
             contacts = {one.key: one.id for one in (await ports.reader.record([email(pairs[0][0])])).contacts}
             await ports.book.settle(in_force.version, contacts[pairs[8]])
             assert await _find_unsettled(ports.book, await ports.book.rules()) == {*expected[5:]}
@@ -603,12 +606,91 @@ class RuleConformance:
             await ports.see((C, "1"), (D, "9"))
             [of_d] = (await ports.repository.load([ContactDetails(D)])).identities
             in_force = await ports.book.put(RuleSet(phone_numbers=["3"]), NOTE)
-            links, _ = await ports.book.unsettled(in_force, 1_000)
+            links, _ = await ports.book.unsettled(in_force, 1_000, LARGE)
             assert {_show(link): link.primary_ids for link in links} == {
                 (C, "3"): (3, 3),
                 (C, "1"): (3, 1),
                 (D, "9"): (of_d[0].id, None),
             }
+
+        self.check(body)
+
+    def test_unsettled_links_tell_which_identities_are_large(self) -> None:
+        async def body(ports: Ports) -> None:
+            await ports.see((A, "1"), (B, "1"), (C, "1"), (D, "3"), (D, "4"))
+            in_force = await ports.book.put(RuleSet(phone_numbers=["1", "3"]), NOTE)
+            for large, expected in {2: {1, 4}, 3: {1}, 4: set()}.items():
+                links, _ = await ports.book.unsettled(in_force, 1_000, large)
+                assert {id for link in links for id in link.large_ids} == expected
+                assert all(link.large_ids <= {*link.primary_ids} for link in links)
+
+        self.check(body)
+
+    # Parts of large identities
+
+    def test_parts_have_all_that_belongs_to_some_values_and_the_primary(self) -> None:
+        async def body(ports: Ports) -> None:
+            await ports.see((A, "1"), (B, "1"), (B, "2"), (None, "3"), (C, "3"), (C, "2"), (D, "1"))
+            await ports.rule.undo((C, "3"), NOTE)
+            await ports.book.put(RuleSet(phone_numbers=["1"]), NOTE)
+            one = Identifier(IdentifierKind.EMAIL, B)
+            parts = await _read_parts(ports, 1, [one])
+            assert parts.primary is not None
+            assert parts.primary.key == (A, "1")
+            assert {(B, "1"), (B, "2"), (C, None)} <= {contact.key for contact in parts.contacts}
+            assert parts.primary not in parts.contacts
+            assert {(C, "2"), (C, "3")} <= {piece.pair for piece in parts.evidence}
+            assert Verdict.UNDONE in {ruling.verdict for ruling in parts.rulings}
+            assert one in parts.asked
+            assert parts.rules == RuleSet(phone_numbers=["1"])
+            assert parts.unread.isdisjoint(value for c in parts.contacts for value in c.identifiers)
+
+        self.check(body)
+
+    def test_parts_have_what_links_join_to_them(self) -> None:
+        async def body(ports: Ports) -> None:
+            await seed(
+                ports.repository,
+                contact(1, A, "1", age=9),
+                contact(2, B, "2", age=8),
+                contact(3, C, None, linked_id=2, age=7),
+                contact(4, D, None, linked_id=3, age=6),
+            )
+            for linked in (B, C, D):
+                parts = await _read_parts(ports, 1, [Identifier(IdentifierKind.EMAIL, linked)])
+                assert {contact.id for contact in parts.contacts} >= {2, 3, 4}
+
+        self.check(body)
+
+    def test_parts_know_which_hubs_belong_to_the_identity(self) -> None:
+        async def body(ports: Ports) -> None:
+            await ports.see((A, "1"), (B, "2"), (C, "3"))
+            hubs = [Identifier(IdentifierKind.PHONE_NUMBER, number) for number in ("1", "2", "9")]
+            parts = await _read_parts(ports, 1, [Identifier(IdentifierKind.EMAIL, C)], hubs)
+            assert parts.hubs == {hubs[0]}
+            assert (await _read_parts(ports, 1, [])).hubs == set()
+
+        self.check(body)
+
+    def test_an_identity_that_is_gone_has_no_primary(self) -> None:
+        async def body(ports: Ports) -> None:
+            await ports.see((A, "1"))
+            parts = await _read_parts(ports, 99, [Identifier(IdentifierKind.EMAIL, A)])
+            assert parts.primary is None
+
+        self.check(body)
+
+    def test_what_is_decided_on_parts_is_persisted(self) -> None:
+        async def body(ports: Ports) -> None:
+            await ports.see((A, "1"), (B, "1"))
+            shared = RuleSet(phone_numbers=["1"])
+            await ports.book.put(shared, NOTE)
+            values = [Identifier(IdentifierKind.EMAIL, B)]
+            done = await ports.repository.revise_parts(1, values, detach)
+            assert done.writes.rewritten
+            record = await ports.reader.record(_values([ContactDetails(A), ContactDetails(B)]))
+            assert partition(record) == {frozenset([A, "1"]), frozenset([B])}
+            assert [piece.pair for piece in record.evidence] == [(B, "1")]
 
         self.check(body)
 
@@ -619,7 +701,7 @@ class RuleConformance:
             batch = [ContactDetails(f"{position}@example.org", "1") for position in range(12)]
             await ports.identify.many(batch)
             in_force = await ports.book.put(RuleSet(phone_numbers=["1"]), NOTE)
-            links, _ = await ports.book.unsettled(in_force, 5)
+            links, _ = await ports.book.unsettled(in_force, 5, LARGE)
             for link in links[:-1]:
                 await ports.repository.revise(link.ends[:1], apply_rules)
             async with self.other_repository(ports.repository) as other:
@@ -909,9 +991,26 @@ class _Looking:
         self.record = record
 
 
+class _LookingAtParts:
+    """The same for parts of an identity."""
+
+    writes = WriteSet()
+
+    def __init__(self, parts: Parts, *_: object) -> None:
+        self.parts = parts
+
+
+async def _read_parts(
+    ports: Ports, primary_id: int, identifiers: Sequence[Identifier], hubs: Sequence[Identifier] = ()
+) -> Parts:
+    """What a decision on parts gets."""
+    looking = await ports.repository.revise_parts(primary_id, identifiers, _LookingAtParts, hubs)
+    return looking.parts
+
+
 async def _find_unsettled(book: RuleBook, in_force: RulesInForce) -> set[tuple[str, ...]]:
     """The values of all links that are not settled."""
-    links, end = await book.unsettled(in_force, 1_000_000)
+    links, end = await book.unsettled(in_force, 1_000_000, LARGE)
     assert end == in_force.last_id
     return {_show(link) for link in links}
 

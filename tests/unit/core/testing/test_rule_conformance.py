@@ -311,8 +311,8 @@ class Unsettled(InMemoryContactRepository):
         """The evidence of a link; None if a contact or a ruling has it."""
         return self._evidence.get(tuple(value for _, value in link.ends))
 
-    async def unsettled(self, in_force, limit):
-        links, end = await super().unsettled(in_force, limit)
+    async def unsettled(self, in_force, limit, large):
+        links, end = await super().unsettled(in_force, limit, large)
         return [link for link in links if self.finds(link, in_force.rules)], end
 
 
@@ -388,62 +388,134 @@ class FindsWithdrawnRulings(InMemoryContactRepository):
         super()._write(writes, now)
         self.withdrawn |= ended
 
-    async def unsettled(self, in_force, limit):
+    async def unsettled(self, in_force, limit, large):
         kept = self._rulings
         self._rulings = kept | self.withdrawn
-        found = await super().unsettled(in_force, limit)
+        found = await super().unsettled(in_force, limit, large)
         self._rulings = kept
         return found
 
 
 class FindsWhatAllLimitsHold(InMemoryContactRepository):
-    async def unsettled(self, in_force, limit):
+    async def unsettled(self, in_force, limit, large):
         return await super().unsettled(evolve(in_force, released=frozenset(Hold)), limit)
 
 
 class FindsNothingThatRaisedLimitsHeld(InMemoryContactRepository):
-    async def unsettled(self, in_force, limit):
+    async def unsettled(self, in_force, limit, large):
         return await super().unsettled(evolve(in_force, released=frozenset()), limit)
 
 
 class FindsWhatIsUnsettledFromTheBeginning(InMemoryContactRepository):
-    async def unsettled(self, in_force, limit):
-        links, _ = await super().unsettled(evolve(in_force, settled_id=0), in_force.settled_id + limit)
+    async def unsettled(self, in_force, limit, large):
+        links, _ = await super().unsettled(evolve(in_force, settled_id=0), in_force.settled_id + limit, large)
         return links, min(in_force.settled_id + limit, in_force.last_id)
 
 
 class FindsEverythingUnsettledAtOnce(InMemoryContactRepository):
-    async def unsettled(self, in_force, limit):
-        return await super().unsettled(in_force, 1_000_000)
+    async def unsettled(self, in_force, limit, large):
+        return await super().unsettled(in_force, 1_000_000, large)
 
 
 class SkipsTheLastId(InMemoryContactRepository):
-    async def unsettled(self, in_force, limit):
-        links, end = await super().unsettled(in_force, limit)
+    async def unsettled(self, in_force, limit, large):
+        links, end = await super().unsettled(in_force, limit, large)
         return links[:-1], end
 
 
 class FindsWhatIsUnsettledInAnyOrder(InMemoryContactRepository):
-    async def unsettled(self, in_force, limit):
-        links, end = await super().unsettled(in_force, limit)
+    async def unsettled(self, in_force, limit, large):
+        links, end = await super().unsettled(in_force, limit, large)
         return links[::-1], end
 
 
 class FindsWhatCameLater(InMemoryContactRepository):
-    async def unsettled(self, in_force, limit):
+    async def unsettled(self, in_force, limit, large):
         later = evolve(in_force, last_id=in_force.last_id + 100)
-        links, end = await super().unsettled(later, limit)
+        links, end = await super().unsettled(later, limit, large)
         return links, min(end, in_force.last_id)
 
 
 class TellsNoPrimaries(InMemoryContactRepository):
-    def _find_primary_of(self, identifier):
-        return None
+    def _to_unsettled(self, ends, large):
+        return evolve(super()._to_unsettled(ends, large), primary_ids=(None, None))
 
 
 class TellsAnyContactForThePrimary(InMemoryContactRepository):
-    def _find_primary_of(self, identifier):
-        return max(self._find_ids(identifier), default=None)
+    def _to_unsettled(self, ends, large):
+        one, other = (max(self._find_ids(end), default=None) for end in ends)
+        return evolve(super()._to_unsettled(ends, large), primary_ids=(one, other))
+
+
+class FindsNothingLarge(InMemoryContactRepository):
+    def _to_unsettled(self, ends, large):
+        return super()._to_unsettled(ends, 1_000)
+
+
+class FindsLargerOnesLarge(InMemoryContactRepository):
+    def _to_unsettled(self, ends, large):
+        return super()._to_unsettled(ends, large + 1)
+
+
+class _WithOtherParts(InMemoryContactRepository):
+    async def revise_parts(self, primary_id, identifiers, decide, hubs=()):
+        def decide_otherwise(parts, now, ids):
+            return decide(self.change_parts(parts, hubs), now, ids)
+
+        return await super().revise_parts(primary_id, identifiers, decide_otherwise, hubs)
+
+
+class ReadsPartsWithoutPrimary(_WithOtherParts):
+    def change_parts(self, parts, hubs):
+        return evolve(parts, primary=None)
+
+
+class CountsThePrimaryAmongTheParts(_WithOtherParts):
+    def change_parts(self, parts, hubs):
+        return evolve(parts, contacts=(*parts.contacts, *filter(None, [parts.primary])))
+
+
+class ReadsPartsWithoutEvidence(_WithOtherParts):
+    def change_parts(self, parts, hubs):
+        return evolve(parts, evidence=())
+
+
+class ReadsPartsWithoutRulings(_WithOtherParts):
+    def change_parts(self, parts, hubs):
+        return evolve(parts, rulings=())
+
+
+class ReadsPartsWithoutRules(_WithOtherParts):
+    def change_parts(self, parts, hubs):
+        return evolve(parts, rules=NO_RULES)
+
+
+class ReadsNothingOfParts(_WithOtherParts):
+    def change_parts(self, parts, hubs):
+        return evolve(parts, unread=parts.asked)
+
+
+class ReadsPartsWithoutWhatIsLinked(_WithOtherParts):
+    def change_parts(self, parts, hubs):
+        return evolve(parts, contacts=tuple(one for one in parts.contacts if one.phone_number or one.id < 3))
+
+
+class TakesAnyHub(_WithOtherParts):
+    def change_parts(self, parts, hubs):
+        return evolve(parts, hubs=frozenset(hubs))
+
+
+class FindsNoHub(_WithOtherParts):
+    def change_parts(self, parts, hubs):
+        return evolve(parts, hubs=frozenset())
+
+
+class ForgetsWhatPartsBecame(InMemoryContactRepository):
+    async def revise_parts(self, *arguments):
+        kept = self._contacts.copy(), self._evidence.copy()
+        done = await super().revise_parts(*arguments)
+        self._contacts, self._evidence = kept
+        return done
 
 
 # What other rules would do
@@ -677,6 +749,18 @@ BROKEN = [
     FindsWhatCameLater,
     TellsNoPrimaries,
     TellsAnyContactForThePrimary,
+    FindsNothingLarge,
+    FindsLargerOnesLarge,
+    ReadsPartsWithoutPrimary,
+    CountsThePrimaryAmongTheParts,
+    ReadsPartsWithoutEvidence,
+    ReadsPartsWithoutRulings,
+    ReadsPartsWithoutRules,
+    ReadsNothingOfParts,
+    ReadsPartsWithoutWhatIsLinked,
+    TakesAnyHub,
+    FindsNoHub,
+    ForgetsWhatPartsBecame,
     PutsWhatIsProposed,
     ProposesWithoutLookingAtTheRulesInForce,
     RecordsByTheRulesInForce,
