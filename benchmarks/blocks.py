@@ -61,7 +61,7 @@ def blocks(server: URL, contacts: int) -> dict[str, dict[str, float]]:
             one.result()
         client, is_done = _Client(port), Event()
         settled: dict[str, float] = {}
-        for phase, numbers in {"while it is blocked": [SHARED]}.items():
+        for phase, numbers in {"while it is blocked": [SHARED], "while it is unblocked": []}.items():
             started = time.perf_counter()
             rules = {"blocked": {"phoneNumbers": numbers}, "limits": {}}
             client.send("PUT", "/rules", {**rules, "reason": "a benchmark"})

@@ -137,12 +137,15 @@ class InMemoryContactRepository:
         with self._exclusive:
             return self._rules
 
-    async def put(self, rules: RuleSet, note: Note, version: int | None = None) -> RulesInForce:
+    async def put(
+        self, rules: RuleSet, note: Note, version: int | None = None, *, retroactive: bool = False
+    ) -> RulesInForce:
         await asyncio.sleep(0)
         with self._exclusive:
             if version not in (None, self._rules.version):
                 raise StalePlan("other rules are in force")
-            self._rules = self._propose(rules, evolve(note, at=note.at or self._clock()))
+            note = evolve(note, at=note.at or self._clock())
+            self._rules = self._propose(rules, note, retroactive=retroactive)
             return self._rules
 
     async def settle(self, version: int, settled_id: int) -> None:
@@ -151,14 +154,14 @@ class InMemoryContactRepository:
             if self._rules.version == version:
                 self._rules = evolve(self._rules, settled_id=settled_id)
 
-    async def propose(self, rules: RuleSet) -> RulesInForce:
+    async def propose(self, rules: RuleSet, *, retroactive: bool = False) -> RulesInForce:
         await asyncio.sleep(0)
         with self._exclusive:
-            return self._propose(rules)
+            return self._propose(rules, None, retroactive=retroactive)
 
-    def _propose(self, rules: RuleSet, note: Note | None = None) -> RulesInForce:
+    def _propose(self, rules: RuleSet, note: Note | None, *, retroactive: bool) -> RulesInForce:
         ids = [0, *self._contacts, *self._rulings, *(piece.id for piece in self._evidence.values())]
-        return self._rules.replace(rules, note, max(ids))
+        return self._rules.replace(rules, note, max(ids), retroactive=retroactive)
 
     async def record_by(self, rules: RuleSet, identifiers: Collection[Identifier]) -> Record:
         await asyncio.sleep(0)
@@ -256,11 +259,42 @@ class InMemoryContactRepository:
                 and rules.block_any(contact.identifiers)
                 and len(self._find_connected({contact.id})) > 1
             ]
+            if in_force.retroactive:
+                found += self._find_limited(rules)
             return [
-                self._to_unsettled((ends[0], ends[1]), large)
-                for id, ends in sorted(found)
+                self._to_unsettled(ends, large)
+                for id, ends in sorted({(id, (ends[0], ends[1])) for id, ends in found})
                 if start < id <= end
             ], end
+
+    def _find_limited(self, rules: RuleSet) -> list[tuple[int, Sequence[Identifier]]]:
+        """The pairs that limits hold, and those that count and may exceed a limit, without blocked values."""
+        counting = [(one.id, one.identifiers) for one in self._contacts.values() if None not in one.key]
+        waiting: list[tuple[int, Sequence[Identifier]]] = []
+        for piece in self._evidence.values():
+            if piece.standing is Standing.COUNTS:
+                counting.append((piece.id, piece.identifiers))
+            elif piece.hold is not None:
+                waiting.append((piece.id, piece.identifiers))
+        paired = Counter(value for ends in {tuple(ends) for _, ends in counting} for value in ends)
+        limits = rules.limits
+        most = {
+            IdentifierKind.EMAIL: limits.phone_numbers_per_email,
+            IdentifierKind.PHONE_NUMBER: limits.emails_per_phone_number,
+        }
+
+        def may_exceed(ends: Sequence[Identifier]) -> bool:
+            pairs = any((limit := most[one.kind]) is not None and paired[one] > limit for one in ends)
+            size = limits.unlimited_size
+            return pairs or (size is not None and self._count_values(ends[0]) > size)
+
+        limited = [*waiting, *((id, ends) for id, ends in counting if may_exceed(ends))]
+        return [(id, ends) for id, ends in limited if not rules.block_any(ends)]
+
+    def _count_values(self, identifier: Identifier) -> int:
+        """How many values the identity of a value has."""
+        contacts = self._find_connected({*self._find_ids(identifier)})
+        return len({one for contact in contacts for one in contact.identifiers})
 
     def _to_unsettled(self, ends: tuple[Identifier, Identifier], large: int) -> UnsettledLink:
         one, other = (self._find_connected({*self._find_ids(end)}) for end in ends)

@@ -255,7 +255,7 @@ class RuleBook(Protocol):
         """
         ...
 
-    async def propose(self, rules: RuleSet) -> RulesInForce:
+    async def propose(self, rules: RuleSet, *, retroactive: bool = False) -> RulesInForce:
         """Other rules as `put` would put them in force.
 
         Raises:
@@ -326,6 +326,10 @@ class RuleBook(Protocol):
         longer are, or of which one value no longer is, pairs that limits hold which were raised, and the
         values of rulings; and twice the value of a contact that has only a blocked one and is not alone.
 
+        If limits are retroactive, also all pairs without a blocked value that limits hold, or that count and
+        may exceed a limit: at least those with a value that is in more pairs than its limit, and those in
+        an identity with more values than `Limits.unlimited_size`.
+
         Args:
             in_force: the rules, and the id up to which everything is in line with them.
             limit: how many ids are looked at, at most.
@@ -339,13 +343,16 @@ class RuleBook(Protocol):
         """
         ...
 
-    async def put(self, rules: RuleSet, note: Note, version: int | None = None) -> RulesInForce:
+    async def put(
+        self, rules: RuleSet, note: Note, version: int | None = None, *, retroactive: bool = False
+    ) -> RulesInForce:
         """Put rules in force. Every decision that is persisted from then on is made by them.
 
         Args:
             rules: the rules.
             note: who, and why.
             version: that of the rules that they replace; None for any.
+            retroactive: as of `RulesInForce`.
 
         Raises:
             StalePlan: other rules are in force than those of the version.

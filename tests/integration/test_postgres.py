@@ -9,9 +9,14 @@ from identity_adapters.postgres import verify
 from identity_core import (
     Contact,
     ContactDetails,
+    Identifier,
+    IdentifierKind,
     IdentifyContacts,
+    Note,
     QueryIdentities,
     RepositoryBusy,
+    RuleSet,
+    WriteSet,
     import_contacts,
 )
 from identity_core.testing import (
@@ -23,7 +28,7 @@ from identity_core.testing import (
     RulingConformance,
     RulingMachine,
 )
-from tests.support.databases import emptied_repository_on, repository_on
+from tests.support.databases import connect, emptied_repository_on, repository_on
 
 
 class TestConformance(ContactRepositoryConformance):
@@ -190,6 +195,45 @@ def test_the_machine_runs_on_postgres_too(url):
     case = Machine.TestCase
     case.settings = settings(max_examples=30, stateful_step_count=15, deadline=None)
     case().runTest()
+
+
+PARTS = """
+INSERT INTO contacts (id, email, phone_number, linked_id, link_precedence, created_at)
+SELECT n, n || '@example.org', CASE WHEN n > 5000 THEN '5550199' ELSE '5550100' END,
+    CASE WHEN n > 1 THEN 1 END, CASE WHEN n > 1 THEN 'secondary' ELSE 'primary' END, '2020-01-31 12:00Z'
+FROM generate_series(1, 7000) n
+"""
+
+
+def test_parts_of_a_large_identity_are_read_without_the_rest(url):
+    """Of 7,000 contacts, 5,000 share one phone number and the others one that is not blocked."""
+
+    class Seen:
+        writes = WriteSet()
+
+        def __init__(self, parts, *_):
+            self.parts = parts
+
+    async def body():
+        async with emptied_repository_on(url) as repository:
+            with connect(url) as connection:
+                connection.execute(PARTS)
+            rules = RuleSet(phone_numbers=["5550100"])
+            await repository.put(rules, Note("somebody", "because"))
+
+            async def read(*numbers):
+                values = [Identifier(IdentifierKind.EMAIL, f"{n}@example.org") for n in numbers]
+                return (await repository.revise_parts(1, values, Seen)).parts
+
+            small = await read(7, 8)
+            assert sorted(contact.id for contact in small.contacts) == [7, 8]
+            assert small.unread == frozenset()
+            large = await read(6000, 9)
+            assert len(large.contacts) < 5_000
+            assert Identifier(IdentifierKind.PHONE_NUMBER, "5550199") in large.unread
+            assert {contact.id for contact in large.contacts} > {9, 6000}
+
+    asyncio.run(body())
 
 
 def test_the_machine_of_rulings_runs_on_postgres_too(url):

@@ -102,3 +102,50 @@ def test_a_value_is_blocked_and_unblocked_beside_everybody_who_sends_it(tmp_path
         assert len(partition(url)[0]) == 1
     assert verify(url) == []
     check_acknowledged(url, load)
+
+
+LARGE = """
+INSERT INTO contacts (id, email, phone_number, linked_id, link_precedence, created_at)
+SELECT n, n || '@example.org', '5550100', CASE WHEN n > 1 THEN 1 END,
+    CASE WHEN n > 1 THEN 'secondary' ELSE 'primary' END, '2020-01-31 12:00Z'
+FROM generate_series(1, %(number)s) n
+"""
+
+
+def test_a_large_identity_comes_apart_and_together_again_though_workers_are_killed(tmp_path, url, size):
+    number = size(2_000, 100_000)
+
+    def read_contacts():
+        with connect(url) as connection:
+            return connection.execute(
+                "SELECT id, email, phone_number, linked_id, link_precedence, created_at, deleted_at"
+                " FROM contacts ORDER BY id"
+            ).fetchall()
+
+    def count_linked():
+        with connect(url) as connection:
+            [(linked,)] = connection.execute("SELECT count(linked_id) FROM contacts").fetchall()
+        return linked
+
+    with connect(url) as connection:
+        connection.execute(LARGE, {"number": number})
+        connection.execute("SELECT setval('contacts_id_seq', %s)", [number])
+        connection.execute("ANALYZE contacts")
+    before = read_contacts()
+    with services(tmp_path, url, number=1, workers=2) as [running]:
+        ask(running, "PUT", blocked={"phoneNumbers": [SHARED]})
+        for share in (0.9, 0.5):
+            wait_until(lambda share=share: count_linked() < share * number)
+            for worker in wait_until(running.workers):
+                kill(worker)
+        wait_until(lambda: ask(running)["isSettled"])
+        assert [row[1:4] for row in read_contacts()] == [(email, None, None) for _, email, *_ in before]
+        assert verify(url) == []
+        ask(running, "PUT", reason="no longer shared")
+        for share in (0.4, 0.7):
+            wait_until(lambda share=share: count_linked() > share * number)
+            for worker in wait_until(running.workers):
+                kill(worker)
+        wait_until(lambda: ask(running)["isSettled"])
+    assert read_contacts() == before
+    assert verify(url) == []

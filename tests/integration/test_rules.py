@@ -243,6 +243,25 @@ def test_pairs_that_a_limit_holds_are_accepted_and_rejected(running):
     assert identify(running, "d@x", "1")[0] == "held"
 
 
+def test_retroactive_limits_are_applied_to_what_is_recorded_and_taken_back(running):
+    emails = [f"{number}@x" for number in range(40)]
+    for email in emails:
+        running.identify(email, "1")
+    before = identify(running, "0@x")[2]
+    for retroactive, held in ((False, 0), (True, 37)):
+        rules = {"limits": {"emailsPerPhoneNumber": 3}, "retroactive": retroactive}
+        foretold = ask(running, "POST", "/rules/preview", {"blocked": {}} | rules)
+        assert foretold["held"] == held
+        put(running, **rules, plan=foretold["plan"])
+        settle(running)
+        assert len(ask(running, "GET", "/held")["held"]) == held
+        assert count_identities(running, emails) == foretold["identitiesAfter"]
+    assert identify(running, "0@x")[2]["emails"] == emails[:3]
+    put(running)
+    settle(running)
+    assert identify(running, "0@x")[2] == before
+
+
 def test_a_raised_limit_releases_what_it_held(running):
     put(running, limits={"phoneNumbersPerEmail": 1})
     for number in range(5):

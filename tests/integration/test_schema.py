@@ -155,6 +155,7 @@ def test_others_may_write_while_the_indexes_are_built(empty_url, sql):
         "EVIDENCE_ABOUT",
         "RULES_IN_FORCE",
         "UNSETTLED",
+        "UNSETTLED_RETROACTIVELY",
         "WAITING",
         "RULINGS_ABOUT",
         "PINS_APART",
@@ -173,7 +174,7 @@ def test_rows_are_found_by_index_whatever_the_planner_knows(url, sql, statement,
         "ids": "[1]", "after": 0, "asked_emails": json.dumps([email]), "asked_numbers": '["2"]', "paired": 3,
         "most": 5,
         "version": 1, "start": 0, "end": 9, "released": "[]", "email_patterns": '["a%"]',
-        "number_patterns": "[]", "one_digit": True,
+        "number_patterns": "[]", "one_digit": True, "most_numbers": 2, "most_emails": 2, "most_values": 9,
         "rewritten": '[{"id": 1}]', "rulings": "[]", "withdrawals": '[{"ruling_id": 1}]',
     }  # fmt: skip
 

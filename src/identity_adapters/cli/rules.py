@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 VALUES_SHOWN = 20
 """How many of the values that become blocked, or no longer are, are listed."""
 
+_retroactive_option = click.option(
+    "--retroactive",
+    is_flag=True,
+    help="Apply limits to what is recorded, too, as if they had been in force from the beginning.",
+)
 _json_option = click.option("--json", "is_json", is_flag=True, help="Write the JSON of the HTTP answer.")
 
 
@@ -71,8 +76,9 @@ def suggest_rules_command(limit: int, is_json: bool) -> None:
 @rules_group.command("preview")
 @click.argument("file", metavar="FILE")
 @click.option("--affected", metavar="OUT", help="Write the primary of each affected identity to a file.")
+@_retroactive_option
 @_json_option
-def preview_rules_command(file: str, affected: str | None, is_json: bool) -> None:
+def preview_rules_command(file: str, affected: str | None, retroactive: bool, is_json: bool) -> None:
     """Show what the rules of a FILE would do to what is recorded, and write nothing; - is standard input.
 
     The plan that it shows is for rules apply --plan.
@@ -84,7 +90,8 @@ def preview_rules_command(file: str, affected: str | None, is_json: bool) -> Non
     def work(container: "Container") -> "RulesPreview":
         rules = _read(file, container.make_details())
         with write_affected(affected) as write:
-            return run(container, container.change_rules().preview(rules, on_affected=write))
+            change = container.change_rules()
+            return run(container, change.preview(rules, retroactive=retroactive, on_affected=write))
 
     preview = run_rulings(work)
     if is_json:
@@ -103,14 +110,22 @@ def preview_rules_command(file: str, affected: str | None, is_json: bool) -> Non
 @click.option("--by", metavar="NAME", default=find_user, show_default="your user name", help="Who decided.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--plan", metavar="TOKEN", help="The plan of a preview: apply if that is what they still do.")
+@_retroactive_option
 @_json_option
 def apply_rules_command(
-    file: str, reason: str | None, by: str | None, yes: bool, plan: str | None, is_json: bool
+    file: str,
+    reason: str | None,
+    by: str | None,
+    yes: bool,
+    plan: str | None,
+    retroactive: bool,
+    is_json: bool,
 ) -> None:
     """Put the rules of a FILE in force in place of all others; - is standard input.
 
     Shows what changes and what that would do, and asks. The rules apply at once to whatever comes; then what
-    was recorded before is brought in line with them. If that is interrupted, run the command again to go on.
+    was recorded before is brought in line with them; limits concern it only with --retroactive. If that is
+    interrupted, run the command again to go on.
 
     Exit code 0: the rules are in force, and everything is in line with them. 1: they are not, or not
     everything is. 2: the file cannot be used.
@@ -122,9 +137,12 @@ def apply_rules_command(
         rules = _read(file, container.make_details())
         change = container.change_rules()
         in_force = run(container, change.rules())
-        if rules != in_force.rules:
-            agreed = plan if yes else _agree(container, in_force.rules, rules, plan)
-            replaced = change.replace(rules, note, version=in_force.version, plan=agreed)
+        goes_on = in_force.retroactive and not in_force.is_settled
+        if rules != in_force.rules or (retroactive and not goes_on):
+            agreed = plan if yes else _agree(container, in_force.rules, rules, plan, retroactive)
+            replaced = change.replace(
+                rules, note, version=in_force.version, plan=agreed, retroactive=retroactive
+            )
             in_force = run(container, replaced)
         return _settle(container, in_force)
 
@@ -135,7 +153,9 @@ def apply_rules_command(
         click.echo(_describe(in_force))
 
 
-def _agree(container: "Container", before: "RuleSet", after: "RuleSet", plan: str | None) -> str:
+def _agree(
+    container: "Container", before: "RuleSet", after: "RuleSet", plan: str | None, retroactive: bool
+) -> str:
     """Show what other rules would do, ask whether to go on, and return the plan; the command ends if not.
 
     Args:
@@ -143,6 +163,7 @@ def _agree(container: "Container", before: "RuleSet", after: "RuleSet", plan: st
         before: the rules in force.
         after: the other rules.
         plan: the plan of an earlier preview; None if there was none.
+        retroactive: whether limits are applied to what is recorded.
 
     Raises:
         StalePlan: the plan is another one.
@@ -150,10 +171,11 @@ def _agree(container: "Container", before: "RuleSet", after: "RuleSet", plan: st
     from identity_adapters.container import run
     from identity_core import StalePlan
 
-    preview = run(container, container.change_rules().preview(after))
+    preview = run(container, container.change_rules().preview(after, retroactive=retroactive))
     if plan not in (None, preview.plan):
         raise StalePlan("the rules or what they would change are no longer what the plan was made of")
-    click.echo("\n".join(_describe_changes(before, after)), err=True)
+    for line in _describe_changes(before, after):
+        click.echo(line, err=True)
     click.echo(describe_preview(preview), err=True)
     confirm()
     return preview.plan

@@ -170,11 +170,12 @@ RULES_REQUEST: dict[str, Any] = {
         "presets": ["reserved-domains"],
     },
     "limits": {"emailsPerPhoneNumber": 5, "valuesPerIdentity": 50},
+    "retroactive": False,
     "reason": "the shop's own phone number joined strangers",
     "version": 2,
     "plan": "0f3c8a5d2b7e4196c8d0a1b2",
 }
-RULES_PREVIEW_REQUEST = {name: RULES_REQUEST[name] for name in ("blocked", "limits")}
+RULES_PREVIEW_REQUEST = {name: RULES_REQUEST[name] for name in ("blocked", "limits", "retroactive")}
 RULES_PREVIEW = {
     "plan": RULES_REQUEST["plan"],
     "identitiesBefore": 1,

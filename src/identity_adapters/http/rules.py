@@ -32,6 +32,12 @@ from identity_core import IdentifierKind, InvalidDetails, Limits, Note, RuleSet
 _RULES: dict[str, Any] = {
     "blocked": {"$ref": "#/components/schemas/BlockedValues"},
     "limits": {"$ref": "#/components/schemas/RuleLimits"},
+    "retroactive": {
+        "type": "boolean",
+        "default": False,
+        "description": "Whether limits are applied to all that is recorded, as if they had been in force from"
+        " the beginning. Otherwise they concern only what comes.",
+    },
 }
 _OPTIONS: dict[str, Any] = {
     "version": {
@@ -54,7 +60,7 @@ def _describe_body(name: str, properties: dict[str, Any], example: dict[str, Any
         "type": "object",
         "description": "All rules. Members of `blocked` and `limits` that are absent are off.",
         "properties": _RULES | properties,
-        "required": [*_RULES, *required],
+        "required": ["blocked", "limits", *required],
         "additionalProperties": False,
     }
     return Body({name: schema}, example)
@@ -73,12 +79,14 @@ class RulesRequest:
         note: who, and why.
         version: that of the rules that they replace; None for any.
         plan: that of a preview; None for no matter what they do.
+        retroactive: whether limits are applied to what is recorded.
     """
 
     rules: RuleSet
     note: Note
     version: int | None
     plan: str | None
+    retroactive: bool
 
 
 async def read_rules(request: Request[Any, Any, Any], make_details: MakeDetails) -> RulesRequest:
@@ -89,17 +97,19 @@ async def read_rules(request: Request[Any, Any, Any], make_details: MakeDetails)
         InvalidFields: it is invalid, or the query has parameters; it names each invalid member by its path.
     """
     members = await _read_members(request, RULES_BODY)
-    rules, note, version, plan = collect(
+    (rules, retroactive), note, version, plan = collect(
         partial(_parse_rules, members, make_details),
         partial(parse_note, request, members.get("reason")),
         partial(_parse_number, "version", members.get("version"), 0, MAX_ID),
         partial(parse_plan, members.get("plan")),
     )
-    return RulesRequest(rules, note, version, plan)
+    return RulesRequest(rules, note, version, plan, retroactive)
 
 
-async def read_rules_to_preview(request: Request[Any, Any, Any], make_details: MakeDetails) -> RuleSet:
-    """Read rules that are not to be put in force, as `read_rules` does.
+async def read_rules_to_preview(
+    request: Request[Any, Any, Any], make_details: MakeDetails
+) -> tuple[RuleSet, bool]:
+    """Read rules that are not to be put in force, as `read_rules` does; and whether limits are retroactive.
 
     Raises:
         RequestRejected: as of `read_rules`.
@@ -115,12 +125,14 @@ async def _read_members(request: Request[Any, Any, Any], body: Body) -> dict[str
     return members
 
 
-def _parse_rules(members: dict[str, Any], make_details: MakeDetails) -> RuleSet:
-    blocked, limits = collect(
+def _parse_rules(members: dict[str, Any], make_details: MakeDetails) -> tuple[RuleSet, bool]:
+    """The rules, and whether limits are retroactive."""
+    blocked, limits, retroactive = collect(
         partial(_parse_blocked, members.get("blocked"), make_details),
         partial(_parse_limits, members.get("limits")),
+        partial(_parse_flag, "retroactive", members.get("retroactive", False)),
     )
-    return evolve(blocked, limits=limits)
+    return evolve(blocked, limits=limits), retroactive
 
 
 def _parse_blocked(value: Any, make_details: MakeDetails) -> RuleSet:

@@ -46,6 +46,7 @@ class PostgresPartsLoader(PostgresSnapshotLoader):
         if primary is not None:
             # Of what belongs to the primary some may be missing: what is found is enough.
             await self._follow(connection, primary_id, primary.identifiers, found)
+        await self._read_contacts_of(connection, found)
         found.contacts.pop(primary_id, None)
         return Parts(
             primary,
@@ -58,6 +59,14 @@ class PostgresPartsLoader(PostgresSnapshotLoader):
             frozenset((found.near - found.read) | found.large),
             await self._find_hubs(connection, primary_id, hubs),
         )
+
+    async def _read_contacts_of(self, connection: Connection, found: "_Found") -> None:
+        """Read the contacts that the evidence had been the pairs of."""
+        ids = json.dumps([*(found.evidence.keys() - found.contacts.keys())])
+        rows = await execute(connection, statements.CONTACTS_WITH_IDS, {"ids": ids})
+        for contact in chain.from_iterable(to_snapshot(self._emails.make_reader(), rows).identities):
+            found.contacts[contact.id] = contact
+            found.approach(contact.identifiers)
 
     async def _find_hubs(
         self, connection: Connection, primary_id: int, hubs: Collection[Identifier]

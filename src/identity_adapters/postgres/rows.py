@@ -221,7 +221,7 @@ def to_rules_json(rules: RuleSet) -> str:
 
 def to_rules_in_force(row: tuple[Any, ...]) -> RulesInForce:
     """Convert a row of `contact_rules` to the rules in force."""
-    version, rules, released, settled_id, last_id, applied_at, applied_by, reason = row
+    version, rules, released, settled_id, last_id, applied_at, applied_by, reason, retroactive = row
     return RulesInForce(
         RuleSet(**{**rules, "limits": Limits(**rules["limits"])}),
         version,
@@ -229,4 +229,5 @@ def to_rules_in_force(row: tuple[Any, ...]) -> RulesInForce:
         settled_id,
         last_id,
         Note(applied_by, reason, applied_at),
+        retroactive,
     )

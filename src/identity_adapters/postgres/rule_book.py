@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from attrs import evolve
@@ -50,7 +51,9 @@ class PostgresRuleBook:
 
         return await self._database.retry(attempt)
 
-    async def put(self, rules: RuleSet, note: Note, version: int | None = None) -> RulesInForce:
+    async def put(
+        self, rules: RuleSet, note: Note, version: int | None = None, *, retroactive: bool = False
+    ) -> RulesInForce:
         async def attempt() -> RulesInForce:
             async with self._database.connection() as connection, connection.transaction():
                 # From here on nobody decides by the rules before.
@@ -59,7 +62,8 @@ class PostgresRuleBook:
                 if version not in (None, in_force.version):
                     raise StalePlan("other rules are in force")
                 [(now, [last_id])] = await execute(connection, statements.NOW_AND_IDS, {"count": 1})
-                in_force = in_force.replace(rules, evolve(note, at=note.at or now), last_id)
+                dated = evolve(note, at=note.at or now)
+                in_force = in_force.replace(rules, dated, last_id, retroactive=retroactive)
                 await execute(connection, statements.PUT_RULES, _to_row(in_force, note, now))
                 return in_force
 
@@ -78,12 +82,12 @@ class PostgresRuleBook:
     async def settle(self, version: int, settled_id: int) -> None:
         await self._database.fetch(statements.SETTLE_RULES, {"version": version, "settled_id": settled_id})
 
-    async def propose(self, rules: RuleSet) -> RulesInForce:
+    async def propose(self, rules: RuleSet, *, retroactive: bool = False) -> RulesInForce:
         async def attempt() -> RulesInForce:
             async with self._database.connection() as connection:
                 in_force = await read_rules(connection)
                 [(last_id,)] = await execute(connection, statements.LAST_ID, {})
-                return in_force.replace(rules, None, last_id)
+                return in_force.replace(rules, None, last_id, retroactive=retroactive)
 
         return await self._database.retry(attempt)
 
@@ -146,25 +150,39 @@ class PostgresRuleBook:
         self, in_force: RulesInForce, limit: int, large: int
     ) -> tuple[list[UnsettledLink], int]:
         end = min(in_force.settled_id + limit, in_force.last_id)
-        values = {
+        parameters = {
             **to_conditions(in_force.rules, self._emails),
             "start": in_force.settled_id,
             "end": end,
             "released": json.dumps([*in_force.released, Hold.UNCHECKED]),
-            "large": large,
         }
-        rows = await self._database.fetch(statements.UNSETTLED, values)
-        to_identifier = self._to_identifier
-        return [
-            UnsettledLink(
-                (to_identifier(one_kind, one), to_identifier(other_kind, other)),
-                (first, second),
-                frozenset(
-                    id for id, is_large in ((first, first_is_large), (second, second_is_large)) if is_large
-                ),
-            )
-            for _, one_kind, one, other_kind, other, first, second, first_is_large, second_is_large in rows
-        ], end
+        if in_force.retroactive:
+            limits = in_force.rules.limits
+            parameters |= {
+                "most_numbers": limits.phone_numbers_per_email,
+                "most_emails": limits.emails_per_phone_number,
+                "most_values": limits.unlimited_size,
+            }
+            rows = await self._database.fetch(statements.UNSETTLED_RETROACTIVELY, parameters)
+        else:
+            rows = await self._database.fetch(statements.UNSETTLED, parameters)
+        ends = [((one_kind, one), (other_kind, other)) for _, one_kind, one, other_kind, other in rows]
+        primary_ids, large_ids = await self._find_homes({*chain.from_iterable(ends)}, large)
+        links: list[UnsettledLink] = []
+        for one_end, other_end in ends:
+            of_link = primary_ids.get(one_end), primary_ids.get(other_end)
+            values = self._to_identifier(*one_end), self._to_identifier(*other_end)
+            links.append(UnsettledLink(values, of_link, large_ids.intersection(of_link)))
+        return links, end
+
+    async def _find_homes(
+        self, values: Collection[tuple[str, str]], large: int
+    ) -> tuple[dict[tuple[str, str], int], frozenset[int]]:
+        """The primaries of some kinds and values; and those of them whose identities are large."""
+        asked = json.dumps([{"kind": kind, "value": value} for kind, value in values])
+        rows = await self._database.fetch(statements.HOMES, {"values": asked, "large": large})
+        primary_ids = {(kind, value): primary_id for kind, value, primary_id, _ in rows}
+        return primary_ids, frozenset(primary_id for *_, primary_id, is_large in rows if is_large)
 
 
 def _to_row(in_force: RulesInForce, note: Note, now: datetime) -> dict[str, Any]:
@@ -172,6 +190,7 @@ def _to_row(in_force: RulesInForce, note: Note, now: datetime) -> dict[str, Any]
         "version": in_force.version,
         "rules": to_rules_json(in_force.rules),
         "released": json.dumps(sorted(in_force.released)),
+        "retroactive": in_force.retroactive,
         "settled_id": in_force.settled_id,
         "last_id": in_force.last_id,
         "now": (note.at or now).astimezone(UTC).replace(tzinfo=None),

@@ -32,7 +32,8 @@ class Hold(StrEnum):
 class Limits:
     """How much may belong together by pairs; None is no limit.
 
-    A limit is applied to a pair when it is seen for the first time. Pairs that count stay as they are.
+    A limit is applied to a pair when it is seen for the first time. Pairs that count stay as they are, unless
+    limits are put in force retroactively.
 
     Attributes:
         phone_numbers_per_email: with how many phone numbers an email may be in a pair that counts.
@@ -55,6 +56,22 @@ class Limits:
     def counts_values(self) -> bool:
         """Whether it matters how many values an identity has."""
         return self.values_per_identity is not None or self.values_on_smaller_side is not None
+
+    @property
+    def unlimited_size(self) -> int | None:
+        """How many values an identity may have whatever joined them; None for any number.
+
+        >>> Limits(values_per_identity=9, values_on_smaller_side=2).unlimited_size
+        5
+        """
+        # Both sides of a pair that exceeds the limit of the smaller one have more values than that.
+        smaller = self.values_on_smaller_side
+        sizes = (self.values_per_identity, None if smaller is None else 2 * smaller + 1)
+        return min((size for size in sizes if size is not None), default=None)
+
+    def has(self, hold: Hold) -> bool:
+        """Whether there is the limit that holds a pair."""
+        return getattr(self, hold, None) is not None
 
     def find_hold(
         self, phone_numbers: int, emails: int, one: int = 0, other: int = 0, *, are_joined: bool = False
@@ -249,6 +266,8 @@ class RulesInForce:
         rules: the rules.
         version: counts the changes of the rules; 0 if there never were any.
         released: the limits that were raised: what they hold is considered again.
+        retroactive: whether the limits are applied to all that is recorded, as if they had been in force
+            from the beginning.
         settled_id: what was recorded with ids up to this one is in line.
         last_id: what was recorded with larger ids was in line from the beginning.
         note: who put them in force, why and when; None if nobody did.
@@ -260,24 +279,29 @@ class RulesInForce:
     settled_id: int = 0
     last_id: int = 0
     note: Note | None = None
+    retroactive: bool = False
 
     @property
     def is_settled(self) -> bool:
         """Whether everything that is recorded is in line with the rules."""
         return self.settled_id >= self.last_id
 
-    def replace(self, rules: RuleSet, note: Note | None, last_id: int) -> "RulesInForce":
+    def replace(
+        self, rules: RuleSet, note: Note | None, last_id: int, *, retroactive: bool = False
+    ) -> "RulesInForce":
         """Put other rules in force.
 
         Args:
             rules: the rules.
             note: who puts them in force, why and when.
             last_id: the largest id that anything recorded has.
+            retroactive: whether the limits are applied to all that is recorded.
         """
         released = find_raised(self.rules.limits, rules.limits)
         if not self.is_settled:
             released |= self.released
-        return RulesInForce(rules, self.version + 1, released, 0, last_id, note)
+            retroactive = retroactive or self.retroactive
+        return RulesInForce(rules, self.version + 1, released, 0, last_id, note, retroactive)
 
 
 @frozen
@@ -293,6 +317,13 @@ class UnsettledLink:
     ends: tuple[Identifier, Identifier]
     primary_ids: tuple[int | None, int | None]
     large_ids: frozenset[int] = frozenset()
+
+    def choose(self, rules: RuleSet) -> list[Identifier]:
+        """The values whose record decides about it: those that identify somebody, if there are any.
+
+        Very many links may have one blocked value; nothing is gained by reading what else has it.
+        """
+        return [value for value in self.ends if not rules.blocks(value)] or [*self.ends]
 
 
 def find_raised(before: Limits, after: Limits) -> frozenset[Hold]:

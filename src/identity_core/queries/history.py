@@ -21,7 +21,10 @@ _TAKEN = frozenset([EventKind.UNDONE, EventKind.HELD])
 """A pair stops counting: its contact loses the phone number, and another may be made for it."""
 
 _GIVEN_BACK = frozenset([EventKind.RESTORED, EventKind.RELEASED])
-"""A pair counts again: its contact gets the phone number back, and the other one is deleted."""
+"""A pair counts again: its contact gets the phone number back, and the other one is deleted.
+
+Of a pair that a limit holds and that a pin accepts, the contact stays as it is.
+"""
 
 
 def as_of(
@@ -153,7 +156,8 @@ def _find_taken(lineage: Lineage, moment: datetime) -> dict[int, IdentifierKind 
             before = latest.get(event.evidence_id)
             gone = before or (IdentifierKind.EMAIL if event.keeps_number else IdentifierKind.PHONE_NUMBER)
             now: IdentifierKind | None = gone
-            if event.kind in _GIVEN_BACK and event.evidence_id not in dated_back:
+            is_accepted = event.kind is EventKind.RELEASED and event.ruling_id is not None
+            if event.kind in _GIVEN_BACK and event.evidence_id not in dated_back and not is_accepted:
                 before, now = gone, None
             latest[event.evidence_id] = now
             if event.happened_at <= moment:

@@ -37,9 +37,9 @@ class Foreseen:
     changes: Mapping[Pair, tuple[Standing, Standing]]
 
 
-def foresee(record: Record, released: Collection[Hold]) -> Foreseen:
-    """What `apply_rules` would do to a record."""
-    settlement = settle_by_rules(record, LATER, count(NEW_IDS), released)
+def foresee(record: Record, released: Collection[Hold], *, retroactive: bool = False) -> Foreseen:
+    """What `apply_rules`, or `apply_retroactively`, would do to a record."""
+    settlement = settle_by_rules(record, LATER, count(NEW_IDS), released, retroactive=retroactive)
     changes = dict(_find_changes(record, settlement.writes))
     partners: defaultdict[Identifier, set[Identifier]] = defaultdict(set)
     for pair in changes:

@@ -33,11 +33,13 @@ class Assessed:
         evidence: as it was.
         standing: as it is.
         contact_id: the contact that was made for the phone number, or deleted; None if there is none.
+        is_accepted: whether it counts by a pin, though a limit still holds it.
     """
 
     evidence: Evidence
     standing: Standing
     contact_id: int | None
+    is_accepted: bool = False
 
 
 @frozen
@@ -72,10 +74,12 @@ def narrate_rulings(
     added, withdrawn = compare_rulings(before, after)
     explained: set[Ruling] = set()
     undone = {r.values: r for r in (*added, *withdrawn) if r.verdict is Verdict.UNDONE}
+    accepted = {r.values: r for r in after.rulings_with(Verdict.SAME)}
     for one in sorted(assessed, key=lambda one: one.evidence.id):
         email, number = one.evidence.identifiers
-        ruling = undone.get(frozenset([email, number]))
-        if ruling is not None:
+        values = frozenset([email, number])
+        ruling = accepted[values] if one.is_accepted else undone.get(values)
+        if ruling is not None and not one.is_accepted:
             explained.add(ruling)
         kind = _STOPPED.get(one.standing) or _COUNTS[one.evidence.standing]
         home = homes.get(email) or homes.get(number)

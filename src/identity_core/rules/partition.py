@@ -70,6 +70,11 @@ class Partition:
         for number in (one, other):
             self._apart.setdefault(self.find(number), []).append((one, other))
 
+    def are_apart(self, one: int, other: int) -> bool:
+        """Whether joining all that belongs to two values would join values that are kept apart."""
+        one, other = self.find(one), self.find(other)
+        return one != other and bool(self._apart) and not self._may_join(one, other)
+
     def join(self, one: int, other: int) -> bool:
         """Join all that belongs to two values; False if that would join values that are kept apart."""
         one, other = self.find(one), self.find(other)

@@ -117,6 +117,9 @@ class _Graph:
         apart = (ruling for ruling in parts.rulings if ruling.verdict is Verdict.DIFFERENT)
         self._apart = {self._find(value) for ruling in apart for value in ruling.values}
         self._linked = {contact.linked_id for contact in parts.contacts}
+        self._ids = {contact.id for contact in parts.contacts}
+        if parts.primary is not None:
+            self._ids.add(parts.primary.id)
 
     def _is_inner(self, value: Identifier) -> bool:
         return value not in self.parts.hubs and not self.parts.rules.blocks(value)
@@ -165,15 +168,17 @@ class _Graph:
                 for piece in self._waiting[part]
                 for value in piece.identifiers
             )
+            # A pair goes back to its contact.
+            and self._ids.isdisjoint(
+                {piece.id for piece in self._waiting[part]} - {contact.id for contact in contacts}
+            )
         )
 
     def consider_again(self, piece: Evidence) -> Evidence:
         """Let a pair count that is no longer blocked or held, where nothing is limited."""
-        if not waits(piece, self.parts.rules, self._released):
-            return piece
-        if piece.hold is None or piece.hold is Hold.UNCHECKED or piece.hold in self._released:
+        if waits(piece, self.parts.rules, self._released):
             return evolve(piece, standing=Standing.COUNTS, hold=None)
-        return evolve(piece, standing=Standing.HELD)
+        return piece
 
     def to_record(self, chosen: Collection[int], primary: Contact) -> Record:
         """The record of some parts, each with its identity, and of a primary."""

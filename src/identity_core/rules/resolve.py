@@ -8,7 +8,8 @@ its two values, unless that would bring values together that a pin *different* k
 Limits are applied to a pair once, when it is recorded (`identity_core.rules.reconcile`). A pair that
 exceeded one stays *held*, unless a pin says that its two values are the same. What limits hold and what
 was blocked counts only when it is considered again (`identity_core.rules.apply`), because the record
-does not follow such pairs: of one value there may be millions.
+does not follow such pairs: of one value there may be millions. Limits that are put in force retroactively are
+applied to all pairs, in this order.
 
 Details that arrive in the order of time lead to the same state one by one. For a pair that arrives late
 this holds too, unless it would bring values together that are kept apart: it may have come before pairs
@@ -97,6 +98,25 @@ def resolve(record: Record, links: Iterable[InheritedLink] = ()) -> Resolution:
         record: whole.
         links: what it inherited.
     """
+    partition = join_first(record, links)
+    ignored: dict[Pair, Standing] = {}
+    blocked = {piece.pair for piece in record.evidence if piece.standing is Standing.BLOCKED}
+    exceeding = {piece.pair for piece in record.evidence if piece.hold is not None} - record.accepted_pairs
+    undone = record.undone_pairs
+    for _, pair in order_pairs(record):
+        if pair in blocked or record.rules.blocks_pair(pair):
+            ignored[pair] = Standing.BLOCKED
+        elif pair in undone:
+            ignored[pair] = Standing.UNDONE
+        elif pair in exceeding or not partition.join(
+            partition.email(pair[0]), partition.phone_number(pair[1])
+        ):
+            ignored[pair] = Standing.HELD
+    return Resolution(partition, ignored)
+
+
+def join_first(record: Record, links: Iterable[InheritedLink]) -> Partition:
+    """The values of a record, joined by what comes before pairs: pins and inherited links."""
     partition = Partition()
     for contact in record.contacts:
         partition.first(*contact.key)
@@ -115,20 +135,7 @@ def resolve(record: Record, links: Iterable[InheritedLink] = ()) -> Resolution:
         ends = frozenset([link.one, link.other])
         if ends not in cut and not rules.block_any(ends):
             partition.join(partition.number(link.one), partition.number(link.other))
-    ignored: dict[Pair, Standing] = {}
-    blocked = {piece.pair for piece in record.evidence if piece.standing is Standing.BLOCKED}
-    exceeding = {piece.pair for piece in record.evidence if piece.hold is not None} - record.accepted_pairs
-    undone = record.undone_pairs
-    for _, pair in order_pairs(record):
-        if pair in blocked or rules.blocks_pair(pair):
-            ignored[pair] = Standing.BLOCKED
-        elif pair in undone:
-            ignored[pair] = Standing.UNDONE
-        elif pair in exceeding or not partition.join(
-            partition.email(pair[0]), partition.phone_number(pair[1])
-        ):
-            ignored[pair] = Standing.HELD
-    return Resolution(partition, ignored)
+    return partition
 
 
 def _find_anchor(partition: Partition, contact: Contact, rules: RuleSet) -> int | None:

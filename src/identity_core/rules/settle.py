@@ -5,6 +5,7 @@ the contact. If no other contact holds the phone number, it gets a contact of it
 the pair counts again, the contact gets its number back, and the other one is deleted. So undoing a pair
 and restoring it leaves what was before. Where the pair stops counting because a value is blocked, the contact
 keeps the other value, and the blocked one needs no contact.
+A pair that a limit holds moves to the evidence in the same way, and back when the limit no longer holds it.
 
 Whatever changes, the contacts of each identity are written as they should be: linked straight to the
 oldest, no details held twice, no evidence of a pair that a contact holds.
@@ -23,6 +24,7 @@ from identity_core.model.events import EventKind
 from identity_core.model.evidence import Evidence, Standing
 from identity_core.model.identifiers import Identifier, IdentifierKind
 from identity_core.model.record import Record
+from identity_core.model.rule_set import Hold
 from identity_core.rules.narrate import Assessed, Movement, compare_rulings, narrate_movement, narrate_rulings
 from identity_core.rules.resolve import InheritedLink, Pair, Resolution, resolve
 
@@ -96,6 +98,7 @@ class _Settling:
         self._taken: list[tuple[Contact, Evidence]] = []
         self._evidence: dict[Pair, Evidence] = {}
         self._superseded: list[Pair] = []
+        self._holds: dict[Pair, Hold | None] = {}
         self._assessed: list[Assessed] = []
 
     def assess_evidence(self) -> None:
@@ -106,13 +109,16 @@ class _Settling:
             before = recorded.get(piece.pair)
             if standing is Standing.COUNTS and piece.pair in self._holders:
                 self._superseded.append(piece.pair)
+            elif before is None and piece.pair in self._holders:
+                self._holds[piece.pair] = piece.hold  # the contact still has to lose it
             elif before is None or standing is not before.standing:
-                companion = None
+                companion, is_accepted = None, False
                 if standing is Standing.COUNTS and self._is_of_contact(piece):
                     companion = self._give_back(piece)
                 else:
                     self._evidence[piece.pair] = evolve(piece, standing=standing)
-                self._assessed.append(Assessed(before or piece, standing, companion))
+                    is_accepted = standing is Standing.COUNTS and piece.hold is not None
+                self._assessed.append(Assessed(before or piece, standing, companion, is_accepted))
             elif piece.hold is not before.hold:
                 self._evidence[piece.pair] = evolve(piece, standing=standing)
 
@@ -163,11 +169,12 @@ class _Settling:
                 else:
                     self._contacts[contact.id] = evolve(contact, phone_number=None)
                 self._rewritten.add(contact.id)
-                self._taken.append((contact, Evidence(contact.id, *pair, contact.created_at)))
+                piece = Evidence(contact.id, *pair, contact.created_at, hold=self._holds.get(pair))
+                self._taken.append((contact, piece))
 
     def keep_numbers(self) -> None:
         """Keep each phone number that was taken as if it had come alone, at the time of its contact."""
-        recorded = {piece.pair for piece in self._after.evidence}
+        recorded = {piece.pair for piece in self._after.evidence} - self._holds.keys()
         held = self._collect_values() if self._taken else set()
         oldest = self._find_oldest() if self._taken else {}
         for contact, piece in sorted(self._taken, key=lambda one: one[0].seniority):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from datetime import datetime
 from functools import partial
+from random import Random
 from typing import TypeVar
 
 import pytest
@@ -26,6 +27,7 @@ from identity_core import (
     IdentifierKind,
     IdentifyContacts,
     IdentityReader,
+    Limits,
     Note,
     NotRecorded,
     Outcome,
@@ -44,11 +46,19 @@ from identity_core import (
     repair,
 )
 from identity_core.model.identifiers import Identifier, to_identifiers
-from identity_core.model.rule_set import NO_RULES
+from identity_core.model.rule_set import NO_LIMITS, NO_RULES
 from identity_core.model.rules_preview import RulesPreview
+from identity_core.rules.resolve import find_inherited_links, join_first, order_pairs
 from identity_core.testing.invariants import violations
 from identity_core.testing.model import components, partition, resolved
-from identity_core.testing.strategies import batches, contact_details, identifiers, moments, rule_sets
+from identity_core.testing.strategies import (
+    batches,
+    contact_details,
+    identifiers,
+    low_limits,
+    moments,
+    rule_sets,
+)
 
 T = TypeVar("T")
 
@@ -63,6 +73,9 @@ POOL = 4
 """Of so few values most are joined before long."""
 
 DATED = batches(POOL, moments() | st.none(), max_size=6)
+CHOICES = st.integers(0, 255)
+"""Which of several. What there is may depend on which of two clients was first, so it is not drawn from."""
+
 PINS = st.sampled_from([Verdict.SAME, Verdict.DIFFERENT])
 
 
@@ -244,13 +257,12 @@ class RulingMachine(RuleBasedStateMachine):
         # A pin *same* contradicts another pin even while one of its values is blocked.
         assert ruled is not None or verdict is Verdict.SAME or were_joined or is_blocked
 
-    @precondition(lambda self: self.in_force())
-    @rule(data=st.data())
-    def take_back(self, data: st.DataObject) -> None:
+    @rule(choice=CHOICES, is_pin=st.booleans())
+    def take_back(self, choice: int, is_pin: bool) -> None:
         """Restore what a ruling undid, or remove a pin."""
-        ruling = data.draw(st.sampled_from(self.in_force()), "ruling")
-        way = data.draw(st.sampled_from([self.rulings.restore, self.rulings.unpin]), "way")
-        self.carry_out(partial(way, ruling, NOTE))
+        if in_force := self.in_force():
+            way = self.rulings.unpin if is_pin else self.rulings.restore
+            self.carry_out(partial(way, in_force[choice % len(in_force)], NOTE))
 
     @precondition(lambda self: self.acknowledged)
     @rule(data=st.data())
@@ -274,8 +286,8 @@ class RulingMachine(RuleBasedStateMachine):
         assert is_exact or ruled.writes.deleted
 
     @precondition(lambda self: self.acknowledged)
-    @rule(data=st.data(), batch=DATED)
-    def rule_concurrently(self, data: st.DataObject, batch: list[ContactDetails]) -> None:
+    @rule(data=st.data(), batch=DATED, order=CHOICES)
+    def rule_concurrently(self, data: st.DataObject, batch: list[ContactDetails], order: int) -> None:
         pair = data.draw(self.pairs(), "pair")
         one, other = data.draw(identifiers(POOL), "one"), data.draw(identifiers(POOL), "other")
         ways: list[Callable[[], Awaitable[object]]] = [partial(self.rulings.undo, pair, NOTE)]
@@ -290,7 +302,7 @@ class RulingMachine(RuleBasedStateMachine):
                 await way()
 
         async def attempt_all() -> None:
-            await asyncio.gather(*map(attempt, data.draw(st.permutations(ways), "order")))
+            await asyncio.gather(*map(attempt, Random(order).sample(ways, len(ways))))
 
         self.remember()
         self.run(attempt_all())
@@ -300,15 +312,39 @@ class RulingMachine(RuleBasedStateMachine):
 
     # Change the rules
 
-    @rule(rules=rule_sets(POOL))
-    def change_rules(self, rules: RuleSet) -> None:
+    @rule(rules=rule_sets(POOL), retroactive=st.booleans())
+    def change_rules(self, rules: RuleSet, retroactive: bool) -> None:
         self.remember()
         before = self.record()
-        foretold = self.run(self.change.preview(rules))
+        foretold = self.run(self.change.preview(rules, retroactive=retroactive))
         assert self.record() == before, "nothing is written"
-        assert self.run(self.change.put(rules, NOTE, plan=foretold.plan)).is_settled
+        put = self.change.put(rules, NOTE, plan=foretold.plan, retroactive=retroactive)
+        assert self.run(put).is_settled
         self.rule_set = rules
-        check_preview(foretold, before, self.record())
+        after = self.record()
+        check_preview(foretold, before, after)
+        if retroactive:
+            check_limits(after)
+            again = self.run(self.change.preview(rules, retroactive=True))
+            assert (again.split, again.merged, again.held, again.released) == (0, 0, 0, 0)
+            self.run(self.change.put(rules, NOTE, retroactive=True))
+            assert self.record() == after, "twice is once"
+
+    @precondition(lambda self: self.acknowledged)
+    @rule(limits=low_limits())
+    def limit_and_raise(self, limits: Limits) -> None:
+        """Limits that are applied retroactively and removed leave the identities that there were."""
+        self.run(self.change.put(evolve(self.rule_set, limits=NO_LIMITS), NOTE, retroactive=True))
+        self.remember()
+        before, self.rule_set = self.record(), evolve(self.rule_set, limits=limits)
+        self.run(self.change.put(self.rule_set, NOTE, retroactive=True))
+        self.matches_the_model()
+        check_limits(self.record())
+        self.rule_set = evolve(self.rule_set, limits=NO_LIMITS)
+        self.run(self.change.put(self.rule_set, NOTE))
+        after = self.record()
+        assert to_dated(after) == to_dated(before)
+        assert after.rulings == before.rulings
 
     @precondition(lambda self: self.acknowledged)
     @rule(rules=rule_sets(POOL))
@@ -328,12 +364,12 @@ class RulingMachine(RuleBasedStateMachine):
         pairs = [{piece.pair: (piece.standing, piece.hold) for piece in r.evidence} for r in (before, after)]
         assert pairs[0].items() <= pairs[1].items()
 
-    @rule(data=st.data())
-    def block_what_is_suggested(self, data: st.DataObject) -> None:
+    @rule(choice=CHOICES)
+    def block_what_is_suggested(self, choice: int) -> None:
         suggestions = self.run(SuggestRules(self.book)(limit=2 * POOL))
         if not suggestions:
             return
-        suggestion = data.draw(st.sampled_from(suggestions), "suggestion")
+        suggestion = suggestions[choice % len(suggestions)]
         self.remember()
         before, rules = self.record(), self.rule_set.block(suggestion.value.identifier)
         assert rules != self.rule_set
@@ -347,15 +383,15 @@ class RulingMachine(RuleBasedStateMachine):
         assert suggestion.value.contacts == parts.total()
         assert suggestion.parts == tuple(sorted(parts.values(), reverse=True))
 
-    @rule(data=st.data())
-    def review(self, data: st.DataObject) -> None:
+    @rule(choice=CHOICES, is_right=st.booleans())
+    def review(self, choice: int, is_right: bool) -> None:
         """Accept or reject a pair that a limit holds."""
         held = self.run(self.reader.held())
         if not held:
             return
-        one, other = data.draw(st.sampled_from(held), "held").identifiers
+        one, other = held[choice % len(held)].identifiers
         accepted = None
-        if data.draw(st.booleans(), "accept"):
+        if is_right:
             accepted = self.carry_out(partial(self.rulings.pin, one, other, Verdict.SAME, NOTE))
             assert accepted is None or self.are_joined(one, other)
         else:
@@ -580,6 +616,28 @@ def check_preview(foretold: RulesPreview, before: Record, after: Record) -> None
     assert foretold.unblocked == changed.count((Standing.BLOCKED, Standing.COUNTS))
     assert foretold.held == sum(one is not other and other is Standing.HELD for one, other in changed)
     assert foretold.released == changed.count((Standing.HELD, Standing.COUNTS))
+
+
+def check_limits(record: Record) -> None:
+    """Check that of pairs that count none exceeds a limit, unless rulings or inherited links join its values.
+
+    The pairs come one after the other, as if they were new.
+    """
+    limits, accepted = record.rules.limits, record.accepted_pairs
+    ignored = {piece.pair for piece in record.evidence if piece.standing is not Standing.COUNTS}
+    joining = join_first(record, find_inherited_links(record))
+    paired: Counter[Identifier] = Counter()
+    for _, pair in order_pairs(record):
+        if pair in ignored:
+            continue
+        email, number = to_identifiers(*pair)
+        ends = joining.number(email), joining.number(number)
+        are_joined = joining.find(ends[0]) == joining.find(ends[1])
+        sizes = map(joining.size, ends)
+        hold = limits.find_hold(paired[email], paired[number], *sizes, are_joined=are_joined)
+        assert hold is None or pair in accepted
+        paired.update([email, number])
+        assert joining.join(*ends)
 
 
 def check_foretold(foretold: Ruled, done: Ruled) -> None:

@@ -63,12 +63,17 @@ def batches(
 
 def rule_sets(pool: int = 6) -> st.SearchStrategy[RuleSet]:
     """Rules that block some of the values of `contact_details`, and limit what belongs together."""
-    limit = st.none() | st.integers(1, 4)
     return st.builds(
         RuleSet,
         emails=st.sets(emails(pool), max_size=2),
         phone_numbers=st.sets(phone_numbers(pool), max_size=2),
         email_patterns=st.sampled_from([(), (), ("a@*",), ("?@example.org",)]),
         phone_number_patterns=st.sampled_from([(), (), ("*0",)]),
-        limits=st.builds(Limits, limit, limit, limit, limit),
+        limits=low_limits(),
     )
+
+
+def low_limits() -> st.SearchStrategy[Limits]:
+    """Limits that few values exceed."""
+    limit = st.none() | st.integers(1, 4)
+    return st.builds(Limits, limit, limit, limit, limit)

@@ -148,6 +148,85 @@ def test_lowering_a_limit_concerns_only_what_comes_later():
     assert customers.identify(("d@x", "1"))[0].outcome is Outcome.HELD
 
 
+def test_a_limit_that_is_removed_while_a_value_is_blocked_holds_nothing_afterwards():
+    customers = Customers(("a@x", "1"))
+    customers.put_rules(ONE_EMAIL)
+    customers.identify(("b@x", "1"))
+    customers.put_rules(RuleSet(emails=["b@x"], limits=ONE_EMAIL.limits))
+    customers.put_rules(RuleSet(emails=["b@x"]))
+    customers.put_rules(NO_RULES)
+    assert customers.parts == {part("a@x", "b@x", "1")}
+
+
+# Retroactive limits
+
+
+def test_retroactive_limits_hold_what_they_would_have_held():
+    customers = customers_of_a_shop()
+    before = customers.record
+    customers.put_rules(ONE_EMAIL, retroactive=True)
+    assert customers.standings == {("b@x", "1"): (Standing.HELD, Hold.EMAILS_PER_PHONE_NUMBER)}
+    assert customers.parts == {part("a@x", "1"), part("b@x", "2"), part("c@x", "3")}
+    assert customers.identify(("b@x", "1"))[0].outcome is Outcome.HELD
+    customers.put_rules(NO_RULES)
+    assert customers.record == before, "each contact has its pair again"
+
+
+def test_a_pair_that_retroactive_limits_hold_is_accepted_and_held_again():
+    customers = customers_of_a_shop()
+    customers.put_rules(ONE_EMAIL, retroactive=True)
+    before = customers.parts
+    customers.pin("b@x", "1", Verdict.SAME)
+    assert customers.parts == {part("a@x", "b@x", "1", "2"), part("c@x", "3")}
+    customers.put_rules(ONE_EMAIL, retroactive=True)
+    assert customers.parts == {part("a@x", "b@x", "1", "2"), part("c@x", "3")}
+    customers.unpin(customers.rulings[0])
+    assert customers.parts == before
+
+
+def test_retroactive_limits_consider_pairs_in_the_order_of_their_times():
+    customers = Customers(("a@x", "1", day(2)))
+    customers.put_rules(ONE_EMAIL)
+    customers.identify(("b@x", "1", day(1)))
+    assert customers.parts == {part("a@x", "1"), part("b@x")}
+    customers.put_rules(ONE_EMAIL, retroactive=True)
+    assert customers.parts == {part("b@x", "1"), part("a@x")}
+
+
+def test_retroactive_limits_leave_what_people_and_other_rules_decided():
+    customers = Customers(("a@x", "1"), ("b@x", "1"), ("c@x", "1"), ("d@x", "1"), ("e@x", "1"))
+    customers.undo("b@x", "1")
+    customers.pin("d@x", "1", Verdict.SAME)
+    customers.put_rules(RuleSet(emails=["e@x"], limits=ONE_EMAIL.limits), retroactive=True)
+    assert {pair[0]: standing for pair, (standing, _) in customers.standings.items()} == {
+        "b@x": Standing.UNDONE,
+        "c@x": Standing.HELD,
+        "e@x": Standing.BLOCKED,
+    }
+    assert customers.parts == {part("a@x", "d@x", "1"), part("b@x"), part("c@x")}
+
+
+def test_retroactive_limits_follow_what_limits_hold(monkeypatch):
+    monkeypatch.setattr("identity_core.settle_rules.LINKS_AT_ONCE", 1)
+    customers = Customers(("a@x", "1", day(3)), ("b@x", "1", day(2)), ("b@x", "2"), ("c@x", "2", day(1)))
+    customers.put_rules(ONE_EMAIL, retroactive=True)
+    assert customers.parts == {part("a@x"), part("b@x", "1"), part("c@x", "2")}
+    customers.put_rules(RuleSet(limits=Limits(values_per_identity=3)), retroactive=True)
+    assert customers.parts == {part("a@x", "b@x", "1"), part("c@x", "2")}
+    assert customers.standings["b@x", "2"] == (Standing.HELD, Hold.VALUES_PER_IDENTITY)
+
+
+def test_of_very_many_pairs_of_a_value_the_first_count(monkeypatch):
+    monkeypatch.setattr("identity_core.rules.apply.FOLLOWED", 5)
+    monkeypatch.setattr("identity_core.settle_rules.LINKS_AT_ONCE", 3)
+    emails = [f"{number:02}@x" for number in range(40)]
+    customers = Customers(*((email, "1") for email in emails))
+    for limit in (2, 7, 4):
+        customers.put_rules(RuleSet(limits=Limits(emails_per_phone_number=limit)), retroactive=True)
+        alone = {part(email) for email in emails[limit:]}
+        assert customers.parts == {part("1", *emails[:limit]), *alone}
+
+
 def test_a_pin_holds_first_and_then_the_limit():
     customers = Customers(("a@x", "1"), ("b@x", "2"))
     customers.pin("a@x", "b@x", Verdict.DIFFERENT)
@@ -234,7 +313,7 @@ def test_rules_replace_those_that_were_looked_at():
 
 
 def test_settling_tells_how_far_it_is_and_goes_on_after_an_interruption(monkeypatch):
-    monkeypatch.setattr("identity_core.change_rules.IDS_AT_ONCE", 10)
+    monkeypatch.setattr("identity_core.settle_rules.IDS_AT_ONCE", 10)
     customers = Customers(*((f"{number}@x", str(100 + number)) for number in range(25)))
     asyncio.run(customers.repository.put(RuleSet(phone_number_patterns=["1*"]), NOTE))
 

@@ -93,8 +93,8 @@ def create_rules_preview_endpoint(rules: Rules, make_details: MakeDetails) -> HT
 
     @post("/rules/preview", **operation.route_options())
     async def preview(request: Request[Any, Any, Any]) -> RulesPreviewAnswer:
-        sent = await read_rules_to_preview(request, make_details)
-        return to_rules_preview_answer(await rules().preview(sent))
+        sent, retroactive = await read_rules_to_preview(request, make_details)
+        return to_rules_preview_answer(await rules().preview(sent, retroactive=retroactive))
 
     return preview
 
@@ -108,7 +108,8 @@ def create_apply_endpoint(
         summary="Put rules in force",
         description=(
             "Replaces all rules. They apply at once to whatever comes. What was recorded before is brought in"
-            " line with them in the background; `isSettled` tells when that is done."
+            " line with them in the background; `isSettled` tells when that is done. Limits concern it only"
+            " if they are `retroactive`."
         ),
         answer=Answer(RulesAnswer, "The rules in force.", {"rules": examples.RULES}),
         errors=(400, 409, 413, 415),
@@ -119,7 +120,9 @@ def create_apply_endpoint(
     @put("/rules", **operation.route_options())
     async def apply(request: Request[Any, Any, Any]) -> RulesAnswer:
         sent = await read_rules(request, make_details)
-        in_force = await rules().replace(sent.rules, sent.note, version=sent.version, plan=sent.plan)
+        in_force = await rules().replace(
+            sent.rules, sent.note, version=sent.version, plan=sent.plan, retroactive=sent.retroactive
+        )
         on_rules()
         return to_rules_answer(in_force)
 

@@ -18,6 +18,7 @@ from identity_adapters.postgres.statements.history import (
     ONE_SNAPSHOT,
 )
 from identity_adapters.postgres.statements.identities import (
+    CONTACTS_WITH_IDS,
     COUNT_OTHERS,
     CREATED_AT,
     EMAIL,
@@ -43,6 +44,7 @@ from identity_adapters.postgres.statements.locks import (
 )
 from identity_adapters.postgres.statements.rules import (
     COUNT_IDENTITIES,
+    HOMES,
     LARGEST,
     LAST_ID,
     MOST_SHARED,
@@ -50,6 +52,7 @@ from identity_adapters.postgres.statements.rules import (
     RULES_IN_FORCE,
     SETTLE_RULES,
     UNSETTLED,
+    UNSETTLED_RETROACTIVELY,
     WAITING,
     WEIGH,
 )
@@ -74,6 +77,7 @@ __all__ = [
     "CHANGES",
     "CHANGES_SINCE",
     "CHECK",
+    "CONTACTS_WITH_IDS",
     "COPY_CONTACTS",
     "COPY_EVENTS",
     "COUNT_IDENTITIES",
@@ -86,6 +90,7 @@ __all__ = [
     "EVIDENCE",
     "EVIDENCE_ABOUT",
     "FIND",
+    "HOMES",
     "HUBS",
     "HUBS_OF_CONTACT",
     "INSERT",
@@ -118,6 +123,7 @@ __all__ = [
     "SETTLE_RULES",
     "TRY_LOCK",
     "UNSETTLED",
+    "UNSETTLED_RETROACTIVELY",
     "UPDATE",
     "WAITING",
     "WEIGH",

@@ -199,6 +199,15 @@ SELECT NULL, NULL, NULL, NULL, 'rules', NULL, NULL
 WHERE EXISTS (SELECT FROM contact_rules WHERE version > %(version)s)
 """
 
+# The live contacts with the :ids. Index: contacts_pkey.
+CONTACTS_WITH_IDS = f"""
+SELECT {_CONTACT}
+FROM json_array_elements_text(%(ids)s) AS input (id)
+CROSS JOIN LATERAL (
+    SELECT * FROM contacts c WHERE c.id = CAST(input.id AS bigint) AND c.deleted_at IS NULL OFFSET 0
+) AS c
+"""
+
 # A row if a contact with one of the :emails or the :numbers is the contact :primary_id or is linked to it.
 # One contact of a value is looked at, since a value is in one identity.
 # Indexes: those of the matched contacts.

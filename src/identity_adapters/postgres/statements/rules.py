@@ -4,15 +4,17 @@ from identity_adapters.postgres.statements.identities import EMAIL, PHONE_NUMBER
 
 # The rules in force. Index: contact_rules_pkey.
 RULES_IN_FORCE = """
-SELECT version, rules, released, settled_id, last_id, applied_at AT TIME ZONE 'UTC', applied_by, reason
+SELECT version, rules, released, settled_id, last_id, applied_at AT TIME ZONE 'UTC', applied_by, reason,
+    retroactive
 FROM contact_rules ORDER BY version DESC LIMIT 1
 """
 
 PUT_RULES = """
-INSERT INTO contact_rules (version, rules, released, settled_id, last_id, applied_at, applied_by, reason)
+INSERT INTO contact_rules
+    (version, rules, released, retroactive, settled_id, last_id, applied_at, applied_by, reason)
 SELECT
     %(version)s, CAST(%(rules)s AS jsonb),
-    ARRAY(SELECT * FROM json_array_elements_text(%(released)s)), %(settled_id)s, %(last_id)s,
+    ARRAY(SELECT * FROM json_array_elements_text(%(released)s)), %(retroactive)s, %(settled_id)s, %(last_id)s,
     CAST(%(now)s AS timestamp), CAST(%(by)s AS text), %(reason)s
 """
 
@@ -43,6 +45,7 @@ def _each(parameter: str) -> str:
 _BLOCKED_EMAIL, _BLOCKED_NUMBER = is_blocked("pair.email", "pair.phone_number")
 _BLOCKED_VALUE = is_blocked("pair.value", "pair.value")
 
+# The two values of each link that may not be in line, of pairs also where :also holds.
 _UNSETTLED = f"""
 WITH pair AS (
     SELECT c.id, nullif({EMAIL}, '') AS email, nullif({PHONE_NUMBER}, '') AS phone_number,
@@ -73,6 +76,7 @@ WHERE email IS NOT NULL AND phone_number IS NOT NULL AND (
         SELECT FROM contacts c WHERE {EMAIL} = judged.email AND c.deleted_at IS NULL OFFSET 0))
     OR (standing = 'blocked' AND has_blocked_email AND NOT has_blocked_number AND NOT EXISTS (
         SELECT FROM contacts c WHERE {PHONE_NUMBER} = judged.phone_number AND c.deleted_at IS NULL OFFSET 0))
+    :also
 )
 UNION ALL
 SELECT id, 'email', email, 'email', email FROM judged WHERE standing = 'alone' AND has_blocked_email
@@ -85,16 +89,64 @@ WHERE id > %(start)s AND id <= %(end)s AND withdrawn_at IS NULL
 """
 
 
+# Whether a pair without a blocked value is held by a limit, or counts and may exceed one: a value is in more
+# pairs than :most_numbers or :most_emails, or the identity has more values than :most_values, some counted
+# twice. At most one row more than that is read. Of an email that may be stored in two forms none is counted.
+_NUMBERS, _EMAILS, _VALUES = (f"CAST(%(most_{name})s AS bigint)" for name in ("numbers", "emails", "values"))
+_LIMITED = f"""
+    OR (NOT has_blocked_email AND NOT has_blocked_number AND CASE standing WHEN 'counts' THEN coalesce(
+        email ~ '[^ -~]|xn--'
+        OR (SELECT count(*) FROM (
+            (SELECT FROM contacts c
+             WHERE {EMAIL} = judged.email AND c.deleted_at IS NULL AND c.phone_number IS NOT NULL
+             LIMIT coalesce({_NUMBERS}, 0) + 1)
+            UNION ALL
+            (SELECT FROM contact_evidence evidence
+             WHERE evidence.email = judged.email AND evidence.standing = 'counts'
+             LIMIT coalesce({_NUMBERS}, 0) + 1)
+        ) AS of_email) > {_NUMBERS}
+        OR (SELECT count(*) FROM (
+            (SELECT FROM contacts c
+             WHERE {PHONE_NUMBER} = judged.phone_number AND c.deleted_at IS NULL AND c.email IS NOT NULL
+             LIMIT coalesce({_EMAILS}, 0) + 1)
+            UNION ALL
+            (SELECT FROM contact_evidence evidence
+             WHERE evidence.phone_number = judged.phone_number AND evidence.standing = 'counts'
+             LIMIT coalesce({_EMAILS}, 0) + 1)
+        ) AS of_number) > {_EMAILS}
+        OR (
+            SELECT count(member.email) + count(member.phone_number)
+            FROM (
+                SELECT coalesce(c.linked_id, c.id) AS id FROM contacts c
+                WHERE {EMAIL} = judged.email AND c.deleted_at IS NULL LIMIT 1
+            ) AS hub
+            CROSS JOIN LATERAL (
+                (SELECT c.email, c.phone_number FROM contacts c
+                 WHERE c.id = hub.id AND c.deleted_at IS NULL OFFSET 0)
+                UNION ALL
+                (SELECT c.email, c.phone_number FROM contacts c
+                 WHERE c.linked_id = hub.id AND c.deleted_at IS NULL LIMIT coalesce({_VALUES}, 0) + 1)
+            ) AS member
+        ) > {_VALUES}, false)
+    ELSE hold IS NOT NULL END)
+"""
+
+
 # The two values of each pair and each ruling with an id after :start up to :end that may not be in line with
-# the rules, the primaries of the identities of these values, and whether these identities have at least
-# :large contacts. One contact of a value is enough, since a value is in one identity.
-# Indexes: contacts_pkey, contact_evidence_pkey, contact_rulings_pkey, those of the matched contacts, and
-# idx_contacts_linked_id.
-UNSETTLED = f"""
-WITH link AS MATERIALIZED ({_UNSETTLED}), value AS MATERIALIZED (
-    SELECT one_kind AS kind, one AS value FROM link UNION SELECT other_kind, other FROM link
-), home AS MATERIALIZED (
-    SELECT value.*, CASE kind
+# the rules. Indexes: contacts_pkey, contact_evidence_pkey, contact_rulings_pkey.
+UNSETTLED = f"SELECT * FROM ({_UNSETTLED.replace(':also', '')}) AS link ORDER BY id"
+
+# The same, and all pairs that limits hold, or that count and may exceed one of the limits. Indexes: also
+# those of the matched contacts, idx_contacts_linked_id, idx_contact_evidence_counting_email,
+# idx_contact_evidence_counting_phone_number.
+UNSETTLED_RETROACTIVELY = f"SELECT * FROM ({_UNSETTLED.replace(':also', _LIMITED)}) AS link ORDER BY id"
+
+# The primary of the identity of each of the :values, if there is one, and whether this has at least :large
+# contacts. One contact of a value is looked at, since a value is in one identity.
+# Indexes: those of the matched contacts, idx_contacts_linked_id.
+HOMES = f"""
+WITH home AS MATERIALIZED (
+    SELECT input.*, CASE kind
         WHEN 'email' THEN (
             SELECT coalesce(c.linked_id, c.id) FROM contacts c
             WHERE {EMAIL} = value AND c.deleted_at IS NULL LIMIT 1)
@@ -102,7 +154,7 @@ WITH link AS MATERIALIZED ({_UNSETTLED}), value AS MATERIALIZED (
             SELECT coalesce(c.linked_id, c.id) FROM contacts c
             WHERE {PHONE_NUMBER} = value AND c.deleted_at IS NULL LIMIT 1)
     END AS primary_id
-    FROM value
+    FROM json_to_recordset(%(values)s) AS input (kind text, value text)
 ), large AS MATERIALIZED (
     SELECT primary_id
     FROM (SELECT DISTINCT primary_id FROM home) AS home
@@ -113,13 +165,8 @@ WITH link AS MATERIALIZED ({_UNSETTLED}), value AS MATERIALIZED (
         ) AS linked
     )
 )
-SELECT
-    link.id, one_kind, one, other_kind, other, first.primary_id, second.primary_id,
-    first.primary_id IN (SELECT * FROM large), second.primary_id IN (SELECT * FROM large)
-FROM link
-JOIN home AS first ON (first.kind, first.value) = (one_kind, one)
-JOIN home AS second ON (second.kind, second.value) = (other_kind, other)
-ORDER BY link.id
+SELECT kind, value, primary_id, primary_id IN (SELECT * FROM large)
+FROM home WHERE primary_id IS NOT NULL
 """
 
 # The largest id of anything that rules may concern. Indexes: the primary keys.

@@ -44,17 +44,18 @@ from identity_core import (
 )
 from identity_core.model.parts import Parts
 from identity_core.model.rule_set import NO_RULES, UnsettledLink
-from identity_core.rules.apply import apply_rules
+from identity_core.rules.apply import apply_retroactively, apply_rules
 from identity_core.rules.parts import detach
 from identity_core.testing.conformance.contacts import A, B, C, D, contact, identify, of_any_subclass, seed
 from identity_core.testing.conformance.rulings import email, number
 from identity_core.testing.invariants import violations
 from identity_core.testing.model import partition, resolved
-from identity_core.testing.strategies import EPOCH, batches, moments, rule_sets
+from identity_core.testing.strategies import EPOCH, batches, low_limits, moments, rule_sets
 
 NOTE = Note("somebody", "because")
 POOL = 4
 DATED = batches(POOL, moments() | st.none(), max_size=10)
+ORDERED = batches(POOL, moments(), max_size=16).map(partial(sorted, key=lambda details: details.seen_at))
 CLIENTS = 24
 LARGE = 3
 
@@ -752,6 +753,106 @@ class RuleConformance:
             assert partition(after) == partition(before)
             assert _find_dates(after) == _find_dates(before)
             assert {piece.standing for piece in after.evidence} <= {Standing.COUNTS}
+
+        self.check(body)
+
+    # Retroactive limits
+
+    def test_whether_limits_are_retroactive_is_kept_until_everything_is_settled(self) -> None:
+        async def body(ports: Ports) -> None:
+            await ports.see((A, "1"))
+            for retroactive in (False, True):
+                proposed = await ports.book.propose(RuleSet(limits=Limits(1)), retroactive=retroactive)
+                assert proposed.retroactive is retroactive
+            assert not (await ports.book.put(RuleSet(limits=Limits(1)), NOTE)).retroactive
+            put = await ports.book.put(RuleSet(limits=Limits(1)), NOTE, retroactive=True)
+            assert put.retroactive
+            assert put == await ports.book.rules()
+            assert (await ports.book.propose(NO_RULES)).retroactive
+            carried = await ports.book.put(RuleSet(limits=Limits(2)), NOTE)
+            assert carried.retroactive
+            assert carried == await ports.book.rules()
+            await ports.book.settle(carried.version, carried.last_id)
+            assert not (await ports.book.put(RuleSet(limits=Limits(1)), NOTE)).retroactive
+
+        self.check(body)
+
+    def test_pairs_that_retroactive_limits_may_concern_are_unsettled(self) -> None:
+        async def body(ports: Ports) -> None:
+            await ports.see((A, "1"), (A, "2"), (B, "1"), (B, "2"), (C, "3"), (D, None))
+            await ports.see(("e@example.org", "5"), ("f@example.org", "5"), ("e@example.org", "6"))
+            joined = {(A, "1"), (A, "2"), (B, "1"), (B, "2")}
+            others = {("e@example.org", "5"), ("f@example.org", "5"), ("e@example.org", "6")}
+            for limits, expected in (
+                (Limits(), set()),
+                (Limits(phone_numbers_per_email=1), joined | others - {("f@example.org", "5")}),
+                (Limits(emails_per_phone_number=1), joined | others - {("e@example.org", "6")}),
+                (Limits(values_per_identity=3), joined | others),
+                (Limits(values_on_smaller_side=1), joined | others),
+            ):
+                proposed = await ports.book.propose(RuleSet(limits=limits), retroactive=True)
+                unsettled = await _find_unsettled(ports.book, proposed)
+                assert expected <= unsettled <= joined | others | ({(C, "3")} if expected else set())
+            await ports.book.put(RuleSet(phone_numbers=["9"], limits=Limits(2, 2)), NOTE)
+            await ports.see((A, "3"), (C, "4"), (C, "9"), (B, "9"))
+            rules = RuleSet(emails=[B], phone_numbers=["9"], limits=Limits(2, 2))
+            unsettled = await _find_unsettled(ports.book, await ports.book.propose(rules, retroactive=True))
+            assert unsettled == {(B, "1"), (B, "2"), (A, "3")}, "what is held, and what is blocked"
+            await ports.rule.undo((A, "3"), NOTE)
+            unsettled = await _find_unsettled(
+                ports.book, await ports.book.propose(NO_RULES, retroactive=True)
+            )
+            assert unsettled == {(A, "3"), (B, "9"), (C, "9")}
+
+        self.check(body)
+
+    @of_any_subclass
+    @given(ORDERED, low_limits(), low_limits())
+    def test_retroactive_limits_do_what_they_would_have_done_from_the_beginning(
+        self, details: list[ContactDetails], first: Limits, second: Limits
+    ) -> None:
+        async def run(before: Limits, *, retroactive: bool) -> object:
+            async with self.empty_ports() as (repository, reader, book):
+                ports = Ports(repository, reader, book)
+                await ports.change.put(RuleSet(limits=before), NOTE)
+                await ports.identify.with_outcomes(details)
+                if retroactive:
+                    await ports.change.put(RuleSet(limits=second), NOTE, retroactive=True)
+                record = await reader.record(_values(details))
+                _check_record(record)
+                _check_limits(record, second)
+                return partition(record), {piece.pair: piece.hold for piece in await reader.held(limit=1_000)}
+
+        async def body() -> None:
+            assert await run(first, retroactive=True) == await run(second, retroactive=False)
+
+        asyncio.run(body())
+
+    @of_any_subclass
+    @given(DATED, low_limits(), low_limits())
+    def test_removing_retroactive_limits_gives_back_what_was_before(
+        self, details: list[ContactDetails], first: Limits, second: Limits
+    ) -> None:
+        async def body(ports: Ports) -> None:
+            values = _values(details)
+            await ports.identify.with_outcomes(details)
+            before = await ports.reader.record(values)
+            for limits in (first, second):
+                await ports.change.put(RuleSet(limits=limits), NOTE, retroactive=True)
+                record = await ports.reader.record(values)
+                _check_record(record)
+                _check_limits(record, limits)
+                assert (await ports.repository.revise(values, apply_retroactively)).writes == WriteSet()
+                assert (await ports.repository.revise(values, apply_rules)).writes == WriteSet()
+                assert (await ports.repository.revise(values, repair)).writes == WriteSet()
+            await ports.change.put(NO_RULES, NOTE)
+            after = await ports.reader.record(values)
+            assert await ports.reader.held() == []
+            assert partition(after) == partition(before)
+            assert _find_dates(after) == _find_dates(before)
+            assert [contacts[0].id for contacts in after.identities] == [
+                contacts[0].id for contacts in before.identities
+            ]
 
         self.check(body)
 

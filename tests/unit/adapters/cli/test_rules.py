@@ -14,6 +14,7 @@ from identity_core import (
     ChangeRules,
     ContactDetails,
     IdentifyContacts,
+    Limits,
     Note,
     RepositoryUnavailable,
     RuleSet,
@@ -158,6 +159,37 @@ def test_rules_are_applied_by_the_plan_of_a_preview(settled):
     assert asyncio.run(settled.rules()).version == 2
     again = invoke("apply", "--plan", plan, "--yes", rules=MORE)
     assert again.exit_code == 0
+
+
+ONE_EMAIL = f"{SHOP}\nlimits.emails_per_phone_number = 1"
+
+
+def test_limits_are_applied_to_what_is_recorded_if_they_are_retroactive(settled):
+    invoke("apply", "--yes", rules=ONE_EMAIL)
+    shown = invoke("preview", "--retroactive", rules=ONE_EMAIL).stdout
+    assert "Pairs: 0 would be blocked, 0 no longer blocked, 29 held, 0 no longer held." in shown
+    plan = shown.splitlines()[-1].removeprefix("Plan: ")
+    assert (
+        invoke("apply", "--plan", plan, rules=f"{ONE_EMAIL}\nlimits.values_per_identity = 9").exit_code == 1
+    )
+    done = invoke("apply", "--retroactive", "--plan", plan, "--yes", rules=ONE_EMAIL)
+    assert done.exit_code == 0, done.output
+    assert len(asyncio.run(settled.held())) == 29
+    rules = asyncio.run(settled.rules())
+    assert (rules.version, rules.retroactive, rules.is_settled) == (3, True, True)
+
+
+def test_retroactive_limits_go_on_after_an_interruption_and_are_applied_again_afterwards(settled):
+    rules = RuleSet(phone_numbers=["1"], limits=Limits(emails_per_phone_number=1))
+    asyncio.run(settled.put(rules, Note("doc", "a till"), retroactive=True))
+    for version in (2, 3):
+        done = invoke("apply", "--retroactive", "--yes", rules=ONE_EMAIL)
+        assert done.exit_code == 0, done.output
+        assert asyncio.run(settled.rules()).version == version
+        assert len(asyncio.run(settled.held())) == 29
+    asyncio.run(settled.put(rules, Note("doc", "a till")))
+    invoke("apply", "--retroactive", "--yes", rules=ONE_EMAIL)
+    assert asyncio.run(settled.rules()).version == 5
 
 
 def test_what_was_agreed_to_is_applied_or_nothing(settled, monkeypatch):

@@ -184,10 +184,32 @@ def test_rules_with_the_plan_of_a_preview_do_what_was_foretold_or_nothing(servic
     assert service.changes == 2
 
 
+def test_limits_are_applied_to_what_is_recorded_if_they_are_retroactive(service):
+    for email in ("a@x", "b@x", "c@x"):
+        service.identify(email, "1")
+    limits = {"emailsPerPhoneNumber": 1}
+    assert preview(service, limits=limits)["held"] == 0
+    foretold = preview(service, limits=limits, retroactive=True)
+    assert (foretold["held"], foretold["split"], foretold["identitiesAfter"]) == (2, 1, 3)
+    service.put(limits=limits, plan=foretold["plan"], expect=409)
+    service.put(limits=limits)
+    service.settle()
+    assert service.ask("GET", "/held")["held"] == []
+    plan = preview(service, limits=limits, retroactive=True)["plan"]
+    service.put(limits=limits, retroactive=True, plan=plan)
+    service.settle()
+    held = service.ask("GET", "/held")["held"]
+    assert [(one["email"], one["heldBy"]) for one in held] == [
+        ("b@x", "emailsPerPhoneNumber"),
+        ("c@x", "emailsPerPhoneNumber"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("body", "fields"),
     [
         ({}, ["blocked", "limits"]),
+        ({"blocked": {}, "limits": {}, "retroactive": "yes"}, ["retroactive"]),
         ({"blocked": {}, "limits": {}, "reason": "x"}, ["body"]),
         ({"blocked": {"emails": ["x"]}, "limits": {}}, ["blocked.emails[0]"]),
     ],

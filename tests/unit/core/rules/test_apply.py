@@ -222,7 +222,8 @@ def test_every_limit_is_applied(limits, holds):
 
 
 def test_pairs_that_a_limit_held_before_the_block_stay_held():
-    _, after = put(NO_RULES, waiting(Hold.VALUES_PER_IDENTITY, None, Hold.VALUES_PER_IDENTITY))
+    rules = RuleSet(limits=Limits(values_per_identity=9))
+    _, after = put(rules, waiting(Hold.VALUES_PER_IDENTITY, None, Hold.VALUES_PER_IDENTITY))
     assert [standing for standing, _ in standings_of(after).values()] == [
         Standing.HELD,
         Standing.COUNTS,

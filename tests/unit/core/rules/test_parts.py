@@ -208,13 +208,6 @@ def test_pairs_that_were_held_or_never_checked_count_where_nothing_is_limited_an
         assert (counting.standing, counting.hold) == (Standing.COUNTS, None)
 
 
-def test_a_pair_that_another_limit_holds_is_held():
-    piece = evolve(BLOCKED, hold=Hold.VALUES_PER_IDENTITY)
-    writes = join(contact(2, "b@x", None), evidence=[piece])
-    assert writes.evidence == (evolve(piece, standing=Standing.HELD),)
-    assert writes.altered == ()
-
-
 @pytest.mark.parametrize(
     "kept",
     [
@@ -227,6 +220,8 @@ def test_a_pair_that_another_limit_holds_is_held():
         {"evidence": [BLOCKED, Evidence(9, "b@x", "3", day(9), Standing.BLOCKED)]},
         {"unread": frozenset([value("b@x")])},
         {"others": [contact(3, "b@x", "3", 7)]},
+        {"evidence": [evolve(BLOCKED, id=3)], "others": [contact(3, "1@x", None, 1)]},
+        {"evidence": [evolve(BLOCKED, id=1)]},
     ],
     ids=[
         "nothing is to be considered",
@@ -238,6 +233,8 @@ def test_a_pair_that_another_limit_holds_is_held():
         "a pair leads elsewhere",
         "not everything is known",
         "it is linked elsewhere",
+        "the pair was that of another contact",
+        "the pair was that of the primary",
     ],
 )
 def test_whatever_is_not_as_plain_does_not_join(kept):

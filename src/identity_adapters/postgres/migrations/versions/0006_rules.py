@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS contact_rules (
     version BIGINT PRIMARY KEY,
     rules JSONB NOT NULL,
     released VARCHAR(30)[] NOT NULL,
+    retroactive BOOLEAN NOT NULL DEFAULT false,
     settled_id BIGINT NOT NULL,
     last_id BIGINT NOT NULL,
     applied_at TIMESTAMP NOT NULL,
