@@ -16,7 +16,9 @@ from identity_core import (
     IdentifierKind,
     IdentifyContacts,
     Identity,
+    Note,
     QueryIdentities,
+    RuleSet,
     SharedValue,
     SuggestRules,
 )
@@ -181,6 +183,19 @@ def test_a_domain_is_found_in_either_form(existing, empty_url, sql, stored):
     keys = (UNICODE, None), (ASCII, None), (ASCII, "1"), (None, "1")
     assert in_either_form(empty_url, *keys)[0] == [Identity(1, (UNICODE,), ("1",), ())] * 4
     assert sql(ROWS) == before
+
+
+@pytest.mark.parametrize("stored", [UNICODE, ASCII])
+def test_a_blocked_email_finds_nobody_in_either_form(existing, empty_url, stored):
+    existing((1, stored, "1", None, "primary", 9, False), (2, None, "2", 1, "secondary", 8, False))
+    migrate(empty_url)
+
+    async def body():
+        async with repository_on(empty_url, emails=EmailForms(to_ascii, to_unicode)) as repository:
+            await repository.put(RuleSet(emails=[UNICODE]), Note("marty", "a test"))
+            return await repository.load([ContactDetails(UNICODE, "3")])
+
+    assert asyncio.run(body()).identities == ()
 
 
 def test_a_domain_that_is_stored_in_both_forms_makes_two_identities_one(existing, empty_url, sql):

@@ -34,7 +34,6 @@ from identity_core import (
     Snapshot,
 )
 from identity_core.model.record import find_leads
-from identity_core.model.rule_set import NO_LIMITS
 
 T = TypeVar("T")
 
@@ -89,15 +88,14 @@ class SnapshotQuery:
             RepositoryBusy: the batch matches too many contacts.
             RulesChanged: other rules are in force.
         """
-        limits = self.in_force.rules.limits
-        if limits == NO_LIMITS:
+        rules = self.in_force.rules
+        if rules.is_limited:
+            rows = await self._read(connection, statements.LOAD_WITH_LIMITS, paired=_find_most(rules.limits))
+            snapshot = add_limited(await self._convert(rows), self.read_email, rows)
+        else:
             rows = await self._read(connection, statements.LOAD_TO_DECIDE)
             snapshot = await self._convert(rows)
-        else:
-            rows = await self._read(connection, statements.LOAD_WITH_LIMITS, paired=_find_most(limits))
-            snapshot = add_limited(await self._convert(rows), self.read_email, rows)
-        has_pins = any(row[0] is None and row[4] == "pins" for row in rows)
-        if not has_pins or len(snapshot.identities) < 2:
+        if len(snapshot.identities) < 2 or _PINS not in rows:
             return snapshot
         values = {value for contacts in snapshot.identities for contact in contacts for value in contact.key}
         found = await execute(connection, statements.PINS_APART, {"values": json.dumps([*(values - {None})])})
@@ -124,13 +122,18 @@ class SnapshotQuery:
         return rows
 
 
+_OTHER_RULES = (None, None, None, None, "rules", None, None)
+_PINS = (None, None, None, None, "pins", None, None)
+"""Rows without values."""
+
+
 def check_rules(rows: Iterable[tuple[Any, ...]]) -> None:
     """Check that what was read was read by the rules in force.
 
     Raises:
         RulesChanged: it was not.
     """
-    if any(row[0] is None and row[4] == "rules" for row in rows):
+    if _OTHER_RULES in rows:
         raise RulesChanged
 
 

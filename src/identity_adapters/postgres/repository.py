@@ -75,7 +75,7 @@ class PostgresContactRepository(PostgresPartsLoader):
         def prepare() -> "_Work[Snapshot]":
             query, rules = self._prepare(batch), self._in_force.rules
             # Nothing depends on who else has a blocked value, and very many may have it at once.
-            identifiers = {one for one in collect_identifiers(batch) if not rules.blocks(one)}
+            identifiers = collect_identifiers(batch) - rules.pick_blocked(batch)
             ids = len(batch) + dated if rules.is_off else 2 * len(batch) + dated
             return _Work(identifiers, query.details, query.load_to_decide, ids)
 

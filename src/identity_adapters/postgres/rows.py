@@ -58,11 +58,23 @@ class EmailForms:
 
         Values that the rules block are marked, so that no contact is found by them.
         """
+        batch = [*batch]
         keys = {details.key for details in batch}
         keys |= {(form, number) for email, number in keys for form in self.find_ascii_forms([email])}
-        if not rules.blocks_any:
+        blocked = rules.pick_blocked(batch)
+        if not blocked:
             return json.dumps([{"email": email, "phone_number": number} for email, number in keys])
-        return json.dumps([_mark_blocked(email, number, rules) for email, number in keys])
+        blocked_emails = {value for kind, value in blocked if kind is IdentifierKind.EMAIL}
+        blocked_emails |= self.find_ascii_forms(blocked_emails)
+        blocked_numbers = {value for kind, value in blocked if kind is IdentifierKind.PHONE_NUMBER}
+        rows = [
+            {
+                "blocked_email" if email in blocked_emails else "email": email,
+                "blocked_phone_number" if number in blocked_numbers else "phone_number": number,
+            }
+            for email, number in keys
+        ]
+        return json.dumps(rows)
 
     def find_ascii_forms(self, emails: Iterable[str | None]) -> set[str]:
         """Find the ASCII forms of those emails that have one."""
@@ -73,14 +85,6 @@ class EmailForms:
         """Make a function that reads stored emails; an email of the batch already has the form of details."""
         known = {details.email for details in batch}
         return lambda email: self.to_unicode(email) if "xn--" in email and email not in known else email
-
-
-def _mark_blocked(email: str | None, phone_number: str | None, rules: RuleSet) -> dict[str, str]:
-    """The row of details, with those values marked that are blocked."""
-    return {
-        f"blocked_{identifier.kind}" if rules.blocks(identifier) else str(identifier.kind): identifier.value
-        for identifier in to_identifiers(email, phone_number)
-    }
 
 
 _IGNORED = {Standing.UNDONE, Standing.HELD, Standing.BLOCKED}
@@ -114,12 +118,14 @@ def add_limited(snapshot: Snapshot, read_email: ReadEmail, rows: Iterable[tuple[
     """Add to a snapshot what limits depend on, from the rows of `statements.LOAD_WITH_LIMITS`."""
     paired: Counter[Identifier] = Counter()
     accepted: set[tuple[str, str]] = set()
-    for _, email, phone_number, number, mark, _, _ in rows:
+    for _, email, phone_number, number, mark, _, _ in {row for row in rows if row[0] is None}:
         if mark == "paired":
             [identifier] = to_identifiers(email and read_email(email), phone_number)
             paired[identifier] += number
         elif mark == "accepted":
             accepted.add((read_email(email), phone_number))
+    if not paired and not accepted:
+        return snapshot
     return evolve(snapshot, paired=paired, accepted=frozenset(accepted))
 
 

@@ -49,8 +49,10 @@ def to_identifiers(email: str | None, phone_number: str | None) -> tuple[Identif
     >>> to_identifiers(None, "5550123")
     (Identifier(kind=<IdentifierKind.PHONE_NUMBER: 'phone_number'>, value='5550123'),)
     """
-    values = ((IdentifierKind.EMAIL, email), (IdentifierKind.PHONE_NUMBER, phone_number))
-    return tuple(Identifier(kind, value) for kind, value in values if value is not None)
+    emails = () if email is None else (Identifier(IdentifierKind.EMAIL, email),)
+    if phone_number is None:
+        return emails
+    return (*emails, Identifier(IdentifierKind.PHONE_NUMBER, phone_number))
 
 
 def normalise_email(value: object) -> str | None:

@@ -5,14 +5,16 @@ address that is typed where one must be given.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 from functools import cached_property
+from itertools import chain
 
 from attrs import Attribute, asdict, define, evolve, field, frozen
 
 from identity_core.model.details import ContactDetails
 from identity_core.model.identifiers import Identifier, IdentifierKind, to_identifiers
+from identity_core.model.patterns import Patterns
 from identity_core.model.presets import PRESETS
 from identity_core.model.ruling import Note
 
@@ -103,6 +105,8 @@ class Limits:
 
 NO_LIMITS = Limits()
 
+_ONE_DIGIT = re.compile(r"\+?([^+])\1*")
+
 
 def _exceeds(number: int, limit: int | None) -> bool:
     return limit is not None and number > limit
@@ -153,7 +157,12 @@ class RuleSet:
     @cached_property
     def is_off(self) -> bool:
         """Whether no value is blocked and nothing is limited."""
-        return not self.blocks_any and self.limits == NO_LIMITS
+        return not self.blocks_any and not self.is_limited
+
+    @cached_property
+    def is_limited(self) -> bool:
+        """Whether anything is limited."""
+        return self.limits != NO_LIMITS
 
     @cached_property
     def blocks_any(self) -> bool:
@@ -179,22 +188,44 @@ class RuleSet:
         return self.phone_number_patterns.union(*presets)
 
     @cached_property
-    def _email_pattern(self) -> re.Pattern[str] | None:
-        return _compile(self.all_email_patterns)
+    def _email_patterns(self) -> Patterns:
+        return Patterns(self.all_email_patterns)
 
     @cached_property
-    def _phone_number_pattern(self) -> re.Pattern[str] | None:
-        return _compile(self.all_phone_number_patterns)
+    def _phone_number_patterns(self) -> Patterns:
+        return Patterns(self.all_phone_number_patterns)
 
     def blocks(self, identifier: Identifier) -> bool:
         """Whether a value identifies nobody."""
         kind, value = identifier
         if kind is IdentifierKind.EMAIL:
-            return value in self.emails or _matches(self._email_pattern, value)
+            return value in self.emails or self._email_patterns.match(value)
         return (
             value in self.phone_numbers
-            or _matches(self._phone_number_pattern, value)
-            or (self.one_digit and len({*value.removeprefix("+")}) == 1)
+            or self._phone_number_patterns.match(value)
+            or (self.one_digit and _ONE_DIGIT.fullmatch(value) is not None)
+        )
+
+    def pick_blocked(self, batch: Collection[ContactDetails]) -> frozenset[Identifier]:
+        """Which values of some details identify nobody; faster than to ask of each of them."""
+        if not self.blocks_any:
+            return frozenset()
+        emails = {details.email for details in batch if details.email is not None}
+        numbers = {details.phone_number for details in batch if details.phone_number is not None}
+        blocked_emails, blocked_numbers = emails & self.emails, numbers & self.phone_numbers
+        if self._email_patterns:
+            blocked_emails.update(filter(self._email_patterns.match, emails))
+        if self._phone_number_patterns:
+            blocked_numbers.update(filter(self._phone_number_patterns.match, numbers))
+        if self.one_digit:
+            blocked_numbers.update(filter(_ONE_DIGIT.fullmatch, numbers))
+        if not blocked_emails and not blocked_numbers:
+            return frozenset()
+        return frozenset(
+            chain(
+                (Identifier(IdentifierKind.EMAIL, email) for email in blocked_emails),
+                (Identifier(IdentifierKind.PHONE_NUMBER, number) for number in blocked_numbers),
+            )
         )
 
     def block(self, identifier: Identifier) -> "RuleSet":
@@ -230,28 +261,6 @@ def strip(details: ContactDetails, blocked: Iterable[IdentifierKind]) -> Contact
         None if IdentifierKind.PHONE_NUMBER in blocked else details.phone_number,
         details.seen_at,
     )
-
-
-def _compile(patterns: Iterable[str]) -> re.Pattern[str] | None:
-    joined = "|".join(map(_to_expression, sorted(patterns)))
-    return re.compile(joined, re.DOTALL) if joined else None
-
-
-def _to_expression(pattern: str) -> str:
-    """The regular expression of a pattern.
-
-    Each part between two asterisks is matched where it comes first, and never again (an atomic group). That
-    finds a match if there is one, and many asterisks do not take long.
-    """
-    first, *parts = (re.escape(part).replace(r"\?", ".") for part in re.split(r"\*+", pattern))
-    if not parts:
-        return first
-    *inner, last = parts
-    return first + "".join(f"(?>.*?{part})" for part in inner) + f".*{last}"
-
-
-def _matches(pattern: re.Pattern[str] | None, value: str) -> bool:
-    return pattern is not None and pattern.fullmatch(value) is not None
 
 
 NO_RULES = RuleSet()

@@ -14,4 +14,5 @@ def merge(components: Sequence[Component]) -> Component:
             component.merged_into = kept
         contacts = chain.from_iterable(component.contacts for component in components)
         kept.contacts = sorted(contacts, key=lambda contact: contact.seniority)
+        kept.size = None
     return kept

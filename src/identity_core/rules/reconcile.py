@@ -116,6 +116,7 @@ def reconcile(
         KeptApart: some details would join values that a pin keeps apart; `record_pair` decides about them.
     """
     working_set = WorkingSet(batch, snapshot)
+    working_set.count_pairs(batch, snapshot.paired)
     reconciliation = _Reconciliation(working_set, now, ids)
     decided = [reconciliation.decide(position, details) for position, details in enumerate(batch)]
     return Decision(
@@ -149,7 +150,7 @@ _NOBODY: _Found = (None, Outcome.BLOCKED, None)
 
 def _find_component(details: ContactDetails, working_set: WorkingSet) -> _Found | None:
     """The component of details that change nothing: of the email, if their pair does not count."""
-    if blocked := working_set.rules.find_blocked(details):
+    if blocked := working_set.find_blocked(details):
         return _find_component_of_other(details, blocked, working_set)
     matches = working_set.find_matches(details)
     if working_set.is_known(details, matches):
@@ -195,16 +196,12 @@ class _Reconciliation:
         """Apply the rules to the next details, or to each value alone if their pair does not count."""
         working_set = self._working_set
         if working_set.is_ruled:
-            if blocked := working_set.rules.find_blocked(details):
+            if blocked := working_set.find_blocked(details):
                 return self._decide_on_other(position, details, blocked)
-            hold = self._find_hold(position, details)
-            if details.pair in working_set.ignored or hold is not None:
-                email, phone_number = working_set.take_alone(details)
-                component, _ = self._apply(position, email)
-                self._apply(position, phone_number)
-                if hold is not None and details.pair is not None:
-                    self._keep(details.pair, details.seen_at, component, Standing.HELD, hold)
-                return component, Outcome.HELD, IdentifierKind.PHONE_NUMBER
+            if (pair := details.pair) is not None:
+                hold = None if working_set.is_on_record(pair) else self._find_hold(position, details, pair)
+                if hold is not None or pair in working_set.ignored:
+                    return self._decide_on_each(position, details, pair, hold)
         component, outcome = self._decide(position, details)
         return component, outcome, None
 
@@ -215,6 +212,17 @@ class _Reconciliation:
         if kind is EventKind.CORROBORATED:
             self.corroborated += 1
         return component, Outcome.of(kind)
+
+    def _decide_on_each(
+        self, position: int, details: ContactDetails, pair: tuple[str, str], hold: Hold | None
+    ) -> _Found:
+        """Apply the rules to each value alone, and keep the pair on record if a limit holds it."""
+        email, phone_number = self._working_set.take_alone(details)
+        component, _ = self._apply(position, email)
+        self._apply(position, phone_number)
+        if hold is not None:
+            self._keep(pair, details.seen_at, component, Standing.HELD, hold)
+        return component, Outcome.HELD, IdentifierKind.PHONE_NUMBER
 
     def _decide_on_other(
         self, position: int, details: ContactDetails, blocked: Sequence[IdentifierKind]
@@ -228,16 +236,14 @@ class _Reconciliation:
             self._keep(details.pair, details.seen_at, component, Standing.BLOCKED, Hold.UNCHECKED)
         return component, outcome, blocked[0]
 
-    def _find_hold(self, position: int, details: ContactDetails) -> Hold | None:
+    def _find_hold(self, position: int, details: ContactDetails, pair: tuple[str, str]) -> Hold | None:
         """The limit that holds a new pair. One that a pin holds is put on record at once."""
         working_set = self._working_set
-        if details.pair is None or working_set.is_on_record(details.pair):
-            return None
         ends = working_set.find_ends_apart(details)
         if ends and details.seen_at is None and self._is_latest(ends):
-            self._keep(details.pair, None, ends[0], Standing.HELD)
+            self._keep(pair, None, ends[0], Standing.HELD)
             return None
-        hold = working_set.find_hold(details)
+        hold = working_set.find_hold(pair)
         if ends and hold is None:
             raise KeptApart(position)
         return hold

@@ -177,6 +177,7 @@ class _Settling:
         recorded = {piece.pair for piece in self._after.evidence} - self._holds.keys()
         held = self._collect_values() if self._taken else set()
         oldest = self._find_oldest() if self._taken else {}
+        alone = {one.phone_number: one for one in self._contacts.values() if one.email is None}
         for contact, piece in sorted(self._taken, key=lambda one: one[0].seniority):
             _, number = piece.identifiers
             root = self._partition.find(self._partition.number(number))
@@ -186,7 +187,7 @@ class _Settling:
             is_needed = standing is not Standing.BLOCKED
             if is_needed and (number not in held or contact.created_at < oldest[root]):
                 oldest[root] = contact.created_at
-                companion = self._keep_alone(number, contact)
+                companion = self._keep_alone(number, contact, alone.pop(number.value, None))
                 held.add(number)
             if piece.pair not in recorded:
                 self._evidence[piece.pair] = evolve(piece, standing=standing)
@@ -203,12 +204,11 @@ class _Settling:
                 oldest[root] = min(oldest.get(root, contact.created_at), contact.created_at)
         return oldest
 
-    def _keep_alone(self, number: Identifier, taken_from: Contact) -> int:
-        """Make a contact for a phone number, in place of a younger one; its id.
+    def _keep_alone(self, number: Identifier, taken_from: Contact, alone: Contact | None) -> int:
+        """Make a contact for a phone number, in place of a younger one that has it alone; its id.
 
         The younger one is not dated back, because it might be primary when the pair counts again.
         """
-        alone = self._contacts.get(self._holders.get((None, number.value), 0))
         if alone is not None:
             self._delete(alone)
         made = self._create(number, taken_from.created_at)

@@ -4,27 +4,35 @@ It is a union-find forest (Tarjan, Efficiency of a good but not linear set union
 merging sets one pointer, and `Component.root` follows the pointers.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from attrs import define
 
 from identity_core.model.contact import Contact
 from identity_core.model.details import ContactDetails
-from identity_core.model.identifiers import Identifier, to_identifiers
+from identity_core.model.identifiers import Identifier, IdentifierKind
 from identity_core.model.identity import NOBODY, Identity
-from identity_core.model.rule_set import NO_LIMITS, Hold
+from identity_core.model.rule_set import Hold
 from identity_core.model.snapshot import Snapshot
 
 
 @define(eq=False)
 class Component:
-    """The contacts of one identity, oldest first, while a batch is decided."""
+    """The contacts of one identity, oldest first, while a batch is decided.
+
+    Attributes:
+        contacts: the contacts.
+        merged_into: the component that it became a part of.
+        identity: its identity, once that was asked for.
+        size: how many values belong to it, once that was asked for.
+    """
 
     contacts: list[Contact]
     merged_into: "Component | None" = None
     identity: Identity | None = None
+    size: int | None = None
 
     @property
     def primary(self) -> Contact:
@@ -45,6 +53,47 @@ class Component:
         return details.seen_at
 
 
+class _Partners:
+    """With how many values of the other kind the values of a batch are in pairs that count.
+
+    Args:
+        batch: the details with these values.
+        paired: in how many pieces of evidence that count each value is.
+    """
+
+    def __init__(self, batch: Sequence[ContactDetails], paired: Mapping[Identifier, int]) -> None:
+        self._numbers: dict[str | None, set[str]] = {details.email: set() for details in batch}
+        self._emails: dict[str | None, set[str]] = {details.phone_number: set() for details in batch}
+        self._numbers_in_evidence: defaultdict[str, int] = defaultdict(int)
+        self._emails_in_evidence: defaultdict[str, int] = defaultdict(int)
+        for (kind, value), number in paired.items():
+            is_email = kind is IdentifierKind.EMAIL
+            (self._numbers_in_evidence if is_email else self._emails_in_evidence)[value] = number
+
+    def add(self, contact: Contact) -> None:
+        """Count the pair of a contact, once however many contacts hold it."""
+        email, number = contact.email, contact.phone_number
+        if email is not None and number is not None:
+            if email in self._numbers:
+                self._numbers[email].add(number)
+            if number in self._emails:
+                self._emails[number].add(email)
+
+    def add_evidence(self, pair: tuple[str, str], by: int) -> None:
+        """Count a pair that evidence holds from now on, or no longer."""
+        email, number = pair
+        self._numbers_in_evidence[email] += by
+        self._emails_in_evidence[number] += by
+
+    def count(self, pair: tuple[str, str]) -> tuple[int, int]:
+        """With how many phone numbers the email is, and with how many emails the phone number."""
+        email, number = pair
+        return (
+            len(self._numbers[email]) + self._numbers_in_evidence[email],
+            len(self._emails[number]) + self._emails_in_evidence[number],
+        )
+
+
 class WorkingSet:
     """A snapshot, indexed by the identifiers and keys that occur in a batch.
 
@@ -52,8 +101,6 @@ class WorkingSet:
         holders: by key, the contact that holds these details.
         evidence: the pairs that are recorded as evidence, and count.
         ignored: the pairs that are recorded, and do not count.
-        rules: the rules in force.
-        accepted: the pairs that pins keep together; no limit holds them.
         is_ruled: whether rulings or rules may have something to say about the batch.
     """
 
@@ -66,23 +113,39 @@ class WorkingSet:
         }
         self._keys = {details.key for details in batch}
         self.ignored = {*snapshot.ignored}
-        self.rules = snapshot.rules
-        self.accepted = snapshot.accepted
-        self.is_ruled = bool(snapshot.ignored or snapshot.apart) or not snapshot.rules.is_off
-        self._counts_pairs = snapshot.rules.limits.counts_pairs
-        self._paired = Counter(snapshot.paired)
-        self._numbers: defaultdict[str, set[str]] = defaultdict(set)
-        self._emails: defaultdict[str, set[str]] = defaultdict(set)
+        self._blocked = snapshot.rules.pick_blocked(batch)
+        self._limits = snapshot.rules.limits if snapshot.rules.is_limited else None
+        self._hold_of_strangers = None if self._limits is None else self._limits.find_hold(0, 0, 1, 1)
+        self._accepted = snapshot.accepted
+        self._partners: _Partners | None = None
+        self.is_ruled = bool(snapshot.ignored or snapshot.apart or self._blocked or self._limits is not None)
         if self.is_ruled:
-            self._keys |= {(details.email, None) for details in batch}
-            self._keys |= {(None, details.phone_number) for details in batch}
+            # Whoever holds a value alone matters only where it may be dated back.
+            for details in batch:
+                if details.seen_at is not None:
+                    self._keys |= {(details.email, None), (None, details.phone_number)}
         self.holders: dict[tuple[str | None, str | None], Contact] = {}
         self.evidence = set(snapshot.evidence)
         self._components = [Component(list(contacts)) for contacts in snapshot.identities]
         for component, contacts in zip(self._components, snapshot.identities, strict=True):
             for contact in contacts:
-                self.add(contact, component)
+                self._index(contact, component)
         self._apart = self._find_apart(snapshot) if snapshot.apart else []
+
+    def count_pairs(self, batch: Sequence[ContactDetails], paired: Mapping[Identifier, int]) -> None:
+        """Count from now on in how many pairs each value is, if limits do; `paired` are those of evidence."""
+        if self._limits is None or not self._limits.counts_pairs:
+            return
+        self._partners = _Partners(batch, paired)
+        for component in self._components:
+            for contact in component.contacts:
+                self._partners.add(contact)
+
+    def find_blocked(self, details: ContactDetails) -> tuple[IdentifierKind, ...]:
+        """Which of the email and the phone number identify nobody."""
+        if not self._blocked:
+            return ()
+        return tuple(identifier.kind for identifier in details.identifiers if identifier in self._blocked)
 
     def take_alone(self, details: ContactDetails) -> tuple[ContactDetails, ContactDetails]:
         """Each value of details alone, the email first."""
@@ -103,6 +166,16 @@ class WorkingSet:
         return any(one.root in components and other.root in components for one, other in self._apart)
 
     def add(self, contact: Contact, component: Component) -> None:
+        """Index a new contact of a component."""
+        if component.size is not None:
+            component.size += (not self._by_email.get(contact.email, True)) + (
+                not self._by_phone_number.get(contact.phone_number, True)
+            )
+        self._index(contact, component)
+        if self._partners is not None:
+            self._partners.add(contact)
+
+    def _index(self, contact: Contact, component: Component) -> None:
         """Index a contact of a component; of contacts with equal details the first stays."""
         for identifier, index in (
             (contact.email, self._by_email),
@@ -112,37 +185,30 @@ class WorkingSet:
                 index[identifier].append(component)
         if contact.key in self._keys:
             self.holders.setdefault(contact.key, contact)
-        if self._counts_pairs and contact.email is not None and contact.phone_number is not None:
-            if contact.email in self._by_email:
-                self._numbers[contact.email].add(contact.phone_number)
-            if contact.phone_number in self._by_phone_number:
-                self._emails[contact.phone_number].add(contact.email)
 
     def count_pair(self, pair: tuple[str, str], by: int) -> None:
         """Count a pair that evidence holds from now on, or no longer."""
-        if self._counts_pairs:
-            for identifier in to_identifiers(*pair):
-                self._paired[identifier] += by
+        if self._partners is not None:
+            self._partners.add_evidence(pair, by)
 
-    def find_hold(self, details: ContactDetails) -> Hold | None:
+    def find_hold(self, pair: tuple[str, str]) -> Hold | None:
         """The limit that a new pair would exceed; None if it may count."""
-        pair, limits = details.pair, self.rules.limits
-        if pair is None or limits == NO_LIMITS or pair in self.accepted:
+        limits = self._limits
+        if limits is None or pair in self._accepted:
             return None
-        email, number = to_identifiers(*pair)
-        phone_numbers = len(self._numbers[email.value]) + self._paired[email]
-        emails = len(self._emails[number.value]) + self._paired[number]
-        if not limits.counts_values:
-            return limits.find_hold(phone_numbers, emails)
-        ends = [self._find_size(one) for one in self.take_alone(details)]
-        matches = self.find_matches(details)
-        are_joined = len(matches) == 1 and self.knows_all(details)
-        return limits.find_hold(phone_numbers, emails, *ends, are_joined=are_joined)
-
-    def _find_size(self, details: ContactDetails) -> int:
-        """How many values belong to the one value that details hold, itself included."""
-        matches = self.find_matches(details)
-        return sum(map(_count_values, matches)) if matches else 1
+        with_email, with_number = self._by_email[pair[0]], self._by_phone_number[pair[1]]
+        if not with_email and not with_number:  # most pairs that limits are asked about
+            return self._hold_of_strangers
+        one = {component.root for component in with_email}
+        other = {component.root for component in with_number}
+        phone_numbers, emails = (0, 0) if self._partners is None else self._partners.count(pair)
+        return limits.find_hold(
+            phone_numbers,
+            emails,
+            sum(map(_find_size, one)) or 1,
+            sum(map(_find_size, other)) or 1,
+            are_joined=len(one) == 1 and one == other,
+        )
 
     def _find_apart(self, snapshot: Snapshot) -> list[tuple[Component, Component]]:
         """The components that pins keep apart, two by two."""
@@ -176,7 +242,7 @@ class WorkingSet:
 
     def is_on_record(self, pair: tuple[str, str]) -> bool:
         """Whether the pair is recorded, whether it counts or not."""
-        return pair in self.ignored or self.is_recorded(pair)
+        return pair in self.ignored or pair in self.holders or pair in self.evidence
 
     def is_known(self, details: ContactDetails, matches: Sequence[Component]) -> bool:
         """Whether the details, which match these components, change nothing."""
@@ -197,5 +263,10 @@ class WorkingSet:
         return component.identity
 
 
-def _count_values(component: Component) -> int:
-    return len({identifier for contact in component.contacts for identifier in contact.identifiers})
+def _find_size(component: Component) -> int:
+    """How many values belong to a component, counted once however often it is asked for."""
+    if component.size is None:
+        emails = {contact.email for contact in component.contacts}
+        numbers = {contact.phone_number for contact in component.contacts}
+        component.size = len(emails - {None}) + len(numbers - {None})
+    return component.size

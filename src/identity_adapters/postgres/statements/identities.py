@@ -125,39 +125,33 @@ WHERE EXISTS (SELECT FROM contact_rulings WHERE verdict = 'different' AND withdr
 """
 LOAD_TO_DECIDE = f"{_LOAD_TO_DECIDE}{_LIMIT}"
 
-# The same, in how many pieces of evidence that count each value of the :details is, at most :paired, and
-# which of their pairs pins keep together.
+# The same, in how many pieces of evidence that count each value of the :details is, at most :paired and only
+# if in any, and which of their pairs pins keep together. Some rows occur twice.
 # Indexes: idx_contact_evidence_counting_email, idx_contact_evidence_counting_phone_number,
 # idx_contact_rulings_one.
 LOAD_WITH_LIMITS = f"""{_LOAD_TO_DECIDE}
 UNION ALL
-SELECT NULL, input.email, NULL, paired.number, 'paired', NULL, NULL
-FROM (SELECT DISTINCT email FROM input WHERE email IS NOT NULL) AS input
-CROSS JOIN LATERAL (
-    SELECT count(*) AS number
+SELECT NULL, limited.email, limited.phone_number, limited.number, limited.mark, NULL, NULL
+FROM input CROSS JOIN LATERAL (
+    SELECT input.email, NULL AS phone_number, count(*) AS number, 'paired' AS mark
     FROM (
         SELECT FROM contact_evidence evidence
         WHERE evidence.email = input.email AND evidence.standing = 'counts' LIMIT %(paired)s
     ) AS pair
-) AS paired
-UNION ALL
-SELECT NULL, NULL, input.phone_number, paired.number, 'paired', NULL, NULL
-FROM (SELECT DISTINCT phone_number FROM input WHERE phone_number IS NOT NULL) AS input
-CROSS JOIN LATERAL (
-    SELECT count(*) AS number
+    UNION ALL
+    SELECT NULL, input.phone_number, count(*), 'paired'
     FROM (
         SELECT FROM contact_evidence evidence
         WHERE evidence.phone_number = input.phone_number AND evidence.standing = 'counts' LIMIT %(paired)s
     ) AS pair
-) AS paired
-UNION ALL
-SELECT NULL, input.email, input.phone_number, NULL, 'accepted', NULL, NULL
-FROM input CROSS JOIN LATERAL (
-    SELECT FROM contact_rulings ruling
+    UNION ALL
+    (SELECT input.email, input.phone_number, 1, 'accepted'
+    FROM contact_rulings ruling
     WHERE ruling.one = input.email AND ruling.other = input.phone_number
         AND ruling.one_kind = 'email' AND ruling.other_kind = 'phone_number'
-        AND ruling.verdict = 'same' AND ruling.withdrawn_at IS NULL OFFSET 0
-) AS pin
+        AND ruling.verdict = 'same' AND ruling.withdrawn_at IS NULL OFFSET 0)
+) AS limited
+WHERE limited.number > 0
 {_LIMIT}
 """
 

@@ -19,7 +19,7 @@ from identity_core import (
     WriteSet,
 )
 from identity_core.model.rule_set import NO_RULES, Limits
-from identity_core.rules.apply import REASON, apply_rules
+from identity_core.rules.apply import REASON, apply_retroactively, apply_rules
 from identity_core.testing import rule_sets
 from identity_core.testing.model import partition, resolved
 from tests.unit.core.records import NOW, contact, day, record_of, records, ruling, write
@@ -68,6 +68,17 @@ def test_blocks_that_end_leave_what_was_before(record, rules):
     assert partition(after) == partition(before)
     primaries = [{contacts[0].created_at for contacts in one.identities} for one in (before, after)]
     assert primaries[0] == primaries[1]
+
+
+# A block and limits at once
+
+
+def test_a_number_whose_email_is_blocked_gives_way_to_an_older_contact_of_it():
+    record = evolve(TWO, rules=RuleSet(emails=["b@x"], limits=Limits(values_per_identity=1)))
+    writes = apply_retroactively(record, NOW, count(200)).writes
+    after = write(record, writes)
+    assert keys_of(after) == {1: ("a@x", None), 200: (None, "1")}
+    assert apply_retroactively(after, NOW, count(300)).writes == WriteSet()
 
 
 # A block
