@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence, Set
 from datetime import UTC, datetime
 from heapq import nsmallest
 from itertools import chain, count
@@ -167,6 +167,18 @@ class InMemoryContactRepository:
         await asyncio.sleep(0)
         with self._exclusive:
             return self._record(identifiers, rules)
+
+    async def parts_by(self, rules: RuleSet, primary_id: int, identifiers: Collection[Identifier]) -> Parts:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            return Parts.of(self._record(identifiers, rules), self._contacts.get(primary_id))
+
+    async def record_without(self, rules: RuleSet, primary_id: int, ids: Set[int]) -> Record:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            identity = self._find_identity(primary_id) or ()
+            contacts = [contact for contact in identity if contact.id not in ids]
+            return self._to_record(contacts, frozenset(), rules)
 
     async def count_identities(self) -> int:
         await asyncio.sleep(0)
@@ -513,22 +525,28 @@ class InMemoryContactRepository:
                 if not rules.blocks(value) or asked.issuperset(self._contacts[id].identifiers)
             }
             contacts = self._find_connected(ids)
-            known = asked.union(*(contact.identifiers for contact in contacts))
-            evidence = [p for p in self._evidence.values() if not known.isdisjoint(p.identifiers)]
-            rulings = [r for r in self._rulings.values() if not known.isdisjoint(r.values)]
-            leads = find_leads(evidence, rulings, rules)
-            if known >= leads:
-                ids = {contact.id for contact in contacts}
-                leads_to = ((id, self._find_primary_id(id)) for id in sorted(self._deleted))
-                return Record(
-                    Snapshot.of(contacts).identities,
-                    tuple(sorted(evidence, key=lambda piece: piece.id)),
-                    tuple(sorted(rulings, key=lambda ruling: ruling.id)),
-                    frozenset(asked),
-                    tuple((id, to) for id, to in leads_to if to in ids),
-                    rules,
-                )
-            asked |= leads
+            record = self._to_record(contacts, frozenset(asked), rules)
+            if record.is_complete:
+                return record
+            asked |= find_leads(record.evidence, record.rulings, rules)
+
+    def _to_record(
+        self, contacts: Collection[Contact], asked: frozenset[Identifier], rules: RuleSet
+    ) -> Record:
+        """What is known about some contacts and values."""
+        known = asked.union(*(contact.identifiers for contact in contacts))
+        evidence = [p for p in self._evidence.values() if not known.isdisjoint(p.identifiers)]
+        rulings = [r for r in self._rulings.values() if not known.isdisjoint(r.values)]
+        ids = {contact.id for contact in contacts}
+        leads_to = ((id, self._find_primary_id(id)) for id in sorted(self._deleted))
+        return Record(
+            Snapshot.of(contacts).identities,
+            tuple(sorted(evidence, key=lambda piece: piece.id)),
+            tuple(sorted(rulings, key=lambda ruling: ruling.id)),
+            asked,
+            tuple((id, to) for id, to in leads_to if to in ids),
+            rules,
+        )
 
     def _find_ids(self, identifier: Identifier) -> set[int]:
         is_email = identifier.kind is IdentifierKind.EMAIL

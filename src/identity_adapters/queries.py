@@ -10,7 +10,7 @@ queue is full, or after some seconds.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence, Set
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -36,6 +36,7 @@ from identity_core import (
     Ruling,
     SuggestRules,
 )
+from identity_core.model.parts import Parts
 from identity_core.ports import run_inline
 
 
@@ -183,6 +184,18 @@ class BoundedRuleChanges(ChangeRules):
         super().__init__(repository, book, offload=offload)
         self._slot = queries.slot
 
-    async def _read(self, rules: RuleSet, values: Collection[Identifier]) -> Record:  # previews read here
+    # Previews read here.
+
+    async def _read(self, rules: RuleSet, values: Collection[Identifier]) -> Record:
         async with self._slot():
             return await super()._read(rules, values)
+
+    async def _read_parts(
+        self, rules: RuleSet, primary_id: int, identifiers: Collection[Identifier]
+    ) -> Parts:
+        async with self._slot():
+            return await super()._read_parts(rules, primary_id, identifiers)
+
+    async def _read_rest(self, rules: RuleSet, primary_id: int, ids: Set[int]) -> Record:
+        async with self._slot():
+            return await super()._read_rest(rules, primary_id, ids)

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Set
 from hashlib import blake2b
 from heapq import nlargest
 
@@ -11,14 +11,16 @@ from attrs import asdict, evolve
 from identity_core.errors import StalePlan
 from identity_core.model.evidence import Standing
 from identity_core.model.identifiers import Identifier
+from identity_core.model.parts import Parts
 from identity_core.model.record import Record
 from identity_core.model.rule_set import RuleSet, RulesInForce
 from identity_core.model.rules_preview import AffectedIdentity, RulesPreview
 from identity_core.model.ruling import Note
 from identity_core.ports import ContactRepository, Offload, RuleBook, run_inline
-from identity_core.rules.foresee import Foreseen, foresee
+from identity_core.rules.foresee import Foreseen, LargeIdentity, foresee, foresee_leaving
 from identity_core.rules.groups import Groups, Place
-from identity_core.settle_rules import IDS_AT_ONCE, LARGE, Progress, SettleRules
+from identity_core.rules.resolve import Pair
+from identity_core.settle_rules import IDS_AT_ONCE, LARGE, Progress, SettleRules, cut, sort_links
 
 MOST = 20
 """How many of the identities that would change most a preview tells."""
@@ -80,7 +82,8 @@ class ChangeRules:
     ) -> RulesPreview:
         """Tell what other rules would do to what is recorded.
 
-        In memory are the ids of the identities that would change, and one after the other these identities.
+        In memory are the ids of the identities that would change, and one after the other these identities;
+        of large ones that would come apart the ids of their contacts, and one after the other their parts.
 
         Args:
             rules: the other rules.
@@ -91,7 +94,11 @@ class ChangeRules:
         base = [before.version, asdict(rules), proposed.retroactive]
         plan = blake2b(json.dumps(base, default=sorted).encode(), digest_size=12)
         tally = _Tally()
-        groups = await self._find_groups(proposed)
+        groups, large = await self._find_groups(proposed)
+        async for foreseen in self._foresee_large(proposed, large, plan, tally):
+            groups.take([foreseen.affected[0].primary_id])
+            tally.add(foreseen)
+            on_affected(foreseen.affected[0])
         while (place := groups.first()) is not None:
             values = groups.take([place])
             record = await self._read(rules, values)
@@ -112,10 +119,47 @@ class ChangeRules:
     async def _read(self, rules: RuleSet, values: Collection[Identifier]) -> Record:
         return await self._book.record_by(rules, values)
 
-    async def _find_groups(self, proposed: RulesInForce) -> Groups:
-        """The groups of identities that rules concern together."""
+    async def _foresee_large(
+        self, proposed: RulesInForce, primary_ids: Collection[int], plan: blake2b, tally: "_Tally"
+    ) -> AsyncIterator[Foreseen]:
+        """Foresee what becomes of large identities, part by part, and of the rest at the end."""
+        rules = proposed.rules
+        identities = {primary_id: LargeIdentity(rules) for primary_id in sorted(primary_ids)}
+        while identities and not proposed.is_settled:
+            links, settled_id = await self._book.unsettled(proposed, IDS_AT_ONCE, self._large)
+            leaving, _ = sort_links(links, rules, set())
+            for primary_id in identities.keys() & leaving.keys():
+                for batch in cut(sorted(leaving[primary_id])):
+                    parts = await self._read_parts(rules, primary_id, batch)
+                    plan.update(parts.make_plan().encode())
+                    for part in foresee_leaving(parts, proposed.released):
+                        identities[primary_id].add(part)
+                        tally.add_changes(part.changes)
+            proposed = evolve(proposed, settled_id=settled_id)
+        for primary_id, identity in identities.items():
+            if not identity.left:
+                continue
+            rest = await self._read_rest(rules, primary_id, identity.left)
+            # It may have become part of another one meanwhile; then that is read.
+            if len(rest.identities) == 1:
+                plan.update(rest.make_plan().encode())
+                foreseen = await self._offload(rest.size, foresee, rest, proposed.released)
+                yield identity.combine(rest, foreseen)
+
+    async def _read_parts(
+        self, rules: RuleSet, primary_id: int, identifiers: Collection[Identifier]
+    ) -> Parts:
+        return await self._book.parts_by(rules, primary_id, identifiers)
+
+    async def _read_rest(self, rules: RuleSet, primary_id: int, ids: Set[int]) -> Record:
+        return await self._book.record_without(rules, primary_id, ids)
+
+    async def _find_groups(self, proposed: RulesInForce) -> tuple[Groups, set[int]]:
+        """The groups of identities that rules concern together, and the large ones that come apart alone."""
         groups = Groups()
         reached: set[Place] = set()
+        large: set[int] = set()
+        together: set[Place] = set()
         while not proposed.is_settled:
             links, settled_id = await self._book.unsettled(proposed, IDS_AT_ONCE, self._large)
             for link in links:
@@ -129,8 +173,13 @@ class ChangeRules:
                     groups.add(places, chosen)
                 if not are_blocked:
                     reached.update(places)
+                if are_blocked or len(chosen) == 2:
+                    together.update(places)
+                large |= link.large_ids
             proposed = evolve(proposed, settled_id=settled_id)
-        return groups
+        if proposed.retroactive:
+            return groups, set()
+        return groups, {id for id in large if id not in together and groups.is_alone(id)}
 
     async def put(
         self,
@@ -196,10 +245,13 @@ class _Tally:
         self._added = self._split = self._merged = 0
         self._most: list[AffectedIdentity] = []
 
+    def add_changes(self, changes: Mapping[Pair, tuple[Standing, Standing]]) -> None:
+        """Add pairs that would stand otherwise; one between two identities is in the record of both."""
+        self._changes.update((hash(pair), standings) for pair, standings in changes.items())
+
     def add(self, foreseen: Foreseen) -> None:
         """Add one group."""
-        # A pair between two identities is in the record of both.
-        self._changes.update((hash(pair), standings) for pair, standings in foreseen.changes.items())
+        self.add_changes(foreseen.changes)
         self._added += foreseen.added
         self._sizes_before.update(identity.contacts for identity in foreseen.affected)
         self._sizes_after.update(foreseen.sizes)

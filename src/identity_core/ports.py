@@ -8,7 +8,7 @@
 `identity_core.testing` has a conformance suite for each of them.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from datetime import datetime
 from typing import ParamSpec, Protocol, TypeVar
 
@@ -265,6 +265,31 @@ class RuleBook(Protocol):
 
     async def record_by(self, rules: RuleSet, identifiers: Collection[Identifier]) -> Record:
         """What `IdentityReader.record` would return if some rules were in force.
+
+        Raises:
+            RepositoryUnavailable: it cannot be read for now.
+        """
+        ...
+
+    async def parts_by(self, rules: RuleSet, primary_id: int, identifiers: Collection[Identifier]) -> Parts:
+        """What a decision on parts would get if some rules were in force, without locks.
+
+        It takes the arguments of `ContactRepository.revise_parts`.
+
+        Raises:
+            RepositoryUnavailable: they cannot be read for now.
+        """
+        ...
+
+    async def record_without(self, rules: RuleSet, primary_id: int, ids: Set[int]) -> Record:
+        """The record of one identity without some of its contacts, as if rules were in force.
+
+        It does not hold these contacts in memory, however many they are.
+
+        Args:
+            rules: the rules.
+            primary_id: the primary of the identity.
+            ids: those of the contacts that are left out.
 
         Raises:
             RepositoryUnavailable: it cannot be read for now.

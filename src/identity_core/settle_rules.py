@@ -142,13 +142,13 @@ class SettleRules:
         hubs: set[Identifier] = set()
         while not in_force.is_settled and (await self._book.rules()).version == version:
             links, settled_id = await self._book.unsettled(in_force, IDS_AT_ONCE, self._large)
-            leaving, joining = _sort(links, in_force.rules, hubs)
+            leaving, joining = sort_links(links, in_force.rules, hubs)
             for primary_id, values in leaving.items():
-                for batch in _cut(values):
+                for batch in cut(values):
                     decide = partial(detach, released=released)
                     await self._repository.revise_parts(primary_id, batch, decide)
             for (primary_id, hub), values in joining.items():
-                for batch in _cut(values):
+                for batch in cut(values):
                     decide = partial(attach, released=released)
                     await self._repository.revise_parts(primary_id, batch, decide, [hub])
             in_force = evolve(in_force, settled_id=settled_id)
@@ -177,7 +177,7 @@ def _measure(decide: Revise[R]) -> Revise[_Measured[R]]:
     return measured
 
 
-def _sort(
+def sort_links(
     links: Sequence[UnsettledLink], rules: RuleSet, hubs: set[Identifier]
 ) -> tuple[dict[int, set[Identifier]], dict[tuple[int, Identifier], set[Identifier]]]:
     """Sort values that links lead to.
@@ -212,7 +212,8 @@ def _sort(
     return leaving, joining
 
 
-def _cut(values: Iterable[Identifier]) -> Iterator[list[Identifier]]:
+def cut(values: Iterable[Identifier]) -> Iterator[list[Identifier]]:
+    """Values in lists, each for one transaction."""
     rest = iter(values)
     while batch := list(islice(rest, PARTS_AT_ONCE)):
         yield batch

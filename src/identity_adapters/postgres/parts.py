@@ -6,7 +6,7 @@ what else the identity has is not read, however much it is.
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence, Set
 from itertools import chain
 from typing import Any
 
@@ -14,7 +14,7 @@ from identity_adapters.postgres import statements
 from identity_adapters.postgres.database import Connection, execute
 from identity_adapters.postgres.loader import PostgresSnapshotLoader, check_rules, to_details
 from identity_adapters.postgres.rows import to_deleted, to_ruling, to_snapshot
-from identity_core import Contact, Evidence, Identifier, RuleSet, Ruling, Standing
+from identity_core import Contact, Evidence, Identifier, Record, RuleSet, Ruling, Standing
 from identity_core.model.parts import Parts
 from identity_core.model.record import find_leads
 
@@ -27,6 +27,42 @@ MAX_OF_VALUE = 1_000
 
 class PostgresPartsLoader(PostgresSnapshotLoader):
     """Loads parts of identities; its arguments are those of its base."""
+
+    async def read_parts(self, primary_id: int, identifiers: Collection[Identifier]) -> Parts:
+        """Read what belongs to some values and to a primary, without locks."""
+
+        async def attempt() -> Parts:
+            async with self._database.connection() as connection, connection.transaction():
+                await execute(connection, statements.ONE_SNAPSHOT, {})
+                return await self._by_rules(
+                    connection, lambda: self._load_parts(connection, primary_id, identifiers, ())
+                )
+
+        return await self._database.retry(attempt)
+
+    async def read_rest(self, primary_id: int, ids: Set[int]) -> Record:
+        """Read the record of an identity without some of its contacts, which are passed over one by one."""
+
+        async def attempt() -> Record:
+            async with self._database.connection() as connection, connection.transaction():
+                await execute(connection, statements.ONE_SNAPSHOT, {})
+                async with connection.cursor("identity") as cursor:
+                    await cursor.execute(statements.FIND, {"id": primary_id})
+                    rows = [row async for row in cursor if row[0] not in ids]
+                snapshot = to_snapshot(self._emails.make_reader(), rows)
+                contacts = [*chain.from_iterable(snapshot.identities)]
+                known = {value for contact in contacts for value in contact.identifiers}
+                about = {"values": json.dumps([value for _, value in known])}
+                rulings = [*map(to_ruling, await execute(connection, statements.RULINGS_ABOUT, about))]
+                return Record(
+                    snapshot.identities,
+                    tuple(await self._load_evidence(connection, known, (), contacts)),
+                    tuple(rulings),
+                    deleted=to_deleted(rows, {contact.id for contact in contacts}),
+                    rules=self._in_force.rules,
+                )
+
+        return await self._database.retry(attempt)
 
     async def _load_parts(
         self,

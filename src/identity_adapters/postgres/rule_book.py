@@ -1,7 +1,7 @@
 """The rules, as PostgreSQL keeps them."""
 
 import json
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Set
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from itertools import chain
@@ -15,6 +15,7 @@ from identity_adapters.postgres.census import CENSUS_TIMEOUT
 from identity_adapters.postgres.database import Connection, Database, execute
 from identity_adapters.postgres.loader import read_rules
 from identity_adapters.postgres.locks import GLOBAL_LOCK, SETTLING_LOCK
+from identity_adapters.postgres.parts import PostgresPartsLoader
 from identity_adapters.postgres.reader import PostgresIdentityReader
 from identity_adapters.postgres.rows import EmailForms, to_rules_json
 from identity_core import (
@@ -29,6 +30,7 @@ from identity_core import (
     StalePlan,
 )
 from identity_core.model.identifiers import to_identifiers
+from identity_core.model.parts import Parts
 from identity_core.model.rule_set import UnsettledLink
 
 
@@ -93,6 +95,14 @@ class PostgresRuleBook:
 
     async def record_by(self, rules: RuleSet, identifiers: Collection[Identifier]) -> Record:
         return await PostgresIdentityReader(self._database, self._emails, rules).record(identifiers)
+
+    async def parts_by(self, rules: RuleSet, primary_id: int, identifiers: Collection[Identifier]) -> Parts:
+        return await PostgresPartsLoader(self._database, self._emails, rules).read_parts(
+            primary_id, identifiers
+        )
+
+    async def record_without(self, rules: RuleSet, primary_id: int, ids: Set[int]) -> Record:
+        return await PostgresPartsLoader(self._database, self._emails, rules).read_rest(primary_id, ids)
 
     async def count_identities(self) -> int:
         [(number,)] = await self._database.fetch(statements.COUNT_IDENTITIES, {})

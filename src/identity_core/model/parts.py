@@ -7,7 +7,7 @@ from attrs import frozen
 from identity_core.model.contact import Contact
 from identity_core.model.evidence import Evidence
 from identity_core.model.identifiers import Identifier
-from identity_core.model.record import Record
+from identity_core.model.record import Record, make_plan
 from identity_core.model.rule_set import NO_RULES, RuleSet
 from identity_core.model.ruling import Ruling
 
@@ -57,6 +57,11 @@ class Parts:
             record.rules,
             hubs=frozenset(values.intersection(hubs)),
         )
+
+    def make_plan(self) -> str:
+        """A short token, which other parts do not have."""
+        contacts = sorted(self.contacts, key=lambda contact: contact.id)
+        return make_plan(contacts, self.evidence, self.rulings)
 
     @property
     def size(self) -> int:

@@ -64,6 +64,12 @@ class Record:
         pairs = (ruling.pair for ruling in self.rulings_with(verdict))
         return frozenset(pair for pair in pairs if pair is not None)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether it has all that pairs and pins which it has lead to."""
+        known = self.asked.union(*(contact.identifiers for contact in self.contacts))
+        return known >= find_leads(self.evidence, self.rulings, self.rules)
+
     def rulings_with(self, *verdicts: Verdict) -> list[Ruling]:
         """The rulings with one of these verdicts."""
         return [ruling for ruling in self.rulings if ruling.verdict in verdicts]
@@ -101,16 +107,21 @@ class Record:
 
     def make_plan(self) -> str:
         """A short token, which another record does not have."""
-        parts = [repr((c.id, c.key, c.linked_id, c.created_at)) for c in self.contacts]
-        parts += [repr((e.id, e.pair, e.seen_at, e.standing.value, e.hold)) for e in self.evidence]
-        parts += [str(ruling.id) for ruling in self.rulings]
-        return blake2b("\n".join(parts).encode(), digest_size=12).hexdigest()
+        return make_plan(self.contacts, self.evidence, self.rulings)
 
     def revise(self, added: Iterable[Ruling] = (), withdrawn: Iterable[Ruling] = ()) -> "Record":
         """The record with other rulings in force."""
         ended = {ruling.id for ruling in withdrawn}
         kept = (ruling for ruling in self.rulings if ruling.id not in ended)
         return evolve(self, rulings=(*kept, *added))
+
+
+def make_plan(contacts: Iterable[Contact], evidence: Iterable[Evidence], rulings: Iterable[Ruling]) -> str:
+    """A short token, which nothing else than these contacts, evidence and rulings has."""
+    parts = [repr((c.id, c.key, c.linked_id, c.created_at)) for c in contacts]
+    parts += [repr((e.id, e.pair, e.seen_at, e.standing.value, e.hold)) for e in evidence]
+    parts += [str(ruling.id) for ruling in rulings]
+    return blake2b("\n".join(parts).encode(), digest_size=12).hexdigest()
 
 
 def find_leads(evidence: Iterable[Evidence], rulings: Iterable[Ruling], rules: RuleSet) -> set[Identifier]:

@@ -24,10 +24,15 @@ class Groups:
     def __init__(self) -> None:
         self._above: dict[Place, Place] = {}
         self._values: dict[Place, set[Identifier]] = {}
+        self._joined: set[Place] = set()
 
     def add(self, places: Iterable[Place], values: Iterable[Identifier]) -> None:
         """Join the groups of some places, and add values to the group."""
         self._values.setdefault(self._join(places), set()).update(values)
+
+    def is_alone(self, place: Place) -> bool:
+        """Whether a place is in a group of its own."""
+        return self._find(place) not in self._joined
 
     def take(self, places: Iterable[Place]) -> set[Identifier]:
         """Join the groups of some places, and take the values of the group."""
@@ -39,6 +44,8 @@ class Groups:
 
     def _join(self, places: Iterable[Place]) -> Place:
         first, *others = dict.fromkeys(map(self._find, places))
+        if others:
+            self._joined.add(first)
         for other in others:
             self._above[other] = first
             if other in self._values:

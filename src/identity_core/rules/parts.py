@@ -29,7 +29,7 @@ from identity_core.model.snapshot import Snapshot
 from identity_core.rules.apply import waits
 from identity_core.rules.partition import Partition
 from identity_core.rules.resolve import InheritedLink, find_inherited_links
-from identity_core.rules.settle import settle
+from identity_core.rules.settle import Settlement, settle
 
 
 def detach(parts: Parts, now: datetime, ids: Iterator[int], *, released: Collection[Hold] = ()) -> Decision:
@@ -40,6 +40,17 @@ def detach(parts: Parts, now: datetime, ids: Iterator[int], *, released: Collect
         now: the time in UTC.
         ids: new ids, ascending.
         released: pairs that these limits held are considered again later.
+    """
+    settled = settle_leaving(parts, now, ids, released)
+    return Decision(WriteSet() if settled is None else settled[1].writes, ())
+
+
+def settle_leaving(
+    parts: Parts, now: datetime, ids: Iterator[int], released: Collection[Hold] = ()
+) -> tuple[Record, Settlement] | None:
+    """The record of those parts that may leave, and what becomes of it; None if none may.
+
+    The record has the primary as well, and so has the first identity of the settlement.
     """
     graph = _Graph(parts, released)
     return _settle(graph, [part for part in graph.contacts if graph.may_leave(part)], now, ids)
@@ -57,20 +68,23 @@ def attach(parts: Parts, now: datetime, ids: Iterator[int], *, released: Collect
     graph = _Graph(parts, released)
     is_limited = parts.rules.limits != NO_LIMITS
     joining = [] if is_limited else [part for part in graph.contacts if graph.may_join(part)]
-    return _settle(graph, joining, now, ids)
+    settled = _settle(graph, joining, now, ids)
+    return Decision(WriteSet() if settled is None else settled[1].writes, ())
 
 
-def _settle(graph: "_Graph", chosen: Collection[int], now: datetime, ids: Iterator[int]) -> Decision:
+def _settle(
+    graph: "_Graph", chosen: Collection[int], now: datetime, ids: Iterator[int]
+) -> tuple[Record, Settlement] | None:
     """Settle some parts, and nothing else of the identity."""
     primary = graph.parts.primary
     if primary is None or not chosen:
-        return Decision(WriteSet(), ())
+        return None
     stub = _isolate(primary, graph.parts.rules)
     before = graph.to_record(chosen, stub)
     links = find_inherited_links(before) if graph.parts.hubs else []
     links += (InheritedLink(stub.identifiers[0], hub, stub) for hub in graph.parts.hubs)
     after = evolve(before, evidence=tuple(map(graph.consider_again, before.evidence)))
-    return Decision(settle(before, after, links, now, ids).writes, ())
+    return before, settle(before, after, links, now, ids)
 
 
 def _isolate(primary: Contact, rules: RuleSet) -> Contact:

@@ -3,16 +3,19 @@
 import asyncio
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from identity_core import (
+    ChangeRules,
     ContactDetails,
     EventKind,
     Hold,
     IdentifierKind,
     Limits,
     Outcome,
+    Record,
     RuleSet,
     StalePlan,
     Standing,
@@ -379,3 +382,60 @@ def test_a_preview_looks_at_identities_together_that_a_held_pair_would_join():
     assert (foretold.identities_before, foretold.identities_after) == (2, 1)
     customers.put_rules(rules, plan=foretold.plan)
     assert customers.parts == {part("a@x", "1", "2")}
+
+
+def test_an_identity_that_becomes_large_goes_on_part_by_part_and_then_whole(monkeypatch):
+    monkeypatch.setattr("identity_core.settle_rules.LINKS_AT_ONCE", 1)
+    customers = Customers(*((f"{n}@x", "1") for n in range(9)), ("0@x", "2"), ("9@x", "1"))
+    customers.put_rules(RuleSet(phone_numbers=["1"]))
+    customers.pin("8@x", "y@x", Verdict.DIFFERENT)
+    before = customers.parts
+    change = ChangeRules(customers.repository, customers.repository, large=3)
+    read = spy_on_sizes(customers.repository, monkeypatch)
+    assert asyncio.run(change.put(NO_RULES, NOTE)).is_settled
+    assert len(customers.parts) == len(before) - 9
+    *small, _, _ = read
+    assert max(small) == 4, "the others join it part by part"
+    assert min(read[-2:]) > 9, "a pin is about one of them: that and the pin need all of it"
+
+
+def spy_on_sizes(repository, monkeypatch):
+    """How many contacts each decision about a record reads."""
+    sizes = []
+    revise = repository.revise
+
+    async def spy(identifiers, decide):
+        def decide_and_tell(record, now, ids):
+            sizes.append(record.size)
+            return decide(record, now, ids)
+
+        return await revise(identifiers, decide_and_tell)
+
+    monkeypatch.setattr(repository, "revise", spy)
+    return sizes
+
+
+SEVERAL = [(email, number) for number in ("1", "2") for email in ("a@x", "b@x", "c@x")]
+BOTH = RuleSet(phone_numbers=["1", "2"])
+
+
+def preview_in_parts(customers):
+    change = ChangeRules(customers.repository, customers.repository, large=2)
+    return evolve(asyncio.run(change.preview(BOTH)), plan="")
+
+
+def test_a_part_to_which_several_links_lead_is_foreseen_once(monkeypatch):
+    monkeypatch.setattr("identity_core.change_rules.IDS_AT_ONCE", 1)
+    customers = Customers(*SEVERAL)
+    preview = preview_in_parts(customers)
+    assert preview == evolve(asyncio.run(customers.change.preview(BOTH)), plan="")
+    assert preview.most_affected[0].parts == (2, 1, 1)
+
+
+def test_a_large_identity_that_is_gone_when_its_rest_is_read_is_read_again(monkeypatch):
+    async def read_nothing(*_):
+        return Record()
+
+    customers = Customers(*SEVERAL)
+    monkeypatch.setattr(customers.repository, "record_without", read_nothing)
+    assert preview_in_parts(customers) == evolve(asyncio.run(customers.change.preview(BOTH)), plan="")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from identity_core import (
     NOBODY,
+    AffectedIdentity,
     ChangeRules,
     ContactDetails,
     ContactRepository,
@@ -33,6 +34,7 @@ from identity_core import (
     RuleOnIdentities,
     RuleSet,
     RulesInForce,
+    RulesPreview,
     SharedValue,
     Snapshot,
     StalePlan,
@@ -681,6 +683,41 @@ class RuleConformance:
 
         self.check(body)
 
+    def test_parts_by_other_rules_are_what_they_would_be_if_they_were_in_force(self) -> None:
+        async def body(ports: Ports) -> None:
+            await ports.see((A, "1"), (B, "1"), (B, "2"))
+            one, shared = Identifier(IdentifierKind.EMAIL, B), RuleSet(phone_numbers=["1"])
+            for rules in (shared, NO_RULES):
+                parts = await ports.book.parts_by(rules, 1, [one])
+                await ports.book.put(rules, NOTE)
+                in_force = await _read_parts(ports, 1, [one])
+                assert evolve(parts, contacts=()) == evolve(in_force, contacts=())
+                assert {*parts.contacts} == {*in_force.contacts}
+                assert parts.rules == rules
+
+        self.check(body)
+
+    def test_the_record_of_an_identity_may_leave_out_contacts(self) -> None:
+        async def body(ports: Ports) -> None:
+            await ports.see((A, "1"), (B, "2"), (B, "1"), (C, "1"), (D, "9"))
+            await ports.rule.pin(number("2"), number("8"), Verdict.DIFFERENT, NOTE)
+            values = _values([ContactDetails(A, "1"), ContactDetails(B, "2")])
+            rules = RuleSet(phone_numbers=["1"])
+            whole = await ports.book.record_without(rules, 1, set())
+            [contacts] = whole.identities
+            assert {contact.key for contact in contacts} == {(A, "1"), (B, "2"), (C, "1")}
+            by_values = await ports.reader.record(values)
+            assert (whole.evidence, whole.rulings) == (by_values.evidence, by_values.rulings)
+            assert whole.rulings
+            assert whole.rules == rules
+            ids = {contact.id for contact in contacts if contact.email != C}
+            rest = await ports.book.record_without(rules, 1, ids)
+            [[left]] = rest.identities
+            assert left.key == (C, "1")
+            assert (await ports.book.record_without(rules, 99, set())).identities == ()
+
+        self.check(body)
+
     def test_what_is_decided_on_parts_is_persisted(self) -> None:
         async def body(ports: Ports) -> None:
             await ports.see((A, "1"), (B, "1"))
@@ -735,6 +772,25 @@ class RuleConformance:
                 assert (await ports.repository.revise(values, apply_rules)).writes == WriteSet()
                 held = [p for p in record.evidence if p.hold and p.standing is Standing.HELD]
                 assert await _read_held(ports.reader, limit=2) == held
+
+        self.check(body)
+
+    @of_any_subclass
+    @given(DATED, rule_sets(POOL))
+    def test_previews_say_the_same_whether_identities_are_read_whole_or_part_by_part(
+        self, details: list[ContactDetails], rules: RuleSet
+    ) -> None:
+        async def body(ports: Ports) -> None:
+            await ports.identify.many(details)
+            previews: list[tuple[RulesPreview, list[AffectedIdentity]]] = []
+            for large in (1_000_000, 2, 2):
+                affected: list[AffectedIdentity] = []
+                change = ChangeRules(ports.repository, ports.book, large=large)
+                preview = await change.preview(rules, on_affected=affected.append)
+                previews.append((preview, sorted(affected, key=lambda one: one.primary_id)))
+            whole, by_parts, again = previews
+            assert (evolve(by_parts[0], plan=""), by_parts[1]) == (evolve(whole[0], plan=""), whole[1])
+            assert again == by_parts
 
         self.check(body)
 

@@ -511,6 +511,36 @@ class FindsNoHub(_WithOtherParts):
         return evolve(parts, hubs=frozenset())
 
 
+class ReadsPartsByTheRulesInForce(InMemoryContactRepository):
+    async def parts_by(self, rules, primary_id, identifiers):
+        return await super().parts_by(self._rules.rules, primary_id, identifiers)
+
+
+class LeavesOutNoContact(InMemoryContactRepository):
+    async def record_without(self, rules, primary_id, ids):
+        return await super().record_without(rules, primary_id, set())
+
+
+class _WithAnotherRest(InMemoryContactRepository):
+    async def record_without(self, rules, primary_id, ids):
+        return self.change(await super().record_without(rules, primary_id, ids))
+
+
+class LeavesOutEvidence(_WithAnotherRest):
+    def change(self, record):
+        return evolve(record, evidence=())
+
+
+class LeavesOutRulings(_WithAnotherRest):
+    def change(self, record):
+        return evolve(record, rulings=())
+
+
+class LeavesOutTheRules(_WithAnotherRest):
+    def change(self, record):
+        return evolve(record, rules=NO_RULES)
+
+
 class ForgetsWhatPartsBecame(InMemoryContactRepository):
     async def revise_parts(self, *arguments):
         kept = self._contacts.copy(), self._evidence.copy()
@@ -796,6 +826,11 @@ BROKEN = [
     TakesAnyHub,
     FindsNoHub,
     ForgetsWhatPartsBecame,
+    ReadsPartsByTheRulesInForce,
+    LeavesOutNoContact,
+    LeavesOutEvidence,
+    LeavesOutRulings,
+    LeavesOutTheRules,
     ForgetsThatLimitsAreRetroactive,
     ForgetsThatLimitsWereRetroactive,
     ProposesNothingRetroactive,
