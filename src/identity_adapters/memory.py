@@ -45,7 +45,7 @@ from identity_core.model.decision import LATER, NEW_IDS
 from identity_core.model.identifiers import to_identifiers
 from identity_core.model.parts import Parts
 from identity_core.model.record import find_leads
-from identity_core.model.rule_set import NO_LIMITS, NO_RULES, UnsettledLink
+from identity_core.model.rule_set import NO_RULES, UnsettledLink
 from identity_core.ports import R, ReviseParts
 from identity_core.rule import read_rulings
 
@@ -385,7 +385,7 @@ class InMemoryContactRepository:
             ]
             now = self._clock()
             snapshot = evolve(snapshot, apart=tuple(apart))
-            if snapshot.rules.limits != NO_LIMITS:
+            if snapshot.rules.is_limited:
                 accepted = [r.pair for r in self._rulings.values() if r.verdict is Verdict.SAME]
                 snapshot = evolve(
                     snapshot,

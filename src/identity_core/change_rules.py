@@ -128,7 +128,7 @@ class ChangeRules:
         while identities and not proposed.is_settled:
             links, settled_id = await self._book.unsettled(proposed, IDS_AT_ONCE, self._large)
             leaving, _ = sort_links(links, rules, set())
-            for primary_id in identities.keys() & leaving.keys():
+            for primary_id in sorted(identities.keys() & leaving.keys()):
                 for batch in cut(sorted(leaving[primary_id])):
                     parts = await self._read_parts(rules, primary_id, batch)
                     plan.update(parts.make_plan().encode())

@@ -132,25 +132,24 @@ class SettleRules:
         while further:
             asked |= further
             record = await self._book.record_by(rules, further)
-            known |= further.union(*(contact.identifiers for contact in record.contacts))
+            known |= record.known
             further = find_further_values(record) - known
         return asked
 
     async def _settle_parts(self, in_force: RulesInForce, on_progress: Progress) -> None:
         """Let parts of large identities leave or join, unless other rules are put in force meanwhile."""
-        version, released = in_force.version, in_force.released
+        version = in_force.version
+        leave, join = (partial(decide, released=in_force.released) for decide in (detach, attach))
         hubs: set[Identifier] = set()
         while not in_force.is_settled and (await self._book.rules()).version == version:
             links, settled_id = await self._book.unsettled(in_force, IDS_AT_ONCE, self._large)
             leaving, joining = sort_links(links, in_force.rules, hubs)
             for primary_id, values in leaving.items():
                 for batch in cut(values):
-                    decide = partial(detach, released=released)
-                    await self._repository.revise_parts(primary_id, batch, decide)
+                    await self._repository.revise_parts(primary_id, batch, leave)
             for (primary_id, hub), values in joining.items():
                 for batch in cut(values):
-                    decide = partial(attach, released=released)
-                    await self._repository.revise_parts(primary_id, batch, decide, [hub])
+                    await self._repository.revise_parts(primary_id, batch, join, [hub])
             in_force = evolve(in_force, settled_id=settled_id)
             on_progress(in_force)
 

@@ -31,6 +31,7 @@ from identity_core import (
     Record,
     RuleSet,
     RulesInForce,
+    Ruling,
     Snapshot,
 )
 from identity_core.model.record import find_leads
@@ -182,20 +183,23 @@ class PostgresSnapshotLoader:
             snapshot = await offload(len(rows), to_snapshot, read_email, rows, rules)
             contacts = [*chain.from_iterable(snapshot.identities)]
             known = asked.union(*(contact.identifiers for contact in contacts))
-            values = {"values": json.dumps([identifier.value for identifier in known])}
-            rulings = [*map(to_ruling, await execute(connection, statements.RULINGS_ABOUT, values))]
+            rulings = await self._load_rulings(connection, known)
             evidence = await self._load_evidence(connection, known, asked, contacts)
-            leads = find_leads(evidence, rulings, rules)
-            if known >= leads:
-                return Record(
-                    snapshot.identities,
-                    tuple(evidence),
-                    tuple(rulings),
-                    frozenset(asked),
-                    to_deleted(rows, {contact.id for contact in contacts}),
-                    rules,
-                )
-            asked |= leads
+            record = Record(
+                snapshot.identities,
+                tuple(evidence),
+                tuple(rulings),
+                frozenset(asked),
+                to_deleted(rows, {contact.id for contact in contacts}),
+                rules,
+            )
+            if record.is_complete:
+                return record
+            asked |= find_leads(evidence, rulings, rules)
+
+    async def _load_rulings(self, connection: Connection, values: Iterable[Identifier]) -> list[Ruling]:
+        about = {"values": json.dumps([identifier.value for identifier in values])}
+        return [*map(to_ruling, await execute(connection, statements.RULINGS_ABOUT, about))]
 
     async def _read_identities(
         self, connection: Connection, asked: Collection[Identifier]

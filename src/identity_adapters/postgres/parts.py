@@ -13,7 +13,7 @@ from typing import Any
 from identity_adapters.postgres import statements
 from identity_adapters.postgres.database import Connection, execute
 from identity_adapters.postgres.loader import PostgresSnapshotLoader, check_rules, to_details
-from identity_adapters.postgres.rows import to_deleted, to_ruling, to_snapshot
+from identity_adapters.postgres.rows import to_deleted, to_snapshot
 from identity_core import Contact, Evidence, Identifier, Record, RuleSet, Ruling, Standing
 from identity_core.model.parts import Parts
 from identity_core.model.record import find_leads
@@ -52,12 +52,10 @@ class PostgresPartsLoader(PostgresSnapshotLoader):
                 snapshot = to_snapshot(self._emails.make_reader(), rows)
                 contacts = [*chain.from_iterable(snapshot.identities)]
                 known = {value for contact in contacts for value in contact.identifiers}
-                about = {"values": json.dumps([value for _, value in known])}
-                rulings = [*map(to_ruling, await execute(connection, statements.RULINGS_ABOUT, about))]
                 return Record(
                     snapshot.identities,
                     tuple(await self._load_evidence(connection, known, (), contacts)),
-                    tuple(rulings),
+                    tuple(await self._load_rulings(connection, known)),
                     deleted=to_deleted(rows, {contact.id for contact in contacts}),
                     rules=self._in_force.rules,
                 )
@@ -82,7 +80,8 @@ class PostgresPartsLoader(PostgresSnapshotLoader):
         if primary is not None:
             # Of what belongs to the primary some may be missing: what is found is enough.
             await self._follow(connection, primary_id, primary.identifiers, found)
-        await self._read_contacts_of(connection, found)
+        if hubs:
+            await self._read_contacts_of(connection, found)
         found.contacts.pop(primary_id, None)
         return Parts(
             primary,
@@ -108,12 +107,16 @@ class PostgresPartsLoader(PostgresSnapshotLoader):
         self, connection: Connection, primary_id: int, hubs: Collection[Identifier]
     ) -> frozenset[Identifier]:
         """Those of some values that belong to the identity of a primary."""
-        of_identity: set[Identifier] = set()
-        for hub in hubs:
-            values = {**self._to_values([hub]), "primary_id": primary_id}
-            if await execute(connection, statements.ONE_OF_IDENTITY, values):
-                of_identity.add(hub)
-        return frozenset(of_identity)
+        if not hubs:
+            return frozenset()
+        forms = {
+            (hub.kind, form): hub
+            for hub in hubs
+            for form in {hub.value, *self._emails.find_ascii_forms([hub.value])}
+        }
+        values = json.dumps([{"kind": kind, "value": form} for kind, form in forms])
+        homes = await execute(connection, statements.HOMES, {"values": values, "large": 1})
+        return frozenset(forms[kind, form] for kind, form, home, _ in homes if home == primary_id)
 
     async def _follow(
         self, connection: Connection, primary_id: int, values: Iterable[Identifier], found: "_Found"
@@ -139,8 +142,7 @@ class PostgresPartsLoader(PostgresSnapshotLoader):
         check_rules(rows)
         snapshot = to_snapshot(self._emails.make_reader(details), rows)
         contacts = [*chain.from_iterable(snapshot.identities)]
-        about = {"values": json.dumps([value for _, value in values])}
-        rulings = [*map(to_ruling, await execute(connection, statements.RULINGS_ABOUT, about))]
+        rulings = await self._load_rulings(connection, values)
         evidence = await self._load_evidence(connection, values, values, contacts, MAX_OF_VALUE)
         found.add(values, rows, contacts, evidence, rulings)
 

@@ -22,7 +22,7 @@ class Parts:
     Attributes:
         primary: the primary of the identity; None if it is none any more.
         contacts: the other live contacts with the values of the parts, those that are linked to them, and
-            those that the evidence had been the pairs of; in any order.
+            where there are hubs those that the evidence had been the pairs of; in any order.
         evidence: what has one of the values, in the order of ids.
         rulings: those in force about any of the values, in the order of ids.
         deleted: as in `Record`.

@@ -65,10 +65,14 @@ class Record:
         return frozenset(pair for pair in pairs if pair is not None)
 
     @property
+    def known(self) -> frozenset[Identifier]:
+        """The values of which it has whatever joins them."""
+        return self.asked.union(*(contact.identifiers for contact in self.contacts))
+
+    @property
     def is_complete(self) -> bool:
         """Whether it has all that pairs and pins which it has lead to."""
-        known = self.asked.union(*(contact.identifiers for contact in self.contacts))
-        return known >= find_leads(self.evidence, self.rulings, self.rules)
+        return self.known >= find_leads(self.evidence, self.rulings, self.rules)
 
     def rulings_with(self, *verdicts: Verdict) -> list[Ruling]:
         """The rulings with one of these verdicts."""

@@ -96,7 +96,7 @@ def apply_retroactively(record: Record, now: datetime, ids: Iterator[int]) -> Ap
     if further := find_further_values(record):
         raise LeadsFurther(further)
     settlement = settle_by_rules(record, now, ids, retroactive=True)
-    known = _find_known(record)
+    known = record.known
     pairs = (pair for _, pair in order_pairs(record) if known.issuperset(to_identifiers(*pair)))
     return Applied(settlement.writes, frozenset(pairs))
 
@@ -114,7 +114,7 @@ def find_further_values(record: Record) -> frozenset[Identifier]:
     ]
     number = Counter(value for ends in waiting for value in ends)
     followed = (ends for ends in waiting if all(number[value] < FOLLOWED for value in ends))
-    return frozenset(value for ends in followed for value in ends) - _find_known(record)
+    return frozenset(value for ends in followed for value in ends) - record.known
 
 
 def settle_by_rules(
@@ -144,14 +144,9 @@ def _keep(
             yield Ruling(next(ids), Verdict.INHERITED, link.one, link.other, now, None, REASON)
 
 
-def _find_known(record: Record) -> frozenset[Identifier]:
-    """The values of which a record has whatever joins them."""
-    return record.asked.union(*(contact.identifiers for contact in record.contacts))
-
-
 def _consider_all(record: Record, links: Collection[InheritedLink]) -> tuple[Evidence, ...]:
     """The evidence by limits that are applied to every pair, with the pairs of contacts that they hold."""
-    known, accepted, undone = _find_known(record), record.accepted_pairs, record.undone_pairs
+    known, accepted, undone = record.known, record.accepted_pairs, record.undone_pairs
     recorded = {piece.pair: piece for piece in record.evidence}
     admission = Admission(record, join_first(record, links))
     changed: dict[Pair, Evidence] = {}
@@ -181,7 +176,7 @@ def _consider_again(
     record: Record, links: Collection[InheritedLink], released: Collection[Hold]
 ) -> tuple[Evidence, ...]:
     """The evidence, with those pairs no longer blocked or held that may count."""
-    known = _find_known(record)
+    known = record.known
     waiting = [
         piece
         for piece in record.evidence

@@ -23,12 +23,12 @@ from identity_core.model.evidence import Evidence, Standing
 from identity_core.model.identifiers import Identifier, IdentifierKind
 from identity_core.model.parts import Parts
 from identity_core.model.record import Record
-from identity_core.model.rule_set import NO_LIMITS, Hold, RuleSet
+from identity_core.model.rule_set import Hold
 from identity_core.model.ruling import Verdict
 from identity_core.model.snapshot import Snapshot
 from identity_core.rules.apply import waits
 from identity_core.rules.partition import Partition
-from identity_core.rules.resolve import InheritedLink, find_inherited_links
+from identity_core.rules.resolve import InheritedLink, find_anchor, find_inherited_links
 from identity_core.rules.settle import Settlement, settle
 
 
@@ -41,8 +41,7 @@ def detach(parts: Parts, now: datetime, ids: Iterator[int], *, released: Collect
         ids: new ids, ascending.
         released: pairs that these limits held are considered again later.
     """
-    settled = settle_leaving(parts, now, ids, released)
-    return Decision(WriteSet() if settled is None else settled[1].writes, ())
+    return _to_decision(settle_leaving(parts, now, ids, released))
 
 
 def settle_leaving(
@@ -66,9 +65,11 @@ def attach(parts: Parts, now: datetime, ids: Iterator[int], *, released: Collect
         released: pairs that these limits held may count.
     """
     graph = _Graph(parts, released)
-    is_limited = parts.rules.limits != NO_LIMITS
-    joining = [] if is_limited else [part for part in graph.contacts if graph.may_join(part)]
-    settled = _settle(graph, joining, now, ids)
+    joining = [] if parts.rules.is_limited else [part for part in graph.contacts if graph.may_join(part)]
+    return _to_decision(_settle(graph, joining, now, ids))
+
+
+def _to_decision(settled: tuple[Record, Settlement] | None) -> Decision:
     return Decision(WriteSet() if settled is None else settled[1].writes, ())
 
 
@@ -77,20 +78,20 @@ def _settle(
 ) -> tuple[Record, Settlement] | None:
     """Settle some parts, and nothing else of the identity."""
     primary = graph.parts.primary
-    if primary is None or not chosen:
+    anchor = None if primary is None else find_anchor(primary, graph.parts.rules)
+    if primary is None or anchor is None or not chosen:
         return None
-    stub = _isolate(primary, graph.parts.rules)
+    stub = _isolate(primary, anchor)
     before = graph.to_record(chosen, stub)
     links = find_inherited_links(before) if graph.parts.hubs else []
-    links += (InheritedLink(stub.identifiers[0], hub, stub) for hub in graph.parts.hubs)
+    links += (InheritedLink(anchor, hub, stub) for hub in graph.parts.hubs)
     after = evolve(before, evidence=tuple(map(graph.consider_again, before.evidence)))
     return before, settle(before, after, links, now, ids)
 
 
-def _isolate(primary: Contact, rules: RuleSet) -> Contact:
+def _isolate(primary: Contact, anchor: Identifier) -> Contact:
     """The primary with one value alone, so that nothing is decided about it."""
-    kept = next((one for one in primary.identifiers if not rules.blocks(one)), primary.identifiers[0])
-    if kept.kind is IdentifierKind.EMAIL:
+    if anchor.kind is IdentifierKind.EMAIL:
         return evolve(primary, phone_number=None)
     return evolve(primary, email=None)
 

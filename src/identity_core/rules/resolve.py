@@ -79,9 +79,10 @@ def find_inherited_links(record: Record) -> list[InheritedLink]:
     for contacts in record.identities:
         anchor: int | None = None
         for contact in contacts:
-            number = _find_anchor(partition, contact, record.rules)
-            if number is None:
+            value = find_anchor(contact, record.rules)
+            if value is None:
                 continue
+            number = partition.number(value)
             if anchor is None:
                 anchor = number
             elif partition.find(anchor) != partition.find(number):
@@ -138,13 +139,11 @@ def join_first(record: Record, links: Iterable[InheritedLink]) -> Partition:
     return partition
 
 
-def _find_anchor(partition: Partition, contact: Contact, rules: RuleSet) -> int | None:
-    """The number of the value by which a contact is linked; one that identifies somebody, if there is one."""
+def find_anchor(contact: Contact, rules: RuleSet) -> Identifier | None:
+    """The value by which a contact is linked; one that identifies somebody, if there is one."""
     identifiers = contact.identifiers
-    preferred = next((one for one in identifiers if not rules.block_any([one])), None)
-    if preferred is None:
-        return partition.first(*contact.key)
-    return partition.number(preferred)
+    preferred = (one for one in identifiers if not rules.block_any([one]))
+    return next(preferred, identifiers[0] if identifiers else None)
 
 
 def find_pins_between(

@@ -23,23 +23,27 @@ input AS MATERIALIZED (
 """
 
 
-# The live contacts that have an email or a phone number of the input; some occur twice.
-# Indexes: idx_contacts_compared_email_nfc, idx_contacts_compared_phone_number.
-MATCHED = f"""
+def _match(bound: str) -> str:
+    return f"""
     SELECT found.id, found.linked_id
     FROM (SELECT DISTINCT email FROM input) AS input
     CROSS JOIN LATERAL (
         SELECT c.id, c.linked_id FROM contacts c
-        WHERE {EMAIL} = input.email AND c.deleted_at IS NULL OFFSET 0
+        WHERE {EMAIL} = input.email AND c.deleted_at IS NULL {bound}
     ) AS found
     UNION ALL
     SELECT found.id, found.linked_id
     FROM (SELECT DISTINCT phone_number FROM input) AS input
     CROSS JOIN LATERAL (
         SELECT c.id, c.linked_id FROM contacts c
-        WHERE {PHONE_NUMBER} = input.phone_number AND c.deleted_at IS NULL OFFSET 0
+        WHERE {PHONE_NUMBER} = input.phone_number AND c.deleted_at IS NULL {bound}
     ) AS found
 """
+
+
+# The live contacts that have an email or a phone number of the input; some occur twice.
+# Indexes: idx_contacts_compared_email_nfc, idx_contacts_compared_phone_number.
+MATCHED = _match("OFFSET 0")
 
 # An identity is traversed along its links in both directions, through deleted contacts as well, which
 # are therefore included. A hub is a contact that others are linked to; in a consistent identity only the
@@ -161,21 +165,7 @@ WHERE limited.number > 0
 # Indexes: those of the matched contacts, contacts_pkey, idx_contacts_linked_id, contact_rules_pkey.
 PARTS = f"""
 WITH RECURSIVE {INPUT}, linked (id) AS (
-    SELECT * FROM (
-        SELECT found.*
-        FROM (SELECT DISTINCT email FROM input) AS input
-        CROSS JOIN LATERAL (
-            SELECT c.id FROM contacts c
-            WHERE {EMAIL} = input.email AND c.deleted_at IS NULL LIMIT %(most)s
-        ) AS found
-        UNION ALL
-        SELECT found.*
-        FROM (SELECT DISTINCT phone_number FROM input) AS input
-        CROSS JOIN LATERAL (
-            SELECT c.id FROM contacts c
-            WHERE {PHONE_NUMBER} = input.phone_number AND c.deleted_at IS NULL LIMIT %(most)s
-        ) AS found
-    ) AS matched
+    SELECT matched.id FROM ({_match("LIMIT %(most)s")}) AS matched
     UNION
     SELECT near.id
     FROM linked CROSS JOIN LATERAL (
@@ -200,25 +190,6 @@ FROM json_array_elements_text(%(ids)s) AS input (id)
 CROSS JOIN LATERAL (
     SELECT * FROM contacts c WHERE c.id = CAST(input.id AS bigint) AND c.deleted_at IS NULL OFFSET 0
 ) AS c
-"""
-
-# A row if a contact with one of the :emails or the :numbers is the contact :primary_id or is linked to it.
-# One contact of a value is looked at, since a value is in one identity.
-# Indexes: those of the matched contacts.
-ONE_OF_IDENTITY = f"""
-SELECT FROM json_array_elements_text(%(emails)s) AS input (email)
-CROSS JOIN LATERAL (
-    SELECT coalesce(c.linked_id, c.id) AS id FROM contacts c
-    WHERE {EMAIL} = input.email AND c.deleted_at IS NULL LIMIT 1
-) AS found
-WHERE found.id = %(primary_id)s
-UNION ALL
-SELECT FROM json_array_elements_text(%(numbers)s) AS input (number)
-CROSS JOIN LATERAL (
-    SELECT coalesce(c.linked_id, c.id) AS id FROM contacts c
-    WHERE {PHONE_NUMBER} = input.number AND c.deleted_at IS NULL LIMIT 1
-) AS found
-WHERE found.id = %(primary_id)s
 """
 
 # The number of contacts in the identities that the :details match, without the largest identity.

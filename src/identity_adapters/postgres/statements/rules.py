@@ -89,31 +89,31 @@ WHERE id > %(start)s AND id <= %(end)s AND withdrawn_at IS NULL
 """
 
 
+_NUMBERS, _EMAILS, _VALUES = (f"CAST(%(most_{name})s AS bigint)" for name in ("numbers", "emails", "values"))
+
+
+def _is_in_more(column: str, compared: str, partner: str, most: str) -> str:
+    """Whether a value of the judged pair is in more pairs that count than a limit allows."""
+    return f"""
+        (SELECT count(*) FROM (
+            (SELECT FROM contacts c
+             WHERE {compared} = judged.{column} AND c.deleted_at IS NULL AND c.{partner} IS NOT NULL
+             LIMIT coalesce({most}, 0) + 1)
+            UNION ALL
+            (SELECT FROM contact_evidence evidence
+             WHERE evidence.{column} = judged.{column} AND evidence.standing = 'counts'
+             LIMIT coalesce({most}, 0) + 1)
+        ) AS of_value) > {most}"""
+
+
 # Whether a pair without a blocked value is held by a limit, or counts and may exceed one: a value is in more
 # pairs than :most_numbers or :most_emails, or the identity has more values than :most_values, some counted
 # twice. At most one row more than that is read. Of an email that may be stored in two forms none is counted.
-_NUMBERS, _EMAILS, _VALUES = (f"CAST(%(most_{name})s AS bigint)" for name in ("numbers", "emails", "values"))
 _LIMITED = f"""
     OR (NOT has_blocked_email AND NOT has_blocked_number AND CASE standing WHEN 'counts' THEN coalesce(
         email ~ '[^ -~]|xn--'
-        OR (SELECT count(*) FROM (
-            (SELECT FROM contacts c
-             WHERE {EMAIL} = judged.email AND c.deleted_at IS NULL AND c.phone_number IS NOT NULL
-             LIMIT coalesce({_NUMBERS}, 0) + 1)
-            UNION ALL
-            (SELECT FROM contact_evidence evidence
-             WHERE evidence.email = judged.email AND evidence.standing = 'counts'
-             LIMIT coalesce({_NUMBERS}, 0) + 1)
-        ) AS of_email) > {_NUMBERS}
-        OR (SELECT count(*) FROM (
-            (SELECT FROM contacts c
-             WHERE {PHONE_NUMBER} = judged.phone_number AND c.deleted_at IS NULL AND c.email IS NOT NULL
-             LIMIT coalesce({_EMAILS}, 0) + 1)
-            UNION ALL
-            (SELECT FROM contact_evidence evidence
-             WHERE evidence.phone_number = judged.phone_number AND evidence.standing = 'counts'
-             LIMIT coalesce({_EMAILS}, 0) + 1)
-        ) AS of_number) > {_EMAILS}
+        OR {_is_in_more("email", EMAIL, "phone_number", _NUMBERS)}
+        OR {_is_in_more("phone_number", PHONE_NUMBER, "email", _EMAILS)}
         OR (
             SELECT count(member.email) + count(member.phone_number)
             FROM (
