@@ -439,3 +439,10 @@ def test_a_large_identity_that_is_gone_when_its_rest_is_read_is_read_again(monke
     customers = Customers(*SEVERAL)
     monkeypatch.setattr(customers.repository, "record_without", read_nothing)
     assert preview_in_parts(customers) == evolve(asyncio.run(customers.change.preview(BOTH)), plan="")
+
+
+def test_a_large_identity_that_nothing_would_leave_is_read_whole():
+    customers = Customers(("a@x", "1"), ("a@x", "2"), ("a@x", "3"))
+    preview = preview_in_parts(customers)
+    assert preview == evolve(asyncio.run(customers.change.preview(BOTH)), plan="")
+    assert (preview.split, preview.blocked, preview.identities_after) == (0, 2, 1)
