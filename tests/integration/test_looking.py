@@ -18,9 +18,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from identity_adapters.files.details import parse_time
 from identity_adapters.postgres import migrate
 from identity_adapters.postgres.cursor import Cursor
+from identity_adapters.times import parse_time
 from identity_core import (
     ContactDetails,
     Identifier,

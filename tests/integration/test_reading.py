@@ -3,7 +3,7 @@
 import gzip
 import json
 import random
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest import mock
@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from identity_adapters.files import reading
+from identity_adapters.files import delimited, json_lines, lines, split
 from identity_adapters.files.details import parse_rows
+from identity_adapters.files.lines import MAX_ROW
 from identity_adapters.files.parquet import MAX_FIELD, MAX_FOOTER
-from identity_adapters.files.reading import MAX_ROW, find_files, read_rows
+from identity_adapters.files.reading import find_files, read_rows
 from identity_adapters.files.row import MAX_COLUMNS, Columns, FileUnusable, Rejected
 from identity_core import ContactDetails
 
@@ -38,6 +39,15 @@ def reason(path, content=None, **options):
         read(path, content, **options)
     assert str(caught.value) == f"{path}: {caught.value.reason}"
     return caught.value.reason
+
+
+@contextmanager
+def rows_up_to(size):
+    """Rows of text are limited to so many bytes."""
+    with ExitStack() as stack:
+        for module in (delimited, json_lines, lines, split):
+            stack.enter_context(mock.patch.object(module, "MAX_ROW", size))
+        yield
 
 
 @contextmanager
@@ -67,7 +77,7 @@ def test_a_row_that_is_too_long_is_rejected_and_the_others_keep_their_lines(is_j
             for line, (value, length) in enumerate(zip(values, lengths, strict=True), start=2 - is_json)
         ]
         content = end.join(lines) + end * ends
-        with TemporaryDirectory() as folder, mock.patch.object(reading, "MAX_ROW", 20_000):
+        with TemporaryDirectory() as folder, rows_up_to(20_000):
             if lines:
                 assert read(Path(folder) / "a", content) == expected
 
