@@ -13,6 +13,7 @@ from attrs import evolve
 from identity_core import (
     Contact,
     ContactDetails,
+    ContactRepository,
     Decide,
     Decision,
     DeletedContact,
@@ -22,6 +23,7 @@ from identity_core import (
     Hold,
     Identifier,
     IdentifierKind,
+    IdentityError,
     IdentityReader,
     InvalidCursor,
     Lineage,
@@ -46,7 +48,7 @@ from identity_core.model.identifiers import to_identifiers
 from identity_core.model.parts import Parts
 from identity_core.model.record import find_leads
 from identity_core.model.rule_set import NO_RULES, UnsettledLink
-from identity_core.ports import R, ReviseParts
+from identity_core.ports import DecideOn, R, ReviseParts
 from identity_core.rule import read_rulings
 
 
@@ -81,6 +83,9 @@ class InMemoryContactRepository:
         await asyncio.sleep(0)
         with self._exclusive:
             return self._snapshot(batch, self._rules.rules)
+
+    async def load_columns(self, batch: Sequence[ContactDetails]) -> Snapshot:
+        return (await self.load(batch)).to_columns()
 
     async def find(self, contact_id: int) -> tuple[Contact, ...] | None:
         await asyncio.sleep(0)
@@ -396,6 +401,13 @@ class InMemoryContactRepository:
             self._write(decision.writes, now)
             return decision
 
+    async def transact_in_turn(
+        self,
+        batches: Sequence[Sequence[ContactDetails]],
+        decide: DecideOn,
+    ) -> list[Decision]:
+        return await _transact_one_by_one(self, batches, decide)
+
     async def revise(self, identifiers: Collection[Identifier], decide: Revise[R]) -> R:
         await asyncio.sleep(0)
         with self._exclusive:
@@ -581,9 +593,19 @@ class DryRunRepository:
         await self._read(batch)
         return await self._memory.load(batch)
 
+    async def load_columns(self, batch: Sequence[ContactDetails]) -> Snapshot:
+        return (await self.load(batch)).to_columns()
+
     async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Decision:
         await self._read(batch)
         return await self._memory.transact(batch, decide)
+
+    async def transact_in_turn(
+        self,
+        batches: Sequence[Sequence[ContactDetails]],
+        decide: DecideOn,
+    ) -> list[Decision]:
+        return await _transact_one_by_one(self, batches, decide)
 
     async def revise(self, identifiers: Collection[Identifier], decide: Revise[R]) -> R:
         await self._read_record(identifiers)
@@ -625,3 +647,19 @@ class DryRunRepository:
         rulings = [ruling async for ruling in read_rulings(self._reader)]
         self._memory.adopt(Record(rulings=tuple(rulings)))
         self._has_rulings = True
+
+
+async def _transact_one_by_one(
+    repository: ContactRepository,
+    batches: Sequence[Sequence[ContactDetails]],
+    decide: DecideOn,
+) -> list[Decision]:
+    decisions: list[Decision] = []
+    for batch in batches:
+        try:
+            decisions.append(await repository.transact(batch, decide(batch)))
+        except IdentityError:
+            if not decisions:
+                raise
+            break
+    return decisions

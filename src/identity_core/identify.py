@@ -78,7 +78,7 @@ class IdentifyContacts:
         Raises:
             RepositoryUnavailable: try again later; it is safe to.
         """
-        snapshot = await self._repository.load(batch)
+        snapshot = await self._repository.load_columns(batch)
         return await self._offload(snapshot.size, find_known, batch, snapshot)
 
     async def decide(self, batch: Sequence[ContactDetails]) -> list[Identified]:

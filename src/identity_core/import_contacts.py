@@ -8,18 +8,22 @@ the more it has to read, up to a limit, because other clients wait for it.
 
 from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from functools import partial
 
 from attrs import frozen
 
 from identity_core.errors import RepositoryBusy
 from identity_core.identify import decide
-from identity_core.model.decision import Outcome
+from identity_core.model.decision import Decision, Outcome
 from identity_core.model.details import ContactDetails
 from identity_core.ports import ContactRepository
-from identity_core.rules.reconcile import find_outcomes
+from identity_core.rules.reconcile import KeptApart, find_outcomes, reconcile
 
 BATCH_SIZE = 4_000
 """How many details one transaction decides on; other clients wait for it that long."""
+
+PARTS = 4
+"""In how many parts a batch is decided on, so that one is decided on while the one before is written."""
 
 CONTACTS_PER_DETAILS = 5
 """How many contacts may be read for each of the details before a transaction decides on more of them."""
@@ -88,9 +92,12 @@ async def import_contacts(
     report = ImportReport()
     is_known = False
     limit = batch_size
+    contacts = 0
     rest = aiter(details)
     while batch := await _take(rest, limit):
-        counts, contacts = await _identify(repository, batch, reads_first=is_known)
+        # Each part would read a large identity whole.
+        parts = PARTS if contacts <= 2 * batch_size else 1
+        counts, contacts = await _identify(repository, batch, parts, reads_first=is_known)
         limit = max(batch_size, min(contacts // CONTACTS_PER_DETAILS, GROWTH * batch_size))
         # Reading what was imported before is quick and takes no lock.
         is_known = counts[Outcome.KNOWN] + counts[Outcome.HELD] > len(batch) / 2
@@ -117,33 +124,60 @@ def _add(report: ImportReport, details: int, counts: Counter[str]) -> ImportRepo
 
 
 async def _identify(
-    repository: ContactRepository, batch: Sequence[ContactDetails], *, reads_first: bool
+    repository: ContactRepository, batch: Sequence[ContactDetails], parts: int, *, reads_first: bool
 ) -> tuple[Counter[str], int]:
     """What became of the details of a batch, and how many contacts the matched identities have."""
     counts: Counter[str] = Counter()
     contacts = 0
-    try:
-        if reads_first:
+    if reads_first:
+        try:
             snapshot = await repository.load(batch)
-            contacts = snapshot.size
-            outcomes = find_outcomes(batch, snapshot)
-            counts.update(outcome for outcome in outcomes if outcome is not None)
-            batch = [details for details, outcome in zip(batch, outcomes, strict=True) if outcome is None]
-            if not batch:
-                return counts, contacts
-        decision = await decide(repository, batch)
-    except RepositoryBusy:
-        if len(batch) == 1:
-            raise
-        middle = len(batch) // 2
-        first, one = await _identify(repository, batch[:middle], reads_first=reads_first)
-        second, other = await _identify(repository, batch[middle:], reads_first=reads_first)
-        return counts + first + second, one + other
-    counts.update(decision.outcomes)
-    counts[Outcome.KNOWN] -= decision.corroborated
-    counts[_CORROBORATED] += decision.corroborated
-    sizes = {one.primary_contact_id: 1 + len(one.secondary_contact_ids) for one in decision.identities}
+        except RepositoryBusy:
+            if len(batch) == 1:
+                raise
+            first, second = _divide(batch, 2)
+            counts, contacts = await _identify(repository, first, parts, reads_first=True)
+            others, more = await _identify(repository, second, parts, reads_first=True)
+            return counts + others, contacts + more
+        contacts = snapshot.size
+        outcomes = find_outcomes(batch, snapshot)
+        counts.update(outcome for outcome in outcomes if outcome is not None)
+        batch = [details for details, outcome in zip(batch, outcomes, strict=True) if outcome is None]
+    sizes: dict[int, int] = {}
+    for decision in await _decide(repository, _divide(batch, parts)):
+        counts.update(decision.outcomes)
+        counts[Outcome.KNOWN] -= decision.corroborated
+        counts[_CORROBORATED] += decision.corroborated
+        sizes |= {one.primary_contact_id: 1 + len(one.secondary_contact_ids) for one in decision.identities}
     return counts, max(contacts, sum(sizes.values()))
+
+
+async def _decide(
+    repository: ContactRepository, batches: Sequence[Sequence[ContactDetails]]
+) -> list[Decision]:
+    """Decide on batches one after the other; those that match too many contacts in halves."""
+    decisions: list[Decision] = []
+    while batches:
+        first, *others = batches
+        try:
+            try:
+                made = await repository.transact_in_turn(batches, partial(partial, reconcile))
+            except KeptApart:
+                made = [await decide(repository, first)]
+        except RepositoryBusy:
+            if len(first) == 1:
+                raise
+            batches = [*_divide(first, 2), *others]
+        else:
+            decisions += made
+            batches = batches[len(made) :]
+    return decisions
+
+
+def _divide(batch: Sequence[ContactDetails], parts: int) -> list[Sequence[ContactDetails]]:
+    """Divide a batch into so many, of about equal size."""
+    size = max(1, -(-len(batch) // parts))
+    return [batch[start : start + size] for start in range(0, len(batch), size)]
 
 
 async def _take(details: AsyncIterator[ContactDetails], limit: int) -> list[ContactDetails]:

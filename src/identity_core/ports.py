@@ -45,6 +45,9 @@ R = TypeVar("R", bound=HasWrites)
 Decide = Callable[[Snapshot, datetime, Iterator[int]], Decision]
 """A pure function of a snapshot, the time and a supply of new ids, as `reconcile` is."""
 
+DecideOn = Callable[[Sequence[ContactDetails]], Decide]
+"""A pure function of a batch that gives the function which decides on it."""
+
 Revise = Callable[[Record, datetime, Iterator[int]], R]
 """A pure function of a record, the time and a supply of new ids, as the rulings and `repair` are."""
 
@@ -72,6 +75,15 @@ class SnapshotLoader(Protocol):
 class ContactRepository(SnapshotLoader, Protocol):
     """Keeps contacts, evidence and events."""
 
+    async def load_columns(self, batch: Sequence[ContactDetails]) -> Snapshot:
+        """Read what `load` reads, for `find_known`: any of the identities may be columns.
+
+        Raises:
+            RepositoryUnavailable: it cannot be read for now.
+            RepositoryBusy: these details cannot; fewer of them may.
+        """
+        ...
+
     async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Decision:
         """Decide on some details while nobody else can change what they match, and persist it.
 
@@ -85,6 +97,25 @@ class ContactRepository(SnapshotLoader, Protocol):
         Raises:
             RepositoryUnavailable: it cannot be done for now; nothing is known to be persisted.
             RepositoryBusy: these details cannot; fewer of them may.
+        """
+        ...
+
+    async def transact_in_turn(
+        self,
+        batches: Sequence[Sequence[ContactDetails]],
+        decide: DecideOn,
+    ) -> list[Decision]:
+        """Decide on one batch after the other, as `transact` does, in one transaction or several.
+
+        `decide` gives the function that decides on a batch. It gets what is known after the batches before,
+        whose decisions it may be called ahead of, if they have nothing in common.
+
+        Returns:
+            the decisions on the first batches, all of which are persisted: those before the first one that
+            is not possible, or for which an `IdentityError` is raised.
+
+        Raises:
+            IdentityError: whatever `transact` would raise for the first batch; nothing is persisted.
         """
         ...
 

@@ -1,6 +1,7 @@
 """A `contacts` table that others wrote is used as it is."""
 
 import asyncio
+from datetime import UTC, datetime
 from unicodedata import normalize
 
 import pytest
@@ -16,11 +17,14 @@ from identity_core import (
     IdentifierKind,
     IdentifyContacts,
     Identity,
+    Limits,
     Note,
     QueryIdentities,
     RuleSet,
     SharedValue,
+    Standing,
     SuggestRules,
+    find_known,
 )
 from identity_core.testing import violations
 from identity_core.testing.conformance.reader import read_pages
@@ -351,6 +355,77 @@ ROWS_OF_OTHERS = st.lists(
     ),
     max_size=8,
 )
+
+
+UNLIKE_EMAILS = ["a@x", " A@x", "é@x", "e\u0301@X", UNICODE, ASCII, ASCII.upper(), "b@x", "", None]
+UNLIKE_ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(UNLIKE_EMAILS),
+        st.sampled_from(["1", "(1)", "+2", "2", "3 ", " ", None]),
+        st.none() | st.integers(1, 8),
+        st.sampled_from(["primary", "secondary", "other"]),
+        st.sampled_from(["2020-01-01", "2020-01-02", "infinity", "0044-03-15 BC"]),
+        st.integers(0, 3).map(lambda n: n == 0),
+    ),
+    max_size=8,
+)
+EMAILS = st.sampled_from(["a@x", "é@x", UNICODE, ASCII, "b@x", "new@x"])
+NUMBERS = st.sampled_from(["1", "2", "+2", "3", "9"])
+DETAILS = st.builds(
+    lambda email, number, which, seen_at: ContactDetails(
+        email if which != "number" else None, number if which != "email" else None, seen_at
+    ),
+    EMAILS,
+    NUMBERS,
+    st.sampled_from(["both", "both", "email", "number"]),
+    st.sampled_from([None, None, datetime(2019, 1, 1, tzinfo=UTC), datetime(2021, 1, 1, tzinfo=UTC)]),
+)
+
+
+def test_known_details_are_answered_the_same_from_columns_whatever_is_recorded(url, sql, monkeypatch):
+    monkeypatch.setattr("identity_adapters.postgres.loader.FEW_CONTACTS", 0)
+
+    @settings(max_examples=150, deadline=None)
+    @given(
+        UNLIKE_ROWS,
+        st.dictionaries(st.tuples(EMAILS, NUMBERS), st.sampled_from(Standing), max_size=4),
+        st.builds(
+            RuleSet,
+            emails=st.sets(st.sampled_from(["a@x", UNICODE]), max_size=1),
+            phone_numbers=st.sets(NUMBERS, max_size=1),
+            limits=st.builds(Limits, values_per_identity=st.sampled_from([None, 2])),
+        ),
+        st.lists(DETAILS, max_size=5),
+    )
+    def check(rows, evidence, rules, batch):
+        sql("TRUNCATE contacts, contact_evidence, contact_rules CASCADE")
+        for id, (email, number, _, precedence, created_at, is_deleted) in enumerate(rows, start=1):
+            sql(
+                "INSERT INTO contacts (id, email, phone_number, link_precedence, created_at, deleted_at)"
+                " VALUES (%s, %s, %s, %s, %s, CASE WHEN %s THEN now() END)",
+                *(id, email, number, precedence, created_at, is_deleted),
+            )
+        for id, (_, _, link, *_) in enumerate(rows, start=1):
+            sql("UPDATE contacts SET linked_id = %s WHERE id = %s", link and min(link, len(rows)), id)
+        for id, (pair, standing) in enumerate(evidence.items(), start=100):
+            sql(
+                "INSERT INTO contact_evidence (id, email, phone_number, seen_at, standing, hold)"
+                " VALUES (%s, %s, %s, now(), %s, %s)",
+                *(id, *pair, standing, None),
+            )
+
+        async def body():
+            async with repository_on(url, emails=EmailForms(to_ascii, to_unicode)) as repository:
+                await repository.put(rules, Note("marty", "a test"))
+                for some in (batch, *([details] for details in batch)):
+                    columns = await repository.load_columns(some)
+                    contacts = await repository.load(some)
+                    assert columns.size == contacts.size
+                    assert find_known(some, columns) == find_known(some, contacts)
+
+        asyncio.run(body())
+
+    check()
 
 
 def test_pages_of_rows_of_others_make_up_what_they_are_read_as(url, sql):

@@ -6,6 +6,7 @@ from hypothesis import settings
 
 from identity_adapters.batching import IdentifyInBatches
 from identity_adapters.postgres import verify
+from identity_adapters.postgres.database import execute
 from identity_core import (
     Contact,
     ContactDetails,
@@ -38,6 +39,12 @@ class TestConformance(ContactRepositoryConformance):
 
     def empty_repository(self):
         return emptied_repository_on(self.url)
+
+
+class TestConformanceInColumns(TestConformance):
+    @pytest.fixture(autouse=True)
+    def _all_in_columns(self, monkeypatch):
+        monkeypatch.setattr("identity_adapters.postgres.loader.FEW_CONTACTS", 0)
 
 
 class TestReaderConformance(IdentityReaderConformance):
@@ -111,6 +118,28 @@ def test_what_several_touch_is_bounded_beside_one_large_identity(url, monkeypatc
     asyncio.run(body())
 
 
+def test_what_several_read_as_columns_is_bounded_beside_one_large_identity(url, monkeypatch):
+    monkeypatch.setattr("identity_adapters.postgres.loader.FEW_CONTACTS", 0)
+    monkeypatch.setattr("identity_adapters.postgres.loader.MAX_CONTACTS_IN_COLUMNS", 7)
+
+    async def body():
+        async with repository_on(url) as repository:
+            identify = IdentifyContacts(repository)
+            batch = [ContactDetails("large@x", "7"), ContactDetails("also@x", "17"), ContactDetails("b@x")]
+            for number in range(8):
+                await identify(ContactDetails("large@x", str(number)))
+                await identify(ContactDetails("also@x", str(10 + number)))
+            await identify(batch[2])
+            loaded = await repository.load_columns(batch[1:])
+            assert sorted(len(columns.ids) for columns in loaded.columns) == [1, 8]
+            with pytest.raises(RepositoryBusy, match="these details match too many contacts"):
+                await repository.load_columns(batch)
+            answers = await asyncio.gather(*map(IdentifyInBatches(identify), batch))
+            assert [len(one.identity.phone_numbers) for one in answers] == [8, 8, 0]
+
+    asyncio.run(body())
+
+
 @pytest.fixture
 def made(monkeypatch):
     """What contacts were made of that were read from the database."""
@@ -153,6 +182,44 @@ def test_what_an_import_reads_for_a_row_does_not_grow_with_an_identity(url, monk
             report = await import_contacts(repository, details(), batch_size=rows // 25)
             assert (report.created, report.linked) == (1, rows - 1)
             assert len(made) <= 6 * rows
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize(("number", "statements"), [(1, 1), (119, 1), (120, 2)])
+def test_known_details_are_read_in_one_statement_unless_they_match_many_contacts(
+    url, monkeypatch, number, statements
+):
+    executed = []
+
+    async def counted(connection, statement, values):
+        executed.append(statement)
+        return await execute(connection, statement, values)
+
+    async def body():
+        async with repository_on(url) as repository:
+            identify = IdentifyContacts(repository)
+            await identify.many([ContactDetails("a@x", str(n)) for n in range(number)])
+            monkeypatch.setattr("identity_adapters.postgres.loader.execute", counted)
+            assert len((await identify(ContactDetails("a@x"))).phone_numbers) == number
+            assert len(executed) == statements
+
+    asyncio.run(body())
+
+
+def test_known_details_of_a_large_identity_are_answered_without_an_object_for_each_contact(url, made):
+    async def body():
+        async with repository_on(url) as repository:
+            identify = IdentifyContacts(repository)
+            await identify.many([ContactDetails("large@x", str(number)) for number in range(2000)])
+            made.clear()
+            known = await identify(ContactDetails("large@x", "1999"))
+            assert known.phone_numbers == (*map(str, range(2000)),)
+            assert made == []
+            with connect(url) as connection:
+                connection.execute("UPDATE contacts SET linked_id = 2 WHERE id = 3")
+            assert await identify(ContactDetails("large@x", "2")) == known
+            assert len(made) == 2000, "a secondary of a secondary is found among contacts alone"
 
     asyncio.run(body())
 

@@ -1,8 +1,13 @@
-"""A proxy before PostgreSQL that cuts connections while they commit."""
+"""Proxies before PostgreSQL: one cuts connections while they commit, one counts round trips."""
 
+import asyncio
+import select
 import socket
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+SOCKET = ".s.PGSQL.5432"
+COMMIT = b"COMMIT\0"
 
 
 class CommitCutter:
@@ -37,7 +42,7 @@ class CommitCutter:
     def _forward(self, client, server, is_cut):
         with client, server:
             while data := self._receive(client):
-                if b"COMMIT" in data:
+                if COMMIT in data:
                     with self._lock:
                         self.commits += 1
                         if is_now := self.commits % self._every == 0:
@@ -47,7 +52,7 @@ class CommitCutter:
                         is_cut.set()
                         if server_hears:
                             server.sendall(data)
-                            self._wait_for_answer(server)
+                            self._forward_until_answered(client, server)
                         break
                 try:
                     server.sendall(data)
@@ -69,8 +74,12 @@ class CommitCutter:
             except OSError:
                 return
 
-    def _wait_for_answer(self, server):
-        self._receive(server, socket.MSG_PEEK)
+    def _forward_until_answered(self, client, server):
+        # A server answers a pipeline when it is told to, which may come after the commit.
+        while server not in select.select([client, server], [], [])[0]:
+            if not (data := self._receive(client)):
+                return
+            server.sendall(data)
 
     @staticmethod
     def _receive(end, flags=0):
@@ -83,9 +92,42 @@ class CommitCutter:
 @contextmanager
 def commit_cutter(folder, server_folder, every):
     """A proxy in a folder to the server in another."""
-    name = ".s.PGSQL.5432"
-    cutter = CommitCutter(folder / name, f"{server_folder}/{name}", every)
+    cutter = CommitCutter(folder / SOCKET, f"{server_folder}/{SOCKET}", every)
     try:
         yield cutter
     finally:
         cutter.close()
+
+
+class RoundTrips:
+    """Counts how often a client sends something after it has received the answer to what it sent before."""
+
+    def __init__(self):
+        self.count = 0
+        self._is_answered = True
+
+    async def forward(self, reader, writer, is_answer):
+        while data := await reader.read(65536):
+            self.count += self._is_answered and not is_answer
+            self._is_answered = is_answer
+            writer.write(data)
+        writer.close()
+        await writer.wait_closed()
+
+
+@asynccontextmanager
+async def counted_round_trips(folder, server_folder):
+    """A proxy in a folder to the server in another, for one connection, which has to end first."""
+    trips, is_over = RoundTrips(), asyncio.Event()
+
+    async def serve(reader, writer):
+        server_reader, server_writer = await asyncio.open_unix_connection(f"{server_folder}/{SOCKET}")
+        await asyncio.gather(
+            trips.forward(reader, server_writer, is_answer=False),
+            trips.forward(server_reader, writer, is_answer=True),
+        )
+        is_over.set()
+
+    async with await asyncio.start_unix_server(serve, folder / SOCKET):
+        yield trips
+        await is_over.wait()

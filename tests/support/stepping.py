@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 
 from identity_adapters.postgres import Database, PostgresContactRepository, statements
 
-READS = frozenset([statements.PINS_APART, statements.RULINGS_ABOUT, statements.EVIDENCE_ABOUT])
-"""What is read after the contacts, under the same locks."""
+UNSTOPPED = frozenset(
+    [statements.BEGIN, statements.PINS_APART, statements.RULINGS_ABOUT, statements.EVIDENCE_ABOUT]
+)
+"""What is no section: the beginning, and what is read after the contacts, under the same locks."""
 
 
 class Transaction(Database):
@@ -18,6 +20,7 @@ class Transaction(Database):
         self._go_on = asyncio.Event()
         self.stands_before = None
         self.backend = None
+        self._pipeline = None
         self.task = asyncio.create_task(work(PostgresContactRepository(self)))
 
     @asynccontextmanager
@@ -28,27 +31,43 @@ class Transaction(Database):
             self.backend = connection.info.backend_pid
             yield self
 
-    # What the repository sees is a connection that stops at each section.
+    # What the repository sees is a connection that stops at each section. A server executes a pipeline one
+    # statement after the other, and others may come between any two of them. So each statement is awaited
+    # here before the next is sent, or else the sections would all be with the server at once.
+
+    @asynccontextmanager
+    async def pipeline(self):
+        async with self._real.pipeline() as self._pipeline:
+            yield
+        self._pipeline = None
 
     @asynccontextmanager
     async def transaction(self):
-        async with self._real.transaction() as transaction:
-            yield transaction
+        async with self._real.transaction():
+            yield
             await self._stop_before("commit")
 
-    async def execute(self, statement, values, **options):
+    async def rollback(self):
+        await self._real.rollback()
+
+    async def execute(self, statement, values=None, **options):
         if statement in (statements.LOCK_IDENTIFIERS, statements.LOCK_GLOBALLY):
             await self._stop_before("lock identifiers")
         elif statement is statements.LOCK_PRIMARIES:
             await self._stop_before("lock primaries")
         elif statement in (statements.LOAD, statements.LOAD_TO_DECIDE):
             await self._stop_before("load")
-        elif statement in READS:
+        elif statement is statements.COMMIT:
+            await self._stop_before("commit")
+        elif statement in UNSTOPPED:
             pass
         elif not self._has_written:
             self._has_written = True
             await self._stop_before("write")
-        return await self._real.execute(statement, values, **options)
+        cursor = await self._real.execute(statement, values, **options)
+        if self._pipeline is not None:
+            await self._pipeline.sync()
+        return cursor
 
     async def _stop_before(self, section):
         self.stands_before = section

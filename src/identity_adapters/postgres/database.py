@@ -1,4 +1,4 @@
-"""Access to the database: connections, statements, timeouts, and retries after transient failures.
+"""Access to the database: connections, statements, pipelines, timeouts, and retries of transient failures.
 
 A decision is pure and idempotent. So an attempt is retried after a deadlock, a serialization failure or
 a lost connection, even if the connection was lost during the commit and the outcome is unknown.
@@ -6,7 +6,7 @@ a lost connection, even if the connection was lost during the commit and the out
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from random import uniform
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
@@ -29,6 +29,7 @@ CHECK_TIMEOUT = 2.0
 """Seconds within which the database must answer a check."""
 
 Connection: TypeAlias = psycopg.AsyncConnection[Any]
+Cursor: TypeAlias = psycopg.AsyncCursor[Any]
 T = TypeVar("T")
 
 
@@ -111,12 +112,47 @@ class Database:
                     await pooled.invalidate()
 
 
+@asynccontextmanager
+async def pipelined_transaction(connection: Connection) -> AsyncIterator[None]:
+    """A transaction in few round trips, whose statements are sent without awaiting their results.
+
+    The server executes them one after the other, as if each result had been awaited; after a failure it
+    executes none, and does not commit. `receive` awaits the results of everything sent so far, and the end
+    of the block those of the rest. A failure is raised at either, or when the next statement is sent.
+    `psycopg.Rollback` rolls back and leaves the block.
+    """
+    failure: BaseException | None = None
+    try:
+        async with connection.pipeline():
+            # The driver would log, and quote, what else fails while it ends a pipeline after an error.
+            try:
+                await connection.execute(statements.BEGIN, prepare=False)
+                yield
+                await connection.execute(statements.COMMIT, prepare=False)
+            except BaseException as error:  # noqa: BLE001 - it is raised below
+                failure = error
+    except BaseException as error:  # noqa: BLE001 - it is raised below
+        failure = failure or error
+    if failure is not None:
+        with suppress(psycopg.Error):  # of a lost connection, which does not return to the pool
+            await connection.rollback()
+        if not isinstance(failure, psycopg.Rollback):
+            raise failure
+
+
 async def execute(connection: Connection, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Run one of `statements` and return its rows."""
+    return await receive(await send(connection, statement, values))
+
+
+async def send(connection: Connection, statement: str, values: dict[str, Any]) -> Cursor:
+    """Send one of `statements`, and await its result unless it is in a pipeline."""
     is_prepared = statement not in statements.REPLANNED
-    cursor = await connection.execute(statement, values, prepare=is_prepared, binary=True)
-    if cursor.description is None:
-        return []
+    return await connection.execute(statement, values, prepare=is_prepared, binary=True)
+
+
+async def receive(cursor: Cursor) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement that was sent."""
     rows = await cursor.fetchmany(LARGE)
     while len(rows) < cursor.rowcount:
         await asyncio.sleep(0)

@@ -1,7 +1,7 @@
 """Loading what is known of a batch, with locks or without."""
 
 import json
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from identity_adapters.postgres.rows import (
     EmailForms,
     ReadEmail,
     add_limited,
+    to_columns,
     to_deleted,
     to_evidence,
     to_rules_in_force,
@@ -46,6 +47,15 @@ If it matches more, it is decided in smaller batches. One large identity alone d
 because it would then be read once per batch.
 """
 
+MAX_CONTACTS_IN_COLUMNS = 100_000
+"""The same for a batch that is read as columns, which take a fraction of the memory."""
+
+FEW_CONTACTS = 20
+FEW_DETAILS = 5
+"""Columns take a second statement. A batch is worth it from so many contacts for each of its details, and so
+many details more.
+"""
+
 NO_LATER_VERSION = 2**62
 
 MAX_IGNORED = 1_000
@@ -63,12 +73,14 @@ class SnapshotQuery:
     Attributes:
         details: the rows of the batch, as the statements take them.
         limit: how many contacts the batch may match; None for any number.
+        few: from how many contacts on the batch is worth being read as columns.
         read_email: reads stored emails.
         in_force: the rules.
     """
 
     details: str
     limit: int | None
+    few: int
     read_email: ReadEmail
     in_force: RulesInForce
 
@@ -81,6 +93,29 @@ class SnapshotQuery:
         """
         rows = await self._read(connection, statements.LOAD)
         return await self._convert(rows)
+
+    async def load_columns(self, connection: Connection) -> Snapshot:
+        """Read the same; if these are many contacts, as columns, in a second statement.
+
+        Identities with links that are not as they should be are read as contacts.
+
+        Raises:
+            RepositoryBusy: the batch matches too many contacts.
+            RulesChanged: other rules are in force.
+        """
+        rows = await execute(connection, statements.LOAD, {**self._values, "limit": self.few})
+        if len(rows) < self.few:
+            check_rules(rows)
+            return await self._convert(rows)
+        values = {**self._values, "limit": MAX_CONTACTS_IN_COLUMNS}
+        rows = await execute(connection, statements.LOAD_COLUMNS, values)
+        check_rules(rows)
+        if _LINKED in rows:
+            return await self.load(connection)
+        if _TOO_MANY in rows:
+            raise TOO_MANY_CONTACTS.to_error()
+        size = sum(row[3] or 0 for row in rows)
+        return await offload(size, to_columns, self.read_email, rows, self.in_force.rules)
 
     async def load_to_decide(self, connection: Connection) -> Snapshot:
         """Read the same, and what pins and limits have to say about a decision.
@@ -111,20 +146,26 @@ class SnapshotQuery:
         return await offload(len(rows), to_snapshot, self.read_email, rows, self.in_force.rules)
 
     async def _read(self, connection: Connection, statement: str, **more: int) -> list[tuple[Any, ...]]:
-        details, limit = self.details, self.limit
-        values = {"details": details, "limit": limit, "version": self.in_force.version, **more}
+        limit = self.limit
+        values = {**self._values, "limit": limit, **more}
         rows = await execute(connection, statement, values)
         if limit is not None and len(rows) >= limit:
-            [(others,)] = await execute(connection, statements.COUNT_OTHERS, {"details": details})
+            [(others,)] = await execute(connection, statements.COUNT_OTHERS, {"details": self.details})
             if others >= limit:
                 raise TOO_MANY_CONTACTS.to_error()
             rows = await execute(connection, statement, {**values, "limit": None})
         check_rules(rows)
         return rows
 
+    @property
+    def _values(self) -> dict[str, Any]:
+        return {"details": self.details, "version": self.in_force.version}
+
 
 _OTHER_RULES = (None, None, None, None, "rules", None, None)
 _PINS = (None, None, None, None, "pins", None, None)
+_LINKED = (None, None, None, None, "linked", None, None)
+_TOO_MANY = (None, None, None, None, "too many", None, None)
 """Rows without values."""
 
 
@@ -155,9 +196,19 @@ class PostgresSnapshotLoader:
         self._in_force = RulesInForce() if rules is None else RulesInForce(rules, version=NO_LATER_VERSION)
 
     async def load(self, batch: Sequence[ContactDetails]) -> Snapshot:
+        return await self._load(batch, SnapshotQuery.load)
+
+    async def load_columns(self, batch: Sequence[ContactDetails]) -> Snapshot:
+        return await self._load(batch, SnapshotQuery.load_columns)
+
+    async def _load(
+        self,
+        batch: Sequence[ContactDetails],
+        load: Callable[[SnapshotQuery, Connection], Coroutine[Any, Any, Snapshot]],
+    ) -> Snapshot:
         async def attempt() -> Snapshot:
             async with self._database.connection() as connection:
-                return await self._by_rules(connection, lambda: self._prepare(batch).load(connection))
+                return await self._by_rules(connection, lambda: load(self._prepare(batch), connection))
 
         return await self._database.retry(attempt)
 
@@ -255,7 +306,11 @@ class PostgresSnapshotLoader:
     def _prepare(self, batch: Sequence[ContactDetails]) -> SnapshotQuery:
         emails, in_force = self._emails, self._in_force
         return SnapshotQuery(
-            emails.to_json(batch, in_force.rules), _find_limit(batch), emails.make_reader(batch), in_force
+            emails.to_json(batch, in_force.rules),
+            _find_limit(batch),
+            FEW_CONTACTS * (FEW_DETAILS + len(batch)),
+            emails.make_reader(batch),
+            in_force,
         )
 
 

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 from identity_adapters.postgres import statements
-from identity_adapters.postgres.database import Connection, execute
+from identity_adapters.postgres.database import Connection, execute, send
 from identity_adapters.postgres.loader import PostgresSnapshotLoader, check_rules, to_details
 from identity_adapters.postgres.rows import to_deleted, to_snapshot
 from identity_core import Contact, Evidence, Identifier, Record, RuleSet, Ruling, Standing
@@ -33,7 +33,7 @@ class PostgresPartsLoader(PostgresSnapshotLoader):
 
         async def attempt() -> Parts:
             async with self._database.connection() as connection, connection.transaction():
-                await execute(connection, statements.ONE_SNAPSHOT, {})
+                await send(connection, statements.ONE_SNAPSHOT, {})
                 return await self._by_rules(
                     connection, lambda: self._load_parts(connection, primary_id, identifiers, ())
                 )
@@ -45,7 +45,7 @@ class PostgresPartsLoader(PostgresSnapshotLoader):
 
         async def attempt() -> Record:
             async with self._database.connection() as connection, connection.transaction():
-                await execute(connection, statements.ONE_SNAPSHOT, {})
+                await send(connection, statements.ONE_SNAPSHOT, {})
                 async with connection.cursor("identity") as cursor:
                     await cursor.execute(statements.FIND, {"id": primary_id})
                     rows = [row async for row in cursor if row[0] not in ids]

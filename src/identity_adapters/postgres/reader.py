@@ -8,7 +8,7 @@ from typing import Any
 
 from identity_adapters.offload import offload
 from identity_adapters.postgres import statements
-from identity_adapters.postgres.database import execute
+from identity_adapters.postgres.database import execute, send
 from identity_adapters.postgres.loader import PostgresSnapshotLoader
 from identity_adapters.postgres.rows import (
     to_evidence,
@@ -61,7 +61,7 @@ class PostgresIdentityReader(PostgresSnapshotLoader):
 
         async def attempt() -> list[Page]:
             async with self._database.connection() as connection, connection.transaction():
-                await execute(connection, statements.ONE_SNAPSHOT, {})
+                await send(connection, statements.ONE_SNAPSHOT, {})
                 links = dict(await execute(connection, hubs, start))
                 identities = {"identities": json.dumps(group_linked(links))}
                 rows = await execute(connection, statements.PAGES, identities | cut)
@@ -80,7 +80,7 @@ class PostgresIdentityReader(PostgresSnapshotLoader):
     async def record(self, identifiers: Collection[Identifier]) -> Record:
         async def attempt() -> Record:
             async with self._database.connection() as connection, connection.transaction():
-                await execute(connection, statements.ONE_SNAPSHOT, {})
+                await send(connection, statements.ONE_SNAPSHOT, {})
                 return await self._by_rules(connection, lambda: self._load_record(connection, identifiers))
 
         return await self._database.retry(attempt)
@@ -108,7 +108,7 @@ class PostgresIdentityReader(PostgresSnapshotLoader):
     async def lineage(self, contact_id: int) -> Lineage | None:
         async def attempt() -> Lineage | None:
             async with self._database.connection() as connection, connection.transaction():
-                await execute(connection, statements.ONE_SNAPSHOT, {})
+                await send(connection, statements.ONE_SNAPSHOT, {})
                 rows = await execute(connection, statements.LINEAGE, {"id": contact_id})
                 ids = {"ids": json.dumps([row[0] for row in rows]), "after": 0, "limit": None}
                 events = await execute(connection, statements.EVENTS, ids) if rows else []

@@ -12,15 +12,21 @@ keeps it in three steps:
    those who held these locks before. If an identity in the snapshot has a primary that is not
    locked, it changed in between: the transaction rolls back and starts again.
 
+The statements of a small batch are sent in a pipeline, which changes no order: the server executes
+one after the other, and at this isolation level each takes its snapshot when its execution begins.
+
 This is enough, because an identifier is only ever attached to an identity under (1), and an
 identity only ever changes under (2). There is no deadlock, because each kind of lock is taken in
 one order, and a transaction that waits in (1) holds nothing of (2).
 """
 
+import asyncio
 import json
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence, Set
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from functools import partial
+from itertools import zip_longest
 from typing import Any, Generic, TypeVar
 
 import psycopg
@@ -28,7 +34,13 @@ from attrs import frozen
 
 from identity_adapters.offload import offload
 from identity_adapters.postgres import statements
-from identity_adapters.postgres.database import Connection, execute
+from identity_adapters.postgres.database import (
+    Connection,
+    execute,
+    pipelined_transaction,
+    receive,
+    send,
+)
 from identity_adapters.postgres.loader import (
     RulesChanged,
     read_rules,
@@ -41,22 +53,29 @@ from identity_adapters.postgres.locks import (
     to_lock_keys,
 )
 from identity_adapters.postgres.parts import PostgresPartsLoader
-from identity_adapters.postgres.writes import write
+from identity_adapters.postgres.writes import COPY_FROM, write
 from identity_core import (
     Contact,
     ContactDetails,
     Decide,
     Decision,
     Identifier,
+    IdentityError,
     Record,
+    RepositoryBusy,
     Revise,
     Snapshot,
+    WriteSet,
 )
 from identity_core.model.parts import Parts
-from identity_core.ports import R, ReviseParts
+from identity_core.ports import DecideOn, R, ReviseParts
 
 MAX_RESTARTS = 3
 """How often a transaction starts again before it takes the global lock."""
+
+MAX_PIPELINED = COPY_FROM // 2
+"""The size of a batch up to which its transaction is a pipeline: it creates two contacts for each of the
+details at most, too few for COPY, which does not work in a pipeline."""
 
 REVISED_IDS = 16
 IDS_GROWTH = 16
@@ -70,16 +89,98 @@ class PostgresContactRepository(PostgresPartsLoader):
     """A `ContactRepository` over the tables that `migrate` sets up; its arguments are those of its base."""
 
     async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Decision:
-        dated = sum(details.seen_at is not None for details in batch)
-
         def prepare() -> "_Work[Snapshot]":
-            query, rules = self._prepare(batch), self._in_force.rules
-            # Nothing depends on who else has a blocked value, and very many may have it at once.
-            identifiers = collect_identifiers(batch) - rules.pick_blocked(batch)
-            ids = len(batch) + dated if rules.is_off else 2 * len(batch) + dated
-            return _Work(identifiers, query.details, query.load_to_decide, ids)
+            query = self._prepare(batch)
+            identifiers = self._collect_identifiers(batch)
+            return _Work(identifiers, query.details, query.load_to_decide, self._count_ids(batch))
 
         return await self._run(prepare, len(batch), decide)
+
+    def _collect_identifiers(self, batch: Sequence[ContactDetails]) -> Set[Identifier]:
+        """The values on which a decision depends: not on who else has a blocked one; very many may."""
+        return collect_identifiers(batch) - self._in_force.rules.pick_blocked(batch)
+
+    def _count_ids(self, batch: Sequence[ContactDetails]) -> int:
+        """How many new ids a decision draws at most."""
+        dated = sum(details.seen_at is not None for details in batch)
+        return (1 if self._in_force.rules.is_off else 2) * len(batch) + dated
+
+    async def transact_in_turn(
+        self,
+        batches: Sequence[Sequence[ContactDetails]],
+        decide: DecideOn,
+    ) -> list[Decision]:
+        """Decide on all batches in one transaction, which holds the global lock.
+
+        A batch that has nothing in common with the one before is read before that one is written, and
+        decided while it is written: what is read is the same before and after.
+        """
+        growth = 1
+
+        async def attempt() -> list[Decision] | None:
+            nonlocal growth
+            async with self._database.connection() as connection, connection.transaction():
+                await send(connection, statements.LOCK_GLOBALLY, {"global_lock": GLOBAL_LOCK})
+                count = growth * sum(map(self._count_ids, batches))
+                [(now, ids)] = await execute(connection, statements.NOW_AND_IDS, {"count": count})
+                try:
+                    return await self._decide_in_turn(connection, batches, decide, now, _supply(ids or ()))
+                except RulesChanged:
+                    self._in_force = await read_rules(connection)
+                    raise psycopg.Rollback from None
+                except _OutOfIds:
+                    growth *= IDS_GROWTH
+                    raise psycopg.Rollback from None
+            return None
+
+        while True:
+            if (decisions := await self._database.retry(attempt)) is not None:
+                return decisions
+
+    async def _decide_in_turn(
+        self,
+        connection: Connection,
+        batches: Sequence[Sequence[ContactDetails]],
+        decide: DecideOn,
+        now: datetime,
+        ids: Iterator[int],
+    ) -> list[Decision]:
+        decisions: list[Decision] = []
+        known: Snapshot | None = None
+        async with _Writer(connection, now) as writer:
+            for batch, following in zip_longest(batches, batches[1:]):
+                try:
+                    if known is None:
+                        await writer.finish()
+                        known = await self._prepare(batch).load_to_decide(connection)
+                    decision = await offload(max(known.size, len(batch)), decide(batch), known, now, ids)
+                except IdentityError:
+                    if not decisions:
+                        raise
+                    break
+                await writer.finish()
+                known = await self._load_ahead(connection, batch, known, following)
+                writer.begin(decision.writes)
+                decisions.append(decision)
+        return decisions
+
+    async def _load_ahead(
+        self,
+        connection: Connection,
+        batch: Sequence[ContactDetails],
+        known: Snapshot,
+        following: Sequence[ContactDetails] | None,
+    ) -> Snapshot | None:
+        """What is known of the next batch before this one is written; None if they share something."""
+        if following is None or _share_value(batch, following):
+            return None
+        try:
+            ahead = await self._prepare(following).load_to_decide(connection)
+        except RepositoryBusy:
+            return None
+        if _find_primary_ids(known.identities) & _find_primary_ids(ahead.identities):
+            return None
+        return ahead
 
     async def revise(self, identifiers: Collection[Identifier], decide: Revise[R]) -> R:
         load = partial(self._load_record, identifiers=identifiers)
@@ -121,15 +222,14 @@ class PostgresContactRepository(PostgresPartsLoader):
 
         async def attempt() -> R | None:
             nonlocal work, keys, restarts, is_global, needed
-            async with self._database.connection() as connection, connection.transaction() as transaction:
+            async with self._database.connection() as connection, _begin(connection, size):
                 if is_global:
-                    await execute(connection, statements.LOCK_GLOBALLY, {"global_lock": GLOBAL_LOCK})
-                    [(now, ids)] = await execute(connection, statements.NOW_AND_IDS, {"count": needed})
-                    locked = []
+                    await send(connection, statements.LOCK_GLOBALLY, {"global_lock": GLOBAL_LOCK})
+                    drawn = await send(connection, statements.NOW_AND_IDS, {"count": needed})
                 else:
                     locks = {"global_lock": GLOBAL_LOCK, "keys": keys}
-                    await execute(connection, statements.LOCK_IDENTIFIERS, locks)
-                    [(locked, now, ids)] = await execute(
+                    await send(connection, statements.LOCK_IDENTIFIERS, locks)
+                    drawn = await send(
                         connection,
                         statements.LOCK_PRIMARIES,
                         {"details": work.details, "others": json.dumps([*others]), "count": needed},
@@ -140,17 +240,18 @@ class PostgresContactRepository(PostgresPartsLoader):
                     self._in_force = await read_rules(connection)
                     work = prepare()
                     keys = "" if is_global else json.dumps(to_lock_keys(work.identifiers))
-                    raise psycopg.Rollback(transaction) from None
-                if not is_global and (not_locked := _find_primary_ids(known.identities) - set(locked)):
+                    raise psycopg.Rollback from None
+                [(*locked, now, ids)] = await receive(drawn)
+                if not is_global and (not_locked := _find_primary_ids(known.identities) - set(*locked)):
                     others.update(not_locked)
                     restarts += 1
                     is_global = restarts > MAX_RESTARTS
-                    raise psycopg.Rollback(transaction)
+                    raise psycopg.Rollback
                 try:
                     decision = await offload(max(known.size, size), decide, known, now, _supply(ids or ()))
                 except _OutOfIds:
                     needed *= IDS_GROWTH
-                    raise psycopg.Rollback(transaction) from None
+                    raise psycopg.Rollback from None
                 await write(connection, decision.writes, now)
                 return decision
             return None
@@ -179,6 +280,42 @@ class _Work(Generic[S]):
     primary_ids: Set[int] = frozenset()
 
 
+class _Writer:
+    """Writes one write set at a time, while something else is done; all are written at the end."""
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+        self._writing: asyncio.Task[None] | None = None
+
+    def begin(self, writes: WriteSet) -> None:
+        """Begin to write; the connection is taken until `finish`."""
+        self._writing = asyncio.create_task(write(self._connection, writes, self._now))
+
+    async def finish(self) -> None:
+        """Wait until everything is written."""
+        if self._writing is not None:
+            await self._writing
+            self._writing = None
+
+    async def __aenter__(self) -> "_Writer":
+        return self
+
+    async def __aexit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        if failure is None:
+            await self.finish()
+        elif self._writing is not None:
+            self._writing.cancel()
+            await asyncio.wait({self._writing})
+
+
+def _begin(connection: Connection, size: int) -> AbstractAsyncContextManager[object]:
+    """A transaction about a batch of a size; 0 for any other."""
+    if 0 < size <= MAX_PIPELINED:
+        return pipelined_transaction(connection)
+    return connection.transaction()
+
+
 class _OutOfIds(Exception):
     """A decision needs more ids than were drawn for it."""
 
@@ -186,6 +323,13 @@ class _OutOfIds(Exception):
 def _supply(ids: Iterable[int]) -> Iterator[int]:
     yield from ids
     raise _OutOfIds
+
+
+def _share_value(one: Iterable[ContactDetails], other: Iterable[ContactDetails]) -> bool:
+    """Whether two batches have an email or a phone number in common."""
+    emails = {details.email for details in one} - {None}
+    phone_numbers = {details.phone_number for details in one} - {None}
+    return any(details.email in emails or details.phone_number in phone_numbers for details in other)
 
 
 def _find_primary_ids(identities: Iterable[Sequence[Contact]]) -> set[int]:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from itertools import groupby
 from typing import Any, TypeAlias
 
@@ -31,6 +31,7 @@ from identity_core import (
     Standing,
     Verdict,
 )
+from identity_core.model.columns import ContactColumns
 from identity_core.model.identifiers import to_identifiers
 from identity_core.model.rule_set import NO_RULES
 
@@ -112,6 +113,24 @@ def to_snapshot(
             precedence = _LINK_PRECEDENCES.get(link_precedence)
             contacts.append(Contact(id, email, phone_number, linked_id, precedence, created_at))
     return Snapshot.of(contacts, evidence, ignored, links_of_deleted, rules)
+
+
+def to_columns(
+    read_email: ReadEmail, rows: Collection[tuple[Any, ...]], rules: RuleSet = NO_RULES
+) -> Snapshot:
+    """Convert rows of `statements.LOAD_COLUMNS` to a snapshot."""
+    columns = [
+        ContactColumns(
+            tuple(json.loads(ids)),
+            tuple(email and read_email(email) for email in json.loads(emails)),
+            tuple(json.loads(phone_numbers)),
+            created_at,
+        )
+        for id, emails, phone_numbers, _, _, created_at, ids in rows
+        if id is not None
+    ]
+    pairs = to_snapshot(read_email, (row for row in rows if row[0] is None), rules)
+    return evolve(pairs, columns=tuple(columns))
 
 
 def add_limited(snapshot: Snapshot, read_email: ReadEmail, rows: Iterable[tuple[Any, ...]]) -> Snapshot:

@@ -12,7 +12,7 @@ from attrs import evolve
 from identity_adapters.postgres import statements
 from identity_adapters.postgres.blocked import to_conditions
 from identity_adapters.postgres.census import CENSUS_TIMEOUT
-from identity_adapters.postgres.database import Connection, Database, execute
+from identity_adapters.postgres.database import Connection, Database, execute, send
 from identity_adapters.postgres.loader import read_rules
 from identity_adapters.postgres.locks import GLOBAL_LOCK, SETTLING_LOCK
 from identity_adapters.postgres.parts import PostgresPartsLoader
@@ -59,14 +59,14 @@ class PostgresRuleBook:
         async def attempt() -> RulesInForce:
             async with self._database.connection() as connection, connection.transaction():
                 # From here on nobody decides by the rules before.
-                await execute(connection, statements.LOCK_GLOBALLY, {"global_lock": GLOBAL_LOCK})
+                await send(connection, statements.LOCK_GLOBALLY, {"global_lock": GLOBAL_LOCK})
                 in_force = await read_rules(connection)
                 if version not in (None, in_force.version):
                     raise StalePlan("other rules are in force")
                 [(now, [last_id])] = await execute(connection, statements.NOW_AND_IDS, {"count": 1})
                 dated = evolve(note, at=note.at or now)
                 in_force = in_force.replace(rules, dated, last_id, retroactive=retroactive)
-                await execute(connection, statements.PUT_RULES, _to_row(in_force, note, now))
+                await send(connection, statements.PUT_RULES, _to_row(in_force, note, now))
                 return in_force
 
         return await self._database.retry(attempt)

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from attrs import asdict, evolve
 
 from identity_adapters.offload import offload
 from identity_adapters.postgres import statements
-from identity_adapters.postgres.database import Connection, execute
+from identity_adapters.postgres.database import Connection, send
 from identity_core import Contact, Event, Ruling, WriteSet
 
 COPY_FROM = 500
@@ -51,7 +52,7 @@ async def write(connection: Connection, writes: WriteSet, now: datetime) -> None
                 for event in writes.events
             ],
         }
-        await execute(connection, statements.INSERT, _to_parameters(now, new))
+        await send(connection, statements.INSERT, _to_parameters(now, new))
     if writes.altered or writes.deleted or writes.superseded:
         altered = await offload(len(writes.altered), lambda: [*map(_to_link_row, writes.altered)])
         changed = {
@@ -59,7 +60,7 @@ async def write(connection: Connection, writes: WriteSet, now: datetime) -> None
             "deleted": [_to_link_row(contact) for contact in writes.deleted],
             "superseded": [{"email": email, "phone_number": number} for email, number in writes.superseded],
         }
-        await execute(connection, statements.UPDATE, _to_parameters(now, changed))
+        await send(connection, statements.UPDATE, _to_parameters(now, changed))
     if writes.rewritten or writes.rulings or writes.withdrawals:
         ruled = {
             "rewritten": [
@@ -72,21 +73,21 @@ async def write(connection: Connection, writes: WriteSet, now: datetime) -> None
                 for withdrawal in writes.withdrawals
             ],
         }
-        await execute(connection, statements.RULE, _to_parameters(now, ruled))
+        await send(connection, statements.RULE, _to_parameters(now, ruled))
 
 
 async def _copy(connection: Connection, writes: WriteSet, now: datetime) -> None:
     """Write new contacts and all events by COPY."""
     written_at = _to_naive(now)
     contacts = "".join(
-        f"{c.id}\t{_escape(c.email)}\t{_escape(c.phone_number)}\t{_escape(c.linked_id)}"
-        f"\t{_escape(c.link_precedence)}\t{_to_naive(c.created_at)}\t{written_at}\n"
+        f"{c.id}\t{_escape(c.email)}\t{_escape(c.phone_number)}\t{_or_null(c.linked_id)}"
+        f"\t{_or_null(c.link_precedence)}\t{_to_naive(c.created_at)}\t{written_at}\n"
         for c in writes.created
     )
     events = "".join(
-        f"{_to_naive(e.happened_at)}\t{e.kind}\t{e.primary_id}\t{_escape(e.contact_id)}"
-        f"\t{_escape(e.evidence_id)}\t{{{','.join(map(str, e.absorbed_ids))}}}"
-        f"\t{_escape(e.ruling_id)}\t{_escape(e.origin_id)}\t{{{','.join(map(str, e.moved_ids))}}}\n"
+        f"{_to_naive(e.happened_at)}\t{e.kind}\t{e.primary_id}\t{_or_null(e.contact_id)}"
+        f"\t{_or_null(e.evidence_id)}\t{_to_array(e.absorbed_ids)}"
+        f"\t{_or_null(e.ruling_id)}\t{_or_null(e.origin_id)}\t{_to_array(e.moved_ids)}\n"
         for e in writes.events
     )
     cursor = connection.cursor()
@@ -95,11 +96,17 @@ async def _copy(connection: Connection, writes: WriteSet, now: datetime) -> None
             await copy.write(rows)
 
 
-def _escape(value: object) -> object:
+def _escape(value: str | None) -> str:
     """Escape a value for the text format of COPY; details have no other characters that need it."""
-    if value is None:
-        return "\\N"
-    return value.replace("\\", "\\\\") if isinstance(value, str) else value
+    return "\\N" if value is None else value.replace("\\", "\\\\")
+
+
+def _or_null(value: object) -> object:
+    return "\\N" if value is None else value
+
+
+def _to_array(ids: Sequence[int]) -> str:
+    return f"{{{','.join(map(str, ids))}}}" if ids else "{}"
 
 
 def _to_parameters(now: datetime, by_name: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
@@ -137,6 +144,7 @@ def _to_ruling_row(ruling: Ruling) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=16)  # most rows of a batch have one time
 def _to_naive(moment: datetime) -> str:
     """Format a time for columns without a time zone, in UTC."""
     return moment.astimezone(UTC).isoformat()[: -len("+00:00")]

@@ -26,13 +26,28 @@ class Identity:
     @classmethod
     def of(cls, contacts: Sequence[Contact]) -> "Identity":
         """Consolidate the contacts of one identity, which come oldest first."""
-        primary, *secondaries = contacts
-        return cls(
-            primary.id,
-            tuple(dict.fromkeys(c.email for c in contacts if c.email is not None)),
-            tuple(dict.fromkeys(c.phone_number for c in contacts if c.phone_number is not None)),
-            tuple(c.id for c in secondaries),
+        if len(contacts) == 1:  # most have one
+            [contact] = contacts
+            emails = () if contact.email is None else (contact.email,)
+            phone_numbers = () if contact.phone_number is None else (contact.phone_number,)
+            return cls(contact.id, emails, phone_numbers, ())
+        return cls.of_columns(
+            [contact.id for contact in contacts],
+            [contact.email for contact in contacts],
+            [contact.phone_number for contact in contacts],
         )
+
+    @classmethod
+    def of_columns(
+        cls, ids: Sequence[int], emails: Sequence[str | None], phone_numbers: Sequence[str | None]
+    ) -> "Identity":
+        """Consolidate the contacts of one identity, given by the values of each, oldest first."""
+        return cls(ids[0], _find_distinct(emails), _find_distinct(phone_numbers), tuple(ids[1:]))
+
+
+def _find_distinct(values: Sequence[str | None]) -> tuple[str, ...]:
+    """Each value once, where it occurs first."""
+    return tuple(value for value in dict.fromkeys(values) if value is not None)
 
 
 NOBODY = Identity(0, (), (), ())

@@ -3,8 +3,9 @@
 from collections.abc import Collection, Iterable, Mapping
 from operator import attrgetter
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
+from identity_core.model.columns import ContactColumns
 from identity_core.model.contact import Contact
 from identity_core.model.identifiers import Identifier
 from identity_core.model.rule_set import NO_RULES, RuleSet
@@ -26,6 +27,7 @@ class Snapshot:
             decision gets them, if limits count pairs.
         accepted: those of their pairs that pins keep together. Only a decision gets them, and only if
             something is limited.
+        columns: further identities, as columns. A decision gets none.
     """
 
     identities: tuple[tuple[Contact, ...], ...] = ()
@@ -35,11 +37,16 @@ class Snapshot:
     rules: RuleSet = NO_RULES
     paired: Mapping[Identifier, int] = field(factory=dict)
     accepted: frozenset[tuple[str, str]] = frozenset()
+    columns: tuple[ContactColumns, ...] = ()
 
     @property
     def size(self) -> int:
         """How many contacts it holds."""
-        return sum(map(len, self.identities))
+        return sum(map(len, self.identities)) + sum(len(columns.ids) for columns in self.columns)
+
+    def to_columns(self) -> "Snapshot":
+        """The same, with each identity as columns."""
+        return evolve(self, identities=(), columns=(*map(ContactColumns.of, self.identities), *self.columns))
 
     @classmethod
     def of(

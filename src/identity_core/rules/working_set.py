@@ -10,6 +10,7 @@ from datetime import datetime
 
 from attrs import define
 
+from identity_core.model.columns import ContactColumns
 from identity_core.model.contact import Contact
 from identity_core.model.details import ContactDetails
 from identity_core.model.identifiers import Identifier, IdentifierKind
@@ -23,7 +24,7 @@ class Component:
     """The contacts of one identity, oldest first, while a batch is decided.
 
     Attributes:
-        contacts: the contacts.
+        contacts: the contacts; of an identity in columns, the primary alone.
         merged_into: the component that it became a part of.
         identity: its identity, once that was asked for.
         size: how many values belong to it, once that was asked for.
@@ -99,7 +100,7 @@ class WorkingSet:
 
     Attributes:
         holders: by key, the contact that holds these details.
-        evidence: the pairs that are recorded as evidence, and count.
+        evidence: the pairs that are recorded as evidence, and count, or that identities in columns hold.
         ignored: the pairs that are recorded, and do not count.
         is_ruled: whether rulings or rules may have something to say about the batch.
     """
@@ -130,6 +131,8 @@ class WorkingSet:
         for component, contacts in zip(self._components, snapshot.identities, strict=True):
             for contact in contacts:
                 self._index(contact, component)
+        if snapshot.columns:
+            self._index_columns(batch, snapshot.columns)
         self._apart = self._find_apart(snapshot) if snapshot.apart else []
 
     def count_pairs(self, batch: Sequence[ContactDetails], paired: Mapping[Identifier, int]) -> None:
@@ -185,6 +188,20 @@ class WorkingSet:
                 index[identifier].append(component)
         if contact.key in self._keys:
             self.holders.setdefault(contact.key, contact)
+
+    def _index_columns(self, batch: Sequence[ContactDetails], identities: Sequence[ContactColumns]) -> None:
+        """Index identities that no decision changes, so it does not matter which contact holds a pair."""
+        pairs = {details.pair for details in batch if details.pair is not None}
+        for columns in identities:
+            component = Component([columns.primary], identity=columns.consolidate())
+            emails = self._by_email.keys() & columns.emails
+            phone_numbers = self._by_phone_number.keys() & columns.phone_numbers
+            for email in emails:
+                self._by_email[email].append(component)
+            for phone_number in phone_numbers:
+                self._by_phone_number[phone_number].append(component)
+            if emails and phone_numbers:
+                self.evidence |= pairs.intersection(zip(columns.emails, columns.phone_numbers, strict=True))
 
     def count_pair(self, pair: tuple[str, str], by: int) -> None:
         """Count a pair that evidence holds from now on, or no longer."""

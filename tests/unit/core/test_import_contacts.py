@@ -136,7 +136,7 @@ def test_what_cannot_be_done_is_told_of_and_what_was_done_stays():
     repository = Failing()
     with pytest.raises(RepositoryUnavailable, match="away"):
         imported(repository, details, batch_size=2)
-    assert len(load(repository, details).identities) == 2
+    assert len(load(repository, details).identities) == 1
     with pytest.raises(RepositoryBusy, match="locked"):
         imported(Busy(), details)
 
@@ -153,9 +153,9 @@ def test_known_details_take_no_transaction():
     class Reading(InMemoryContactRepository):
         transactions = 0
 
-        async def transact(self, batch, decide):
+        async def transact_in_turn(self, batches, decide):
             self.transactions += 1
-            return await super().transact(batch, decide)
+            return await super().transact_in_turn(batches, decide)
 
     details = [ContactDetails(f"{number}@x") for number in range(40)]
     repository = Reading()

@@ -27,6 +27,7 @@ from identity_adapters.postgres.statements.identities import (
     HUBS_OF_CONTACT,
     LINEAGE,
     LOAD,
+    LOAD_COLUMNS,
     LOAD_TO_DECIDE,
     LOAD_WITH_BLOCKED,
     LOAD_WITH_LIMITS,
@@ -35,6 +36,8 @@ from identity_adapters.postgres.statements.identities import (
     PHONE_NUMBER,
 )
 from identity_adapters.postgres.statements.locks import (
+    BEGIN,
+    COMMIT,
     LOCK_GLOBALLY,
     LOCK_IDENTIFIERS,
     LOCK_PRIMARIES,
@@ -72,10 +75,12 @@ REPLANNED = frozenset([UPDATE, RULE, CENSUS, MOST_SHARED, LARGEST, WEIGH])
 """The statements that are planned on each execution."""
 
 __all__ = [
+    "BEGIN",
     "CENSUS",
     "CHANGES",
     "CHANGES_SINCE",
     "CHECK",
+    "COMMIT",
     "CONTACTS_WITH_IDS",
     "COPY_CONTACTS",
     "COPY_EVENTS",
@@ -97,6 +102,7 @@ __all__ = [
     "LAST_ID",
     "LINEAGE",
     "LOAD",
+    "LOAD_COLUMNS",
     "LOAD_TO_DECIDE",
     "LOAD_WITH_BLOCKED",
     "LOAD_WITH_LIMITS",

@@ -2,6 +2,10 @@
 
 from identity_adapters.postgres.statements.identities import INPUT, MATCHED
 
+# The locks make this level sufficient; a stricter one would reject transactions that they order.
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+COMMIT = "COMMIT"
+
 # Takes an advisory lock for each of :keys, in their order, and shares that of :global_lock.
 LOCK_IDENTIFIERS = """
 SELECT pg_advisory_xact_lock_shared(%(global_lock)s)

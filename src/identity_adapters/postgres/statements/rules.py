@@ -23,6 +23,7 @@ SETTLE_RULES = """
 UPDATE contact_rules SET settled_id = %(settled_id)s
 WHERE version = %(version)s AND settled_id < %(settled_id)s
     AND version = (SELECT max(version) FROM contact_rules)
+RETURNING version
 """
 
 

@@ -1,9 +1,10 @@
 """What every `ContactRepository` must do."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -14,14 +15,19 @@ from identity_core import (
     Contact,
     ContactDetails,
     ContactRepository,
+    Decide,
     Decision,
     Event,
     EventKind,
     Evidence,
+    Identifier,
     IdentifyContacts,
     Identity,
+    IdentityError,
+    Outcome,
     Snapshot,
     WriteSet,
+    find_known,
     reconcile,
 )
 from identity_core.testing.conformance.contacts import (
@@ -35,6 +41,7 @@ from identity_core.testing.conformance.contacts import (
     contact,
     identify,
     identify_concurrently,
+    imperfect_contacts,
     of_any_subclass,
     seed,
 )
@@ -139,6 +146,21 @@ class ContactRepositoryConformance:
 
         self.check(body)
 
+    @of_any_subclass
+    @given(imperfect_contacts(), batches(pool=4, seen_at=moments() | st.none(), max_size=6))
+    def test_known_details_are_answered_the_same_from_columns(
+        self, contacts: list[Contact], batch: list[ContactDetails]
+    ) -> None:
+        async def body(repository: ContactRepository) -> None:
+            await seed(repository, *contacts)
+            await identify(repository, (A, "1"), (B, "2"), (A, "2"))
+            known = [*batch, ContactDetails(A, "2"), ContactDetails(B, "1"), ContactDetails(A, "1")]
+            for some in (known, *([details] for details in known)):
+                columns = await repository.load_columns(some)
+                assert find_known(some, columns) == find_known(some, await repository.load(some))
+
+        self.check(body)
+
     def test_a_decision_gets_what_load_returns_a_time_and_new_ids(self) -> None:
         async def body(repository: ContactRepository) -> None:
             await identify(repository, (A, "1"), (B, "2"), (A, "2"))
@@ -202,6 +224,58 @@ class ContactRepositoryConformance:
                 (A, "1")
             ]
             await identify(repository, (B, "1"))
+
+        self.check(body)
+
+    @of_any_subclass
+    @given(st.lists(batches(pool=4, seen_at=moments() | st.none(), max_size=3), max_size=6))
+    def test_batches_in_turn_are_decided_as_if_each_came_by_itself(
+        self, in_turn: list[list[ContactDetails]]
+    ) -> None:
+        async def body(repository: ContactRepository) -> None:
+            everything = [details for batch in in_turn for details in batch]
+            decisions = await repository.transact_in_turn(in_turn, lambda batch: partial(reconcile, batch))
+            snapshot = await repository.load(everything)
+            assert violations(snapshot, everything) == []
+            assert partition(snapshot) == components(everything)
+            known: set[Identifier] = set()
+            for batch, decision in zip(in_turn, decisions, strict=True):
+                for details, outcome in zip(batch, decision.outcomes, strict=True):
+                    assert (outcome is Outcome.CREATED) is known.isdisjoint(details.identifiers)
+                    known.update(details.identifiers)
+
+        self.check(body)
+
+    def test_batches_in_turn_may_have_an_identity_in_common_and_no_value(self) -> None:
+        async def body(repository: ContactRepository) -> None:
+            await identify(repository, (A, "1"), (B, "2"), (B, "3"))
+            in_turn = [[ContactDetails(A, "2")], [ContactDetails(C, "3")]]
+            await repository.transact_in_turn(in_turn, lambda batch: partial(reconcile, batch))
+            everything = [details for batch in in_turn for details in batch]
+            snapshot = await repository.load(everything)
+            assert violations(snapshot, everything) == []
+            assert partition(snapshot) == {frozenset([A, B, C, "1", "2", "3"])}
+
+        self.check(body)
+
+    def test_batches_in_turn_end_before_one_that_is_refused(self) -> None:
+        async def body(repository: ContactRepository) -> None:
+            in_turn = [[ContactDetails(A)], [ContactDetails(B)], [ContactDetails(C)]]
+
+            def decide(batch: Sequence[ContactDetails]) -> Decide:
+                if batch == in_turn[1]:
+                    return refuse
+                return partial(reconcile, batch)
+
+            def refuse(*_: object) -> Decision:
+                raise IdentityError("refused")
+
+            assert len(await repository.transact_in_turn(in_turn, decide)) == 1
+            loaded = await repository.load([ContactDetails(A), ContactDetails(B), ContactDetails(C)])
+            assert [contact.email for contacts in loaded.identities for contact in contacts] == [A]
+            with pytest.raises(IdentityError, match="refused"):
+                await repository.transact_in_turn(in_turn[1:], decide)
+            assert await repository.load([ContactDetails(B), ContactDetails(C)]) == Snapshot()
 
         self.check(body)
 

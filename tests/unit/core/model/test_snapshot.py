@@ -3,7 +3,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from identity_core import Contact, Snapshot
+from identity_core import Contact, RuleSet, Snapshot
+from identity_core.model.columns import ContactColumns
 from identity_core.model.snapshot import group_linked
 
 
@@ -18,6 +19,17 @@ def grouped(*contacts, links_of_deleted=None):
 
 def test_contacts_come_oldest_first_and_so_do_identities():
     assert grouped(contact(4), contact(3, 2), contact(2), contact(1, 4)) == [[1, 4], [2, 3]]
+
+
+def test_as_columns_identities_keep_their_contacts_in_order():
+    snapshot = Snapshot.of([contact(4), contact(3, 2), contact(2)], rules=RuleSet(emails=["a@x"]))
+    first, second = snapshot.to_columns().columns
+    assert (first.ids, first.emails, first.phone_numbers) == ((2, 3), (None, None), ("2", "3"))
+    assert first.created_at == contact(2).created_at
+    assert second == ContactColumns.of([contact(4)])
+    assert snapshot.to_columns() == Snapshot(columns=(first, second), rules=snapshot.rules)
+    assert snapshot.size == snapshot.to_columns().size == 3
+    assert snapshot.to_columns().to_columns() == snapshot.to_columns()
 
 
 def test_links_are_followed_in_any_number_of_steps():

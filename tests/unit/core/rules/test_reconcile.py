@@ -45,7 +45,9 @@ def decide(*batch, known=(), evidence=(), now=NOW):
     snapshot = Snapshot.of(known, evidence)
     decided = reconcile(batch, snapshot, now, count(50))
     # Reading first must come to the same end as deciding.
-    for details, identified in zip(batch, find_known(batch, snapshot), strict=True):
+    found = find_known(batch, snapshot)
+    assert found == find_known(batch, snapshot.to_columns())
+    for details, identified in zip(batch, found, strict=True):
         alone = reconcile([details], snapshot, now, count(50))
         assert (identified is None) == (alone.writes != WriteSet())
         if identified is not None:

@@ -44,6 +44,7 @@ def decide(*batch, rules, known=(), evidence=(), ignored=(), **more):
     decided = reconcile(batch, snapshot, NOW, count(50))
     # Reading first must come to the same end as deciding.
     found = find_known(batch, snapshot)
+    assert found == find_known(batch, snapshot.to_columns())
     assert [one and one.outcome for one in found] == find_outcomes(batch, snapshot)
     for details, identified in zip(batch, found, strict=True):
         alone = reconcile([details], snapshot, NOW, count(50))

@@ -1,6 +1,7 @@
 """The conformance suite and the invariants are worth something only if they catch mistakes."""
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -124,6 +125,18 @@ class CutsValuesShort(WithOneRuleBroken):
         super()._store(evolve(contact, email=contact.email and contact.email[:100]))
 
 
+class LeavesOneContactOutOfColumns(InMemoryContactRepository):
+    async def load_columns(self, batch):
+        snapshot = await super().load_columns(batch)
+        columns = (evolve(one, ids=one.ids[:1] + one.ids[2:]) for one in snapshot.columns)
+        return evolve(snapshot, columns=tuple(columns))
+
+
+class LoadsColumnsWithoutEvidence(InMemoryContactRepository):
+    async def load_columns(self, batch):
+        return evolve(await super().load_columns(batch), evidence=frozenset())
+
+
 class ForgetsAlteredContacts(WithOneRuleBroken):
     def written(self, writes):
         return evolve(writes, altered=())
@@ -203,6 +216,33 @@ class SwallowsErrors(InMemoryContactRepository):
             return await super().transact(batch, decide)
         except ZeroDivisionError:
             return Decision(WriteSet(), ())
+
+
+class DecidesAheadOnWhatIsShared(InMemoryContactRepository):
+    async def transact_in_turn(self, batches, decide):
+        before = [await self.load(batch) for batch in batches]
+
+        def decide_ahead(batch):
+            snapshot = before[next(position for position, one in enumerate(batches) if one is batch)]
+            return lambda _, now, ids: decide(batch)(snapshot, now, ids)
+
+        return await super().transact_in_turn(batches, decide_ahead)
+
+
+class GoesOnAfterARefusal(InMemoryContactRepository):
+    async def transact_in_turn(self, batches, decide):
+        made = []
+        for batch in batches:
+            with suppress(IdentityError):
+                made += await super().transact_in_turn([batch], decide)
+        return made
+
+
+class PersistsNoBatchOfWhichOneIsRefused(InMemoryContactRepository):
+    async def transact_in_turn(self, batches, decide):
+        for batch in batches:
+            decide(batch)(await self.load(batch), self._clock(), count(1000))
+        return await super().transact_in_turn(batches, decide)
 
 
 class ReturnsSomethingElse(InMemoryContactRepository):
@@ -592,6 +632,8 @@ BROKEN = {
         LoadsAllEvidence,
         LoadsNoEvidence,
         LoadsYoungestFirst,
+        LeavesOneContactOutOfColumns,
+        LoadsColumnsWithoutEvidence,
         MixesEmailsAndPhoneNumbersUp,
         KeepsMilliseconds,
         CutsValuesShort,
@@ -609,6 +651,9 @@ BROKEN = {
         WritesHalfAndThenTheRest,
         SwallowsErrors,
         ReturnsSomethingElse,
+        DecidesAheadOnWhatIsShared,
+        GoesOnAfterARefusal,
+        PersistsNoBatchOfWhichOneIsRefused,
     ],
     IdentityReaderConformance: [
         FindsOnlyThePrimary,
