@@ -20,10 +20,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from identity_adapters.files.details import parse_time
-from identity_adapters.files.reading import MAX_ROW
+from identity_adapters.files.batches import to_batches
+from identity_adapters.files.lines import MAX_ROW
 from identity_adapters.files.sorting import SortedDetails
 from identity_adapters.postgres import migrate, verify
+from identity_adapters.times import parse_time
 from identity_core import ContactDetails, IdentifyContacts, import_contacts
 from identity_core.testing import batches, moments
 from identity_core.testing import components as model
@@ -157,7 +158,7 @@ async def import_interrupted(repository, details, live, at_once, stops_after):
         if report.read >= stops_after:
             raise Interrupted
 
-    with closing(SortedDetails(details)) as in_order:
+    with closing(SortedDetails(to_batches(details))) as in_order:
         try:
             await import_contacts(repository, rows(), batch_size=at_once, on_progress=stop)
         except Interrupted:
@@ -198,12 +199,14 @@ def test_any_rows_in_any_order_and_any_runs_come_to_what_a_model_says(url):
 
 def test_rows_of_equal_times_keep_their_order_and_come_once():
     early, late = FIRST, FIRST + timedelta(days=1)
-    rows = [("c@x", late), ("b@x", early), ("z@x", None), ("a@x", early), ("b@x", late), ("c@x", early)]
-    with closing(SortedDetails([ContactDetails(email, None, at) for email, at in rows])) as in_order:
+    rows = [("c@x", late), ("a@x", None), ("b@x", early), ("z@x", None), ("a@x", early), ("b@x", late)]
+    rows += [("c@x", early)]
+    details = [ContactDetails(email, None, at) for email, at in rows]
+    with closing(SortedDetails(to_batches(details))) as in_order:
         assert [(one.email, one.seen_at) for one in in_order] == [
             ("b@x", early), ("a@x", early), ("c@x", early), ("z@x", None)
         ]  # fmt: skip
-        assert (in_order.read, len(in_order)) == (6, 4)
+        assert (in_order.read, len(in_order)) == (7, 4)
 
 
 def test_rows_are_sorted_unless_they_are_to_be_taken_as_they_come(command, tmp_path, sql):
@@ -549,10 +552,13 @@ def test_an_import_and_its_dry_run_apply_the_rules_in_force(command, tmp_path, s
 def test_killed_and_run_again_it_comes_to_the_same(tmp_path, url, server, size):
     rows = made_orders(size(12_000, 1_000_000))
     write(tmp_path / "orders.csv", rows)
+    (tmp_path / "first.csv").write_text(
+        "email,date\nfirst@x,2001-01-01\n"
+    )  # else all would be written at once
     other = new_database(server)
-    assert run("import", "orders.csv", cwd=tmp_path, DB_CONNECTION_STRING=plain(other)).returncode == 0
+    for one, file in ((url, "first.csv"), (other, "first.csv"), (other, "orders.csv")):
+        assert run("import", file, cwd=tmp_path, DB_CONNECTION_STRING=plain(one)).returncode == 0
     with connect(url) as connection, connect(other) as undisturbed:
-        migrate(url)
         events = "SELECT count(*) FROM contact_events"
         for _ in range(3):
             [before] = connection.execute(events).fetchone()
@@ -614,6 +620,12 @@ def test_beside_live_traffic_it_comes_to_the_components_of_all(tmp_path, url, si
     rows = made_orders(size(10_000, 500_000))
     write(tmp_path / "orders.csv", rows)
     live = [(email or None, phone_number or None) for email, phone_number, _ in made_orders(2_000, seed=8)]
+    live.append(("first@x", None))
+    # Into an empty database, all would be written at once.
+    with connect(url) as connection:
+        connection.execute(
+            "INSERT INTO contacts (email, link_precedence) VALUES (%s, 'primary')", [live[-1][0]]
+        )
     with service(tmp_path, "--workers", "2", DB_CONNECTION_STRING=plain(url)) as running:
         load = Load([running.port], live, clients=16)
         assert run("import", "orders.csv", cwd=tmp_path, DB_CONNECTION_STRING=plain(url)).returncode == 0

@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 COMMANDS = {
+    "build": "build:build_command",
     "config": "config:config_command",
     "explain": "explain:explain_command",
     "export": "export:export_command",
@@ -18,6 +19,7 @@ COMMANDS = {
     "history": "history:history_command",
     "import": "import_:import_command",
     "key": "key:key_group",
+    "load": "load:load_command",
     "lookup": "lookup:lookup_command",
     "migrate": "migrate:migrate_command",
     "pin": "pin:pin_group",
@@ -61,6 +63,6 @@ def fail(code: int, message: str) -> NoReturn:
     sys.exit(code)
 
 
-def fail_missing_package(error: ModuleNotFoundError) -> NoReturn:
-    """End the command, because a package of the extra ``files`` is missing."""
-    fail(2, f"{error.name} is not installed; run pip install 'identity-reconciliation[files]'")
+def fail_missing_package(error: ModuleNotFoundError, extra: str = "files") -> NoReturn:
+    """End the command, because a package of an extra is missing."""
+    fail(2, f"{error.name} is not installed; run pip install 'identity-reconciliation[{extra}]'")

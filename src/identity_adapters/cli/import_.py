@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,8 @@ from identity_adapters.cli.rejects import ImportStopped, Rejects
 from identity_adapters.files.row import Columns, FileUnusable, Rejected
 
 if TYPE_CHECKING:
+    from pyarrow import RecordBatch
+
     from identity_adapters.container import Container
     from identity_core import ContactDetails, ImportReport
 
@@ -72,8 +74,8 @@ def import_command(
     from identity_adapters.container import run
 
     try:
-        from identity_adapters.files import reading, sorting
-        from identity_adapters.files.details import parse_rows
+        from identity_adapters.cli.first_load import load_first
+        from identity_adapters.files import batches, reading, sorting
     except ModuleNotFoundError as error:
         fail_missing_package(error)
     # A signal that ends the process raises an error, so that the temporary files of sorting are removed.
@@ -100,22 +102,33 @@ def import_command(
             # The rejects of an earlier import are often in the folder that is imported.
             files = [file for file in files if file in paths or Path(file).resolve() != rejects.resolve()]
 
-            def parse_file(file: str) -> "Iterator[ContactDetails]":
-                rows = reading.read_rows(file, columns, encoding=encoding, delimiter=delimiter)
-                return parse_rows(file, rows, make_details, rejected)
+            def read_file(file: str) -> "Iterator[RecordBatch]":
+                return batches.read_batches(
+                    file,
+                    columns,
+                    encoding=encoding,
+                    delimiter=delimiter,
+                    make_details=make_details,
+                    reject=rejected,
+                    keeps_digits=container.settings().default_region is None,
+                )
 
-            details: Iterable[ContactDetails] = _read_files(files, parse_file, rejected)
+            read = _read_files(files, read_file, rejected)
+            details: Iterable[ContactDetails]
             repeated = 0
-            total = None
+            total = report = None
             if no_sort:
                 click.echo("The rows are imported in the order of the files, not of their times.", err=True)
+                details = chain.from_iterable(map(batches.to_details, read))
             else:
-                in_time_order = sorting.SortedDetails(_report_progress(details, Progress("Read")))
+                in_time_order = sorting.SortedDetails(_report_progress(read, Progress("Read")))
                 stack.callback(in_time_order.close)
                 total = len(in_time_order)
                 repeated = in_time_order.read - total
                 details = in_time_order
-            report = run(container, _import(container, iter(details), total, dry_run))
+                report = load_first(container.database_url(), in_time_order, is_dry_run=dry_run)
+            if report is None:
+                report = run(container, _import(container, iter(details), total, dry_run))
             report = attrs.evolve(report, read=report.read + repeated, known=report.known + repeated)
     except (FileUnusable, ImportStopped) as error:
         fail(2, str(error))
@@ -131,9 +144,9 @@ def import_command(
 
 
 def _read_files(
-    files: Sequence[str], parse_file: "Callable[[str], Iterator[ContactDetails]]", rejected: Rejects
-) -> "Iterator[ContactDetails]":
-    """Read the details of all files, and reject files that cannot be used.
+    files: Sequence[str], read_file: "Callable[[str], Iterator[RecordBatch]]", rejected: Rejects
+) -> "Iterator[RecordBatch]":
+    """Read the rows of all files, and reject files that cannot be used.
 
     Raises:
         FileUnusable: the only file, or in strict mode any file, cannot be used.
@@ -142,7 +155,7 @@ def _read_files(
     unusable = 0
     for file in files:
         try:
-            yield from parse_file(file)
+            yield from read_file(file)
         except FileUnusable as error:
             if len(files) == 1 or rejected.is_strict:
                 raise
@@ -161,12 +174,12 @@ def _prepare_schema(container: "Container", dry_run: bool) -> None:
         check_schema(container.database_url())
 
 
-def _report_progress(details: "Iterable[ContactDetails]", progress: Progress) -> "Iterator[ContactDetails]":
+def _report_progress(batches: "Iterator[RecordBatch]", progress: Progress) -> "Iterator[RecordBatch]":
     number = 0
-    for number, one in enumerate(details, start=1):
-        if number % 1000 == 0:
-            progress(number)
-        yield one
+    for batch in batches:
+        number += len(batch)
+        progress(number)
+        yield batch
     progress(number, is_end=True)
 
 
