@@ -36,7 +36,7 @@ def bulk(server: URL, rows: int, contacts: int) -> dict[str, dict[str, float]]:
         ):
             path = Path(folder) / "orders.csv"
             print(f"{number:,} rows, {name}", file=sys.stderr)
-            _write(path, number, distinct)
+            write_orders(path, number, distinct)
             url = create_loaded_database(server, "bulk", 0)
             measured[f"into an empty database, {name}"] = _import(url, path, number)
             measured[f"the same again, {name}"] = _import(url, path, number)
@@ -49,7 +49,7 @@ def bulk(server: URL, rows: int, contacts: int) -> dict[str, dict[str, float]]:
     return measured
 
 
-def _write(path: Path, rows: int, distinct: int) -> None:
+def write_orders(path: Path, rows: int, distinct: int) -> None:
     """Write orders in random order; for one in three, one of the two values is known from another."""
     draw = random.Random(1)
     with path.open("w", newline="") as file:

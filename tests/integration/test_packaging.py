@@ -51,7 +51,7 @@ def test_the_command_line_tells_what_it_needs(tmp_path):
     [
         ("server", {"domains", "postgres", "server", "embedded", "files", "phonenumbers"}),
         ("image", {"domains", "postgres", "server", "embedded", "phonenumbers", "traces"}),
-        ("dev", {"testing", "dev", "embedded"}),
+        ("dev", {"testing", "dev", "embedded", "files", "spark"}),
         ("build", set()),
     ],
 )
