@@ -21,6 +21,8 @@ from tests.support.shell import forget_the_shell
 # Time says nothing about an example where the machine is busy with something else.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+# What the examples cover must not depend on what is drawn; tracing makes drawing slow.
+settings.register_profile("few examples", settings.get_profile("any machine"), max_examples=10)
 
 MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
 """Where the folders of tests are, if so many bytes are free there: a disk proves no more, and is slower."""

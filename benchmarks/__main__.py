@@ -3,8 +3,9 @@
 ``speed`` compares it with a bare endpoint and with the same service without batches; ``scale`` varies the
 number of contacts, the size of identities and the number of processes; ``memory`` measures memory over
 millions of requests; ``bulk`` measures imports of files; ``queries`` measures queries of a large identity,
-and ``rulings`` rulings on one; ``blocks`` blocks a value that very many share; ``compare`` compares two
-versions of the service in paired runs; ``chart`` draws the results.
+and ``rulings`` rulings on one; ``blocks`` blocks a value that very many share; ``capacity`` measures what
+one request and one contact cost; ``spark`` measures builds on Spark; ``compare`` compares two versions of the
+service in paired runs; ``chart`` draws the results.
 
 The benchmarks start everything they need except ``wrk``, which your distribution has
 (``apt-get install wrk``). The results are written to ``benchmarks/results``.
@@ -25,11 +26,13 @@ import psutil
 
 from benchmarks.blocks import blocks
 from benchmarks.bulk import bulk
+from benchmarks.capacity import capacity
 from benchmarks.compare import compare
 from benchmarks.memory import memory
 from benchmarks.queries import queries
 from benchmarks.rulings import rulings
 from benchmarks.scale import scale
+from benchmarks.spark import spark
 from benchmarks.speed import format_table, speed
 from identity_adapters.embedded import embedded_database
 
@@ -54,14 +57,26 @@ def parse_arguments() -> argparse.Namespace:
         "what",
         nargs="?",
         default="speed",
-        choices=["speed", "scale", "memory", "bulk", "queries", "rulings", "blocks", "compare", "chart"],
+        choices=[
+            "speed",
+            "scale",
+            "memory",
+            "bulk",
+            "queries",
+            "rulings",
+            "blocks",
+            "capacity",
+            "spark",
+            "compare",
+            "chart",
+        ],
         help="[speed]",
     )
     parser.add_argument("--rounds", type=int, default=3, help="for speed and compare [3]")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement [4]")
     parser.add_argument("--contacts", type=int, default=10_000_000, help="the maximum for scale [10,000,000]")
     parser.add_argument("--requests", type=int, default=5_000_000, help="for memory [5,000,000]")
-    parser.add_argument("--rows", type=int, default=10_000_000, help="for bulk [10,000,000]")
+    parser.add_argument("--rows", type=int, default=10_000_000, help="for bulk and spark [10,000,000]")
     parser.add_argument(
         "--sharing", type=int, default=1_000_000, help="contacts that share a value, for blocks [1,000,000]"
     )
@@ -85,7 +100,7 @@ def main() -> None:
         return
     if options.what == "compare" and (options.before is None or options.rounds < 2):
         sys.exit("compare needs --before CHECKOUT and at least two --rounds")
-    if shutil.which("wrk") is None:
+    if options.what != "spark" and shutil.which("wrk") is None:
         sys.exit("wrk is not installed; your distribution has it, for example: apt-get install wrk")
     measured: Any
     with tempfile.TemporaryDirectory() as folder, embedded_database(Path(folder)) as server:
@@ -106,11 +121,15 @@ def main() -> None:
             print(f"{describe_machine()}\n\nratios of this version to the version before:")
             for name, result in measured.items():
                 print(f"{name}: " + ", ".join(f"{key} {value:.3f}" for key, value in result.items()))
-        elif options.what in ("bulk", "queries", "rulings", "blocks"):
+        elif options.what in ("bulk", "queries", "rulings", "blocks", "capacity", "spark"):
             if options.what == "bulk":
                 measured = bulk(server, options.rows, options.contacts)
+            elif options.what == "capacity":
+                measured = capacity(server, options.seconds)
             elif options.what == "blocks":
                 measured = blocks(server, options.sharing)
+            elif options.what == "spark":
+                measured = spark(options.rows)
             else:
                 measured = queries(server) if options.what == "queries" else rulings(server)
             print(f"{describe_machine()}\n")

@@ -28,13 +28,19 @@ local function mix()
   return email(any()) .. "," .. phone(any())
 end
 
+-- Each contact is in one merge at most, as long as there are contacts.
+local function merge()
+  local n = 2 * count
+  return email(n % contacts) .. "," .. phone((n + 1) % contacts)
+end
+
 -- After the contacts there are 100,000 more in ten large identities.
 local function giants()
   if math.random(2000) > 1 then return mix() end
   return email(contacts + math.random(0, 99999))
 end
 
-local bodies = { known = known, new = new, mix = mix, giants = giants }
+local bodies = { known = known, new = new, mix = mix, merge = merge, giants = giants }
 
 function request()
   count = count + 1

@@ -113,7 +113,7 @@ FROM generate_series(1, %(number)s) n
 
 
 def test_a_large_identity_comes_apart_and_together_again_though_workers_are_killed(tmp_path, url, size):
-    number = size(1_500, 100_000)
+    number = size(1_100, 100_000)
 
     def read_contacts():
         with connect(url) as connection:

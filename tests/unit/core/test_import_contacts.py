@@ -132,6 +132,10 @@ def test_what_cannot_be_done_is_told_of_and_what_was_done_stays():
         async def transact(self, batch, decide):
             raise RepositoryBusy("locked")
 
+    class BusyReading(InMemoryContactRepository):
+        async def load(self, batch):
+            raise RepositoryBusy("too much")
+
     details = [ContactDetails(f"{number}@x") for number in range(4)]
     repository = Failing()
     with pytest.raises(RepositoryUnavailable, match="away"):
@@ -139,6 +143,8 @@ def test_what_cannot_be_done_is_told_of_and_what_was_done_stays():
     assert len(load(repository, details).identities) == 1
     with pytest.raises(RepositoryBusy, match="locked"):
         imported(Busy(), details)
+    with pytest.raises(RepositoryBusy, match="too much"):
+        imported(BusyReading(), details[:1] * 3, batch_size=1)
 
 
 def test_progress_is_told_after_each_transaction():
