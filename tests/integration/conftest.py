@@ -14,12 +14,14 @@ from tests.support.databases import connect, new_database, plain
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """The URL of a running server."""
-    with embedded_database(tmp_path_factory.mktemp("server")) as url:
+    folder = tmp_path_factory.mktemp("server")
+    with embedded_database(folder) as url:
         with connect(url) as connection:  # nobody crashes this one, so nothing of it has to reach a disk
             for setting in ("fsync", "full_page_writes", "synchronous_commit"):
                 connection.execute(f"ALTER SYSTEM SET {setting} = off")
             connection.execute("SELECT pg_reload_conf()")
         yield url
+    shutil.rmtree(folder, ignore_errors=True)  # gigabytes, in memory where the folders of tests are
 
 
 @pytest.fixture(scope="session")
