@@ -142,6 +142,8 @@ def test_owner_and_server_killed_at_once_is_no_loss(tmp_path):
         connection.execute("CREATE TABLE kept (value INT)")
     [server] = servers(tmp_path)
     family = [server, *server.children(recursive=True)]
+    for process in family:  # else the server may end by itself before it is killed
+        process.suspend()
     kill(psutil.Process(first.pid), *family)
     first.communicate()
     # The number of the dead server is now that of a process that has nothing to do with it.

@@ -48,7 +48,13 @@ pytestmark = pytest.mark.slow
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 FIRST = datetime(2015, 1, 1, tzinfo=UTC)
 
-SMALL = {
+# Few rows are computed sooner than code for them is generated and optimised.
+QUICK = {
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
+SMALL = QUICK | {
     "spark.driver.memory": "1g",
     "spark.sql.shuffle.partitions": "3",
     # So that the few rows of a test are divided like many.
@@ -471,8 +477,9 @@ def test_identities_that_were_put_together_are_noticed(build, session, tmp_path,
 def test_the_command_builds_and_tells_what_it_built(tmp_path):
     (tmp_path / "orders.csv").write_text("mail address,phone\nDoc@x.org,555-0123\nemmett@x.org,5550123\nx,\n")
     arguments = ["build", "orders.csv", "--output", "built", "--email", "mail address"]
-    local = ["--master", "local[2]", "--conf", "spark.sql.shuffle.partitions=2"]
-    done = run(*arguments, *local, cwd=tmp_path)
+    settings = QUICK | {"spark.sql.shuffle.partitions": "2"}
+    options = [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
+    done = run(*arguments, "--master", "local[2]", *options, cwd=tmp_path)
     assert "Traceback" not in done.stderr
     assert done.returncode == 1, done.stderr
     assert re.findall(r"^ +(\d+)  (.*)$", done.stdout, re.MULTILINE) == [
