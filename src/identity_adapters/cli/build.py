@@ -10,6 +10,7 @@ import attrs
 import click
 
 from identity_adapters.cli import fail, fail_missing_package
+from identity_adapters.cli.report import write_report
 from identity_adapters.files.row import Columns, FileUnusable
 
 if TYPE_CHECKING:
@@ -124,16 +125,6 @@ def _write_summary(report: "BuildReport", output: str, is_json: bool) -> None:
     if is_json:
         click.echo(json.dumps(numbers))
         return
-    meanings = {
-        "read": "rows read",
-        "created": "new identities",
-        "linked": "contacts added to an identity",
-        "merged": "rows that merged several identities",
-        "corroborated": "rows that confirmed an identity",
-        "known": "rows that were already known",
-        "rejected": "rows rejected",
-    }
-    for name, meaning in meanings.items():
-        click.echo(f"{numbers[name]:>14,}  {meaning}")
+    write_report(numbers)
     if report.rejected:
         click.echo(f"{output}/rejected lists the rejected rows with the reasons.")

@@ -16,6 +16,7 @@ import click
 from identity_adapters.cli import fail, fail_missing_package
 from identity_adapters.cli.progress import Progress
 from identity_adapters.cli.rejects import ImportStopped, Rejects
+from identity_adapters.cli.report import write_report
 from identity_adapters.files.row import Columns, FileUnusable, Rejected
 
 if TYPE_CHECKING:
@@ -115,21 +116,21 @@ def import_command(
 
             read = _read_files(files, read_file, rejected)
             details: Iterable[ContactDetails]
-            repeated = 0
-            total = report = None
+            report = in_time_order = None
             if no_sort:
                 click.echo("The rows are imported in the order of the files, not of their times.", err=True)
                 details = chain.from_iterable(map(batches.to_details, read))
             else:
                 in_time_order = sorting.SortedDetails(_report_progress(read, Progress("Read")))
                 stack.callback(in_time_order.close)
-                total = len(in_time_order)
-                repeated = in_time_order.read - total
                 details = in_time_order
                 report = load_first(container.database_url(), in_time_order, is_dry_run=dry_run)
             if report is None:
+                total = None if in_time_order is None else len(in_time_order)
                 report = run(container, _import(container, iter(details), total, dry_run))
-            report = attrs.evolve(report, read=report.read + repeated, known=report.known + repeated)
+            if in_time_order is not None:
+                repeated = in_time_order.read - report.read  # sorting left them out
+                report = attrs.evolve(report, read=report.read + repeated, known=report.known + repeated)
     except (FileUnusable, ImportStopped) as error:
         fail(2, str(error))
     except KeyboardInterrupt:
@@ -220,21 +221,9 @@ def _write_summary(report: "ImportReport", rejected: Rejects, dry_run: bool, is_
         files = [{"file": one.file, "line": one.line, "reason": one.reason} for one in rejected.files]
         click.echo(json.dumps(numbers | {"rejected_files": files}))
         return
-    meanings = {
-        "read": "rows read",
-        "created": "new identities",
-        "linked": "contacts added to an identity",
-        "merged": "rows that merged several identities",
-        "corroborated": "rows that confirmed an identity",
-        "held": "rows whose pair is held or undone",
-        "known": "rows that were already known",
-        "blocked": "rows whose values are all blocked",
-        "rejected": "rows rejected",
-    }
     if dry_run:
         click.echo("Nothing was written. The import would give:")
-    for name, meaning in meanings.items():
-        click.echo(f"{numbers[name]:>14,}  {meaning}")
+    write_report(numbers)
     if rejected.files:
         click.echo(f"{len(rejected.files):>14,}  files rejected, whole or from a line on:")
     for one in rejected.files:
