@@ -30,9 +30,10 @@ STARTUP = Path(__file__).parent / "startup"
 
 IMPORTED = (
     *(f"identity_adapters.cli.{module.partition(':')[0]}" for module in COMMANDS.values()),
+    "identity_adapters.cli.first_load",
     "identity_adapters.container",
     "identity_adapters.embedded",
-    "identity_adapters.files",
+    "identity_adapters.files.batches",
     "identity_adapters.http",
     "identity_adapters.postgres",
     "uvicorn",
@@ -194,10 +195,13 @@ class Forked:
 
 @cache
 def _forking():
-    """Where commands are forked from: a process of one thread, which finds what a process of a test finds."""
+    """Where commands are forked from: a process that finds what a process of a test finds.
+
+    Libraries that would compute on several threads are kept from it: a fork has only one of them.
+    """
     forking = multiprocessing.get_context("forkserver")
     forking.set_forkserver_preload([__name__, *IMPORTED])
-    with mock.patch.dict(os.environ, environment(), clear=True):
+    with mock.patch.dict(os.environ, environment(OPENBLAS_NUM_THREADS=1), clear=True):
         forkserver.ensure_running()
     return forking
 
