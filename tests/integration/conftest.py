@@ -19,6 +19,7 @@ def server(tmp_path_factory):
         with connect(url) as connection:  # nobody crashes this one, so nothing of it has to reach a disk
             for setting in ("fsync", "full_page_writes", "synchronous_commit"):
                 connection.execute(f"ALTER SYSTEM SET {setting} = off")
+            connection.execute("ALTER SYSTEM SET max_wal_size = '128MB'")
             connection.execute("SELECT pg_reload_conf()")
         yield url
     shutil.rmtree(folder, ignore_errors=True)  # gigabytes, in memory where the folders of tests are
@@ -41,9 +42,11 @@ def make_database(server, migrated):
 @pytest.fixture
 def empty_url(server, request):
     """The URL of an empty database, which is migrated only if the test asks for `url`."""
-    if "url" in request.fixturenames:
-        return new_database(server, template=request.getfixturevalue("migrated"))
-    return new_database(server)
+    template = request.getfixturevalue("migrated") if "url" in request.fixturenames else "template0"
+    url = new_database(server, template=template)
+    yield url
+    with connect(server) as connection:  # hundreds of them would be gigabytes, in memory
+        connection.execute(f"DROP DATABASE {url.database} WITH (FORCE)")
 
 
 @pytest.fixture

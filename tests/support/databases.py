@@ -30,10 +30,14 @@ def connect(url):
 
 
 def new_database(server, encoding="UTF8", template="template0"):
-    """The URL of a new database on a server, which is a copy of another."""
+    """The URL of a new database on a server, which is a copy of another.
+
+    Its files are copied as they are; else all that is in them is written to the log, too.
+    """
     name = f"test_{next(_numbers)}"
+    options = f"ENCODING '{encoding}' TEMPLATE {template} STRATEGY file_copy"
     with connect(server) as connection:
-        connection.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE {template}")
+        connection.execute(f"CREATE DATABASE {name} {options}")
     return server.set(database=name)
 
 
