@@ -27,6 +27,8 @@ settings.register_profile("few examples", settings.get_profile("any machine"), m
 MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
 """Where the folders of tests are, if so many bytes are free there: a disk proves no more, and is slower."""
 
+UNIT = "tests/unit/"
+
 
 def pytest_addoption(parser):
     parser.addoption("--nightly", action="store_true", help="run the slow tests at their full size")
@@ -41,6 +43,22 @@ def pytest_configure():
     forget_the_shell()
     if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """One process runs all of a file that sets up something for all of it; those of `UNIT` set up nothing.
+
+    xdist has large files begin first. The many tests that take no time come last, one by one, and keep all
+    processes busy to the end.
+    """
+    from xdist.scheduler import LoadScopeScheduling  # who has no xdist needs none
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return nodeid if nodeid.startswith(UNIT) else nodeid.partition("::")[0]
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="module")
