@@ -37,6 +37,11 @@ IMPORTED = (
     "identity_adapters.http",
     "identity_adapters.postgres",
     "uvicorn",
+    # What these import when they are used, which would be most of what a command takes.
+    "identity_adapters.cli.database",
+    "alembic.command",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.ext.asyncio",
 )
 """What commands import when they run."""
 
