@@ -18,7 +18,7 @@ class Transport(asyncio.Transport):
 
     def __init__(self):
         super().__init__()
-        self.written = b""
+        self.packets = []
         self.is_closed = False
         self.is_ended = False
         self.is_paused = False
@@ -26,7 +26,11 @@ class Transport(asyncio.Transport):
     def write(self, data):
         assert not self.is_closed
         assert not self.is_ended
-        self.written += data
+        self.packets.append(data)
+
+    @property
+    def written(self):
+        return b"".join(self.packets)
 
     def can_write_eof(self):
         return True
@@ -199,7 +203,49 @@ def test_a_request_that_was_answered_early_has_its_bounds_all_the_same():
     ]
 
 
+def answer(*parts, headers=(), then=None):
+    """An application that reads the request, answers in parts, and then may fail."""
+
+    async def application(scope, receive, send):
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for position, part in enumerate(parts, start=1):
+            more = position < len(parts) or then is not None
+            await send({"type": "http.response.body", "body": part, "more_body": more})
+        if then is not None:
+            raise then
+
+    return application
+
+
 POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_head", "application", "packets"),
+    [
+        (b"GET", answer(b"all of it", headers=[(b"content-length", b"9")]), [b"all of it"]),
+        (b"GET", answer(b"", headers=[(b"content-length", b"0")]), [b"\r\n\r\n"]),
+        (b"GET", answer(b"a part", b"the rest"), [b"6\r\na part\r\n", b"8\r\nthe rest\r\n0\r\n\r\n"]),
+        (b"HEAD", answer(b"", headers=[(b"content-length", b"9")]), [b"\r\n\r\n"]),
+        (b"GET", answer(then=ValueError()), [b"\r\n\r\n"]),
+        (b"GET", answer(b"a part", then=ValueError()), [b"6\r\na part\r\n"]),
+    ],
+)
+def test_the_head_of_a_response_is_sent_with_the_first_part_of_the_body(request_head, application, packets):
+    _, transport = sent([b"%s / HTTP/1.1\r\nHost: x\r\n\r\n" % request_head], application)
+    assert transport.packets[0].startswith(b"HTTP/1.1 200 OK\r\n")
+    assert transport.packets[0].endswith(packets[0])
+    assert transport.packets[1:] == packets[1:]
+
+
+def test_a_client_is_told_to_send_its_body_before_the_response():
+    head = b"%sContent-Length: 4\r\nExpect: 100-continue\r\n\r\n" % POST
+    _, transport = sent([head, b"body"])
+    told, response = transport.packets
+    assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert response.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert response.endswith(b"body")
 
 
 @pytest.mark.parametrize(
