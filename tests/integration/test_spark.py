@@ -4,6 +4,7 @@ import asyncio
 import csv
 import gzip
 import json
+import logging
 import os
 import random
 import re
@@ -68,6 +69,8 @@ SMALL = QUICK | {
 @pytest.fixture(scope="module")
 def session(tmp_path_factory):
     folder = tmp_path_factory.mktemp("spark")
+    # What it has to say when the process ends would go to a stream of pytest's that is closed by then.
+    logging.getLogger("py4j").setLevel(logging.WARNING)
     own = {"spark.local.dir": str(folder), "spark.sql.warehouse.dir": str(folder / "warehouse")}
     with open_session("local[2]", SMALL | own) as session:
         yield session
