@@ -6,14 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence, Set
 from datetime import UTC, datetime
 from heapq import nsmallest
-from itertools import chain, count
+from itertools import chain, count, repeat
 
 from attrs import evolve
 
 from identity_core import (
     Contact,
     ContactDetails,
-    ContactRepository,
     Decide,
     Decision,
     DeletedContact,
@@ -48,7 +47,7 @@ from identity_core.model.identifiers import to_identifiers
 from identity_core.model.parts import Parts
 from identity_core.model.record import find_leads
 from identity_core.model.rule_set import NO_RULES, UnsettledLink
-from identity_core.ports import DecideOn, R, ReviseParts
+from identity_core.ports import DecideInTurn, R, ReviseParts
 from identity_core.rule import read_rulings
 
 
@@ -382,31 +381,33 @@ class InMemoryContactRepository:
     async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Decision:
         await asyncio.sleep(0)
         with self._exclusive:
-            snapshot = self._snapshot(batch, self._rules.rules)
-            apart = [
-                (ruling.one, ruling.other)
-                for ruling in self._rulings.values()
-                if ruling.verdict is Verdict.DIFFERENT
-            ]
             now = self._clock()
-            snapshot = evolve(snapshot, apart=tuple(apart))
-            if snapshot.rules.is_limited:
-                accepted = [r.pair for r in self._rulings.values() if r.verdict is Verdict.SAME]
-                snapshot = evolve(
-                    snapshot,
-                    paired=self._count_pairs(batch),
-                    accepted=frozenset(pair for pair in accepted if pair is not None),
-                )
-            decision = decide(snapshot, now, self._ids)
+            decision = decide(self._snapshot_to_decide(batch), now, self._ids)
             self._write(decision.writes, now)
             return decision
 
     async def transact_in_turn(
         self,
         batches: Sequence[Sequence[ContactDetails]],
-        decide: DecideOn,
+        decide: DecideInTurn,
     ) -> list[Decision]:
-        return await _transact_one_by_one(self, batches, decide)
+        await asyncio.sleep(0)
+        with self._exclusive:
+            now = self._clock()
+            if self._rules.rules.is_limited or self._find_pins():
+                first = self._snapshot_to_decide([*chain.from_iterable(batches)])
+                known = chain([first], repeat(Snapshot(rules=self._rules.rules)))
+            else:
+                known = chain([*map(self._snapshot_to_decide, batches)])
+            decisions: list[Decision] = []
+            try:
+                for decision in decide(known, now, self._ids):
+                    self._write(decision.writes, now)
+                    decisions.append(decision)
+            except IdentityError:
+                if not decisions:
+                    raise
+            return decisions
 
     async def revise(self, identifiers: Collection[Identifier], decide: Revise[R]) -> R:
         await asyncio.sleep(0)
@@ -517,6 +518,26 @@ class InMemoryContactRepository:
             rules=rules,
         )
 
+    def _snapshot_to_decide(self, batch: Sequence[ContactDetails]) -> Snapshot:
+        """The snapshot, and what pins and limits have to say about a decision."""
+        snapshot = evolve(self._snapshot(batch, self._rules.rules), apart=self._find_pins())
+        if not snapshot.rules.is_limited:
+            return snapshot
+        accepted = [ruling.pair for ruling in self._rulings.values() if ruling.verdict is Verdict.SAME]
+        return evolve(
+            snapshot,
+            paired=self._count_pairs(batch),
+            accepted=frozenset(pair for pair in accepted if pair is not None),
+        )
+
+    def _find_pins(self) -> tuple[tuple[Identifier, Identifier], ...]:
+        """The pins that keep values apart."""
+        return tuple(
+            (ruling.one, ruling.other)
+            for ruling in self._rulings.values()
+            if ruling.verdict is Verdict.DIFFERENT
+        )
+
     def _count_pairs(self, batch: Sequence[ContactDetails]) -> Counter[Identifier]:
         """In how many pieces of evidence that count each value is."""
         values = {identifier for details in batch for identifier in details.identifiers}
@@ -603,9 +624,10 @@ class DryRunRepository:
     async def transact_in_turn(
         self,
         batches: Sequence[Sequence[ContactDetails]],
-        decide: DecideOn,
+        decide: DecideInTurn,
     ) -> list[Decision]:
-        return await _transact_one_by_one(self, batches, decide)
+        await self._read([*chain.from_iterable(batches)])
+        return await self._memory.transact_in_turn(batches, decide)
 
     async def revise(self, identifiers: Collection[Identifier], decide: Revise[R]) -> R:
         await self._read_record(identifiers)
@@ -647,19 +669,3 @@ class DryRunRepository:
         rulings = [ruling async for ruling in read_rulings(self._reader)]
         self._memory.adopt(Record(rulings=tuple(rulings)))
         self._has_rulings = True
-
-
-async def _transact_one_by_one(
-    repository: ContactRepository,
-    batches: Sequence[Sequence[ContactDetails]],
-    decide: DecideOn,
-) -> list[Decision]:
-    decisions: list[Decision] = []
-    for batch in batches:
-        try:
-            decisions.append(await repository.transact(batch, decide(batch)))
-        except IdentityError:
-            if not decisions:
-                raise
-            break
-    return decisions

@@ -43,6 +43,7 @@ from identity_core.ports import (
     ChangeFeed,
     ContactRepository,
     Decide,
+    DecideInTurn,
     IdentityReader,
     Offload,
     Revise,
@@ -54,7 +55,7 @@ from identity_core.queries.pages import cut_page
 from identity_core.query import QueryIdentities
 from identity_core.rule import RuleOnIdentities
 from identity_core.rules.preview import preview
-from identity_core.rules.reconcile import find_known, reconcile
+from identity_core.rules.reconcile import find_known, reconcile, reconcile_in_turn
 from identity_core.rules.repair import repair
 from identity_core.rules.resolve import Resolution, resolve
 from identity_core.suggest_rules import SuggestRules
@@ -70,6 +71,7 @@ __all__ = [
     "ContactRepository",
     "Contradiction",
     "Decide",
+    "DecideInTurn",
     "Decision",
     "DeletedContact",
     "Event",
@@ -131,6 +133,7 @@ __all__ = [
     "import_contacts",
     "preview",
     "reconcile",
+    "reconcile_in_turn",
     "repair",
     "resolve",
 ]

@@ -1,14 +1,14 @@
 """The use case of an import: identify many details, in the order in which they come.
 
-It decides by `reconcile` like everything else, thousands of details in each transaction. A
+It decides by the rules of `reconcile` like everything else, thousands of details in each transaction. A
 transaction reads the identities that it matches whole. To keep the work for one of the details
 from growing with an identity that very many of them share, a transaction decides on more details
 the more it has to read, up to a limit, because other clients wait for it.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
-from functools import partial
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
+from datetime import datetime
 
 from attrs import frozen
 
@@ -16,17 +16,19 @@ from identity_core.errors import RepositoryBusy
 from identity_core.identify import decide
 from identity_core.model.decision import Decision, Outcome
 from identity_core.model.details import ContactDetails
+from identity_core.model.snapshot import Snapshot
 from identity_core.ports import ContactRepository
-from identity_core.rules.reconcile import KeptApart, find_outcomes, reconcile
+from identity_core.rules.reconcile import KeptApart, find_outcomes, reconcile_in_turn
 
 BATCH_SIZE = 4_000
 """How many details one transaction decides on; other clients wait for it that long."""
 
-PARTS = 4
+PARTS = 2
 """In how many parts a batch is decided on, so that one is decided on while the one before is written."""
 
 CONTACTS_PER_DETAILS = 5
-"""How many contacts may be read for each of the details before a transaction decides on more of them."""
+"""How many contacts the largest identity may have for each of the details before a transaction decides on
+more of them."""
 
 GROWTH = 5
 """By which factor a transaction may grow at most."""
@@ -92,13 +94,13 @@ async def import_contacts(
     report = ImportReport()
     is_known = False
     limit = batch_size
-    contacts = 0
+    largest = 0
     rest = aiter(details)
     while batch := await _take(rest, limit):
-        # Each part would read a large identity whole.
-        parts = PARTS if contacts <= 2 * batch_size else 1
-        counts, contacts = await _identify(repository, batch, parts, reads_first=is_known)
-        limit = max(batch_size, min(contacts // CONTACTS_PER_DETAILS, GROWTH * batch_size))
+        # Each part may read a large identity whole.
+        parts = PARTS if PARTS * largest <= 2 * batch_size else 1
+        counts, largest = await _identify(repository, batch, parts, reads_first=is_known)
+        limit = max(batch_size, min(largest // CONTACTS_PER_DETAILS, GROWTH * batch_size))
         # Reading what was imported before is quick and takes no lock.
         is_known = counts[Outcome.KNOWN] + counts[Outcome.HELD] > len(batch) / 2
         report = _add(report, len(batch), counts)
@@ -126,52 +128,71 @@ def _add(report: ImportReport, details: int, counts: Counter[str]) -> ImportRepo
 async def _identify(
     repository: ContactRepository, batch: Sequence[ContactDetails], parts: int, *, reads_first: bool
 ) -> tuple[Counter[str], int]:
-    """What became of the details of a batch, and how many contacts the matched identities have."""
+    """What became of the details of a batch, and how many contacts the largest matched identity had."""
     counts: Counter[str] = Counter()
-    contacts = 0
+    largest = 0
     if reads_first:
         try:
             snapshot = await repository.load(batch)
         except RepositoryBusy:
             if len(batch) == 1:
                 raise
-            first, second = _divide(batch, 2)
-            counts, contacts = await _identify(repository, first, parts, reads_first=True)
-            others, more = await _identify(repository, second, parts, reads_first=True)
-            return counts + others, contacts + more
-        contacts = snapshot.size
+            for half in _divide(batch, 2):
+                of_half, largest_of_half = await _identify(repository, half, parts, reads_first=True)
+                counts += of_half
+                largest = max(largest, largest_of_half)
+            return counts, largest
+        largest = snapshot.size_of_largest
         outcomes = find_outcomes(batch, snapshot)
         counts.update(outcome for outcome in outcomes if outcome is not None)
         batch = [details for details, outcome in zip(batch, outcomes, strict=True) if outcome is None]
-    sizes: dict[int, int] = {}
-    for decision in await _decide(repository, _divide(batch, parts)):
+    decisions, largest_of_decided = await _decide(repository, batch, parts)
+    for decision in decisions:
         counts.update(decision.outcomes)
         counts[Outcome.KNOWN] -= decision.corroborated
         counts[_CORROBORATED] += decision.corroborated
-        sizes |= {one.primary_contact_id: 1 + len(one.secondary_contact_ids) for one in decision.identities}
-    return counts, max(contacts, sum(sizes.values()))
+    return counts, max(largest, largest_of_decided)
 
 
 async def _decide(
-    repository: ContactRepository, batches: Sequence[Sequence[ContactDetails]]
-) -> list[Decision]:
-    """Decide on batches one after the other; those that match too many contacts in halves."""
+    repository: ContactRepository, batch: Sequence[ContactDetails], number: int
+) -> tuple[list[Decision], int]:
+    """Decide on a batch in a number of parts; the decisions, and the size of the largest matched identity.
+
+    Fewer of the details are decided on at a time if they match too many contacts.
+    """
     decisions: list[Decision] = []
-    while batches:
-        first, *others = batches
+    largest = 0
+    size = len(batch)
+    parts: list[Sequence[ContactDetails]] = []
+
+    def measure(snapshot: Snapshot) -> Snapshot:
+        nonlocal largest
+        largest = max(largest, snapshot.size_of_largest)
+        return snapshot
+
+    def decide_in_turn(
+        snapshots: Iterator[Snapshot], now: datetime, ids: Iterator[int]
+    ) -> Iterator[Decision]:
+        return reconcile_in_turn(parts, map(measure, snapshots), now, ids)
+
+    while batch:
+        parts = _divide(batch[:size], number)
         try:
             try:
-                made = await repository.transact_in_turn(batches, partial(partial, reconcile))
+                made = await repository.transact_in_turn(parts, decide_in_turn)
             except KeptApart:
-                made = [await decide(repository, first)]
+                made = [await decide(repository, parts[0])]
         except RepositoryBusy:
-            if len(first) == 1:
+            if size == 1:
                 raise
-            batches = [*_divide(first, 2), *others]
+            size = -(-min(size, len(batch)) // 2)
         else:
             decisions += made
-            batches = batches[len(made) :]
-    return decisions
+            batch = batch[sum(map(len, parts[: len(made)])) :]
+    created = [contact for decision in decisions for contact in decision.writes.created]
+    linked = Counter(contact.linked_id for contact in created if contact.linked_id is not None)
+    return decisions, largest + max(linked.values(), default=0)
 
 
 def _divide(batch: Sequence[ContactDetails], parts: int) -> list[Sequence[ContactDetails]]:

@@ -45,8 +45,8 @@ R = TypeVar("R", bound=HasWrites)
 Decide = Callable[[Snapshot, datetime, Iterator[int]], Decision]
 """A pure function of a snapshot, the time and a supply of new ids, as `reconcile` is."""
 
-DecideOn = Callable[[Sequence[ContactDetails]], Decide]
-"""A pure function of a batch that gives the function which decides on it."""
+DecideInTurn = Callable[[Iterator[Snapshot], datetime, Iterator[int]], Iterator[Decision]]
+"""A function that decides on one batch after the other, as `reconcile_in_turn` does."""
 
 Revise = Callable[[Record, datetime, Iterator[int]], R]
 """A pure function of a record, the time and a supply of new ids, as the rulings and `repair` are."""
@@ -103,19 +103,22 @@ class ContactRepository(SnapshotLoader, Protocol):
     async def transact_in_turn(
         self,
         batches: Sequence[Sequence[ContactDetails]],
-        decide: DecideOn,
+        decide: DecideInTurn,
     ) -> list[Decision]:
-        """Decide on one batch after the other, as `transact` does, in one transaction or several.
+        """Decide on one batch after the other, as `transact` does, and persist all decisions or none.
 
-        `decide` gives the function that decides on a batch. It gets what is known after the batches before,
-        whose decisions it may be called ahead of, if they have nothing in common.
+        `decide` gets a snapshot of each batch when its turn comes, as it would be without the batches before:
+        so the next batch is read and decided on while the one before is written. Where there are pins or
+        limits, the first snapshot tells of all batches, and the others of nothing more.
 
         Returns:
-            the decisions on the first batches, all of which are persisted: those before the first one that
-            is not possible, or for which an `IdentityError` is raised.
+            the decisions, in turn. If an `IdentityError` is raised instead of one that is not the first,
+            those before it; they are persisted.
 
         Raises:
-            IdentityError: whatever `transact` would raise for the first batch; nothing is persisted.
+            IdentityError: whatever `decide` raises instead of the first decision; nothing is persisted.
+            RepositoryUnavailable: it cannot be done for now; nothing is known to be persisted.
+            RepositoryBusy: these batches cannot; fewer or smaller ones may.
         """
         ...
 

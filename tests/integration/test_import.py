@@ -595,7 +595,7 @@ def test_told_to_stop_it_says_so_and_leaves_nothing_on_disk(tmp_path, url, sql, 
         assert list(disk.iterdir()) != []
         process.send_signal(by)
         _, said = process.communicate(timeout=PATIENCE)
-    assert "interrupted; the imported rows stay" in said
+    assert "interrupted; running the command again completes the import" in said
     assert "Traceback" not in said
     assert process.returncode == 2
     assert list(disk.iterdir()) == []

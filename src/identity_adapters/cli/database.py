@@ -38,7 +38,7 @@ def open_container(failure: int = 1, *, is_service: bool = False, **options: Any
     try:
         settings = Settings.load().override("command line", **options)
         configure_logs(settings.log_format if is_service else LogFormat.TEXT, settings.log_level)
-        container = Container(settings=settings, pool_sizes=(1, 1))  # a command runs one statement at a time
+        container = Container(settings=settings, pool_sizes=(2, 1))  # an import reads beside what it writes
         with open_database(container):
             if settings.database_url is None:
                 note = EMBEDDED.format(folder=settings.data_folder.absolute())

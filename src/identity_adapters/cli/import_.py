@@ -92,6 +92,7 @@ def import_command(
     columns = Columns(email_column, phone_number_column, created_at_column)
     rejected = Rejects(rejects, strict)
     gc.set_threshold(200_000, 50, 50)  # an import makes millions of small objects, and no cycles of them
+    sys.setswitchinterval(0.0005)  # else what the database answers waits for the thread that decides
     try:
         with open_container(failure=2) as container, ExitStack() as stack:
             _prepare_schema(container, dry_run)
@@ -134,7 +135,7 @@ def import_command(
     except (FileUnusable, ImportStopped) as error:
         fail(2, str(error))
     except KeyboardInterrupt:
-        fail(2, "interrupted; the imported rows stay, and running the command again completes the import")
+        fail(2, "interrupted; running the command again completes the import")
     except (OSError, sorting.SortingFailed) as error:
         fail(
             2,

@@ -14,6 +14,8 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.util import greenlet_spawn
 
 from identity_adapters.offload import LARGE
 from identity_adapters.postgres import statements
@@ -102,14 +104,29 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A pooled connection of the driver, because statements take twice as long through SQLAlchemy."""
-        async with self._engine.connect() as pooled:
-            connection = cast(Connection, (await pooled.get_raw_connection()).driver_connection)
-            try:
-                yield connection
-            finally:
-                if connection.info.transaction_status != TransactionStatus.IDLE:
-                    await pooled.invalidate()
+        """A pooled connection of the driver, because statements take twice as long through SQLAlchemy.
+
+        It returns to the pool only outside any transaction.
+        """
+        pooled = await self._engine.raw_connection()
+        connection = cast(Connection, pooled.driver_connection)
+        try:
+            yield connection
+        finally:
+            if connection.info.transaction_status == TransactionStatus.IDLE:
+                pooled.close()
+            else:
+                await greenlet_spawn(pooled.invalidate)
+
+    @asynccontextmanager
+    async def further_connection(self, connection: Connection) -> AsyncIterator[Connection]:
+        """Another connection for who has one; the same if there can be no other."""
+        pool = self._engine.pool
+        if isinstance(pool, QueuePool) and pool.size() == 1:
+            yield connection
+        else:
+            async with self.connection() as further:
+                yield further
 
 
 @asynccontextmanager

@@ -54,6 +54,7 @@ def create_engine(
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=pool_timeout,
+        pool_reset_on_return=None,  # `Database.connection` returns none that is in a transaction
         hide_parameters=True,
         connect_args={
             "options": " ".join(f"-c {name}={value}" for name, value in session.items()),

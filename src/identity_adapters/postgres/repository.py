@@ -22,17 +22,18 @@ one order, and a transaction that waits in (1) holds nothing of (2).
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from functools import partial
-from itertools import zip_longest
-from typing import Any, Generic, TypeVar
+from itertools import chain
+from typing import Any, Generic, Self, TypeVar
 
 import psycopg
 from attrs import frozen
 
-from identity_adapters.offload import offload
+from identity_adapters.offload import LARGE, offload
 from identity_adapters.postgres import statements
 from identity_adapters.postgres.database import (
     Connection,
@@ -62,13 +63,11 @@ from identity_core import (
     Identifier,
     IdentityError,
     Record,
-    RepositoryBusy,
     Revise,
     Snapshot,
-    WriteSet,
 )
 from identity_core.model.parts import Parts
-from identity_core.ports import DecideOn, R, ReviseParts
+from identity_core.ports import DecideInTurn, R, ReviseParts
 
 MAX_RESTARTS = 3
 """How often a transaction starts again before it takes the global lock."""
@@ -83,6 +82,7 @@ IDS_GROWTH = 16
 
 
 S = TypeVar("S", Snapshot, Record, Parts)
+T = TypeVar("T")
 
 
 class PostgresContactRepository(PostgresPartsLoader):
@@ -108,23 +108,32 @@ class PostgresContactRepository(PostgresPartsLoader):
     async def transact_in_turn(
         self,
         batches: Sequence[Sequence[ContactDetails]],
-        decide: DecideOn,
+        decide: DecideInTurn,
     ) -> list[Decision]:
         """Decide on all batches in one transaction, which holds the global lock.
 
-        A batch that has nothing in common with the one before is read before that one is written, and
-        decided while it is written: what is read is the same before and after.
+        Another connection reads the next batch while one is written. Nobody else can write meanwhile, so it
+        does not matter when it reads; what is written here, it cannot see.
         """
         growth = 1
 
         async def attempt() -> list[Decision] | None:
             nonlocal growth
-            async with self._database.connection() as connection, connection.transaction():
+            async with (
+                self._database.connection() as connection,
+                self._database.further_connection(connection) as reading,
+                connection.transaction(),
+            ):
                 await send(connection, statements.LOCK_GLOBALLY, {"global_lock": GLOBAL_LOCK})
                 count = growth * sum(map(self._count_ids, batches))
                 [(now, ids)] = await execute(connection, statements.NOW_AND_IDS, {"count": count})
+                [(has_pins,)] = await execute(connection, statements.HAS_PINS, {})
+                reads_at_once = has_pins or self._in_force.rules.is_limited or reading is connection
+                snapshots = self._read_at_once if reads_at_once else self._read_each
                 try:
-                    return await self._decide_in_turn(connection, batches, decide, now, _supply(ids or ()))
+                    return await _write_in_turn(
+                        connection, snapshots(reading, batches), decide, now, _supply(ids or ())
+                    )
                 except RulesChanged:
                     self._in_force = await read_rules(connection)
                     raise psycopg.Rollback from None
@@ -137,50 +146,24 @@ class PostgresContactRepository(PostgresPartsLoader):
             if (decisions := await self._database.retry(attempt)) is not None:
                 return decisions
 
-    async def _decide_in_turn(
-        self,
-        connection: Connection,
-        batches: Sequence[Sequence[ContactDetails]],
-        decide: DecideOn,
-        now: datetime,
-        ids: Iterator[int],
-    ) -> list[Decision]:
-        decisions: list[Decision] = []
-        known: Snapshot | None = None
-        async with _Writer(connection, now) as writer:
-            for batch, following in zip_longest(batches, batches[1:]):
-                try:
-                    if known is None:
-                        await writer.finish()
-                        known = await self._prepare(batch).load_to_decide(connection)
-                    decision = await offload(max(known.size, len(batch)), decide(batch), known, now, ids)
-                except IdentityError:
-                    if not decisions:
-                        raise
-                    break
-                await writer.finish()
-                known = await self._load_ahead(connection, batch, known, following)
-                writer.begin(decision.writes)
-                decisions.append(decision)
-        return decisions
+    def _read_each(
+        self, connection: Connection, batches: Sequence[Sequence[ContactDetails]]
+    ) -> Iterator[Coroutine[Any, Any, Snapshot]]:
+        """What reads a snapshot of each batch."""
+        for batch in batches:
+            yield self._prepare(batch).load_to_decide(connection)
 
-    async def _load_ahead(
-        self,
-        connection: Connection,
-        batch: Sequence[ContactDetails],
-        known: Snapshot,
-        following: Sequence[ContactDetails] | None,
-    ) -> Snapshot | None:
-        """What is known of the next batch before this one is written; None if they share something."""
-        if following is None or _share_value(batch, following):
-            return None
-        try:
-            ahead = await self._prepare(following).load_to_decide(connection)
-        except RepositoryBusy:
-            return None
-        if _find_primary_ids(known.identities) & _find_primary_ids(ahead.identities):
-            return None
-        return ahead
+    def _read_at_once(
+        self, connection: Connection, batches: Sequence[Sequence[ContactDetails]]
+    ) -> Iterator[Coroutine[Any, Any, Snapshot]]:
+        """What reads a snapshot of all batches, and then nothing, because pins and limits may join them."""
+        yield self._prepare([*chain.from_iterable(batches)]).load_to_decide(connection)
+
+        async def read_nothing() -> Snapshot:
+            return Snapshot(rules=self._in_force.rules)
+
+        for _ in batches[1:]:
+            yield read_nothing()
 
     async def revise(self, identifiers: Collection[Identifier], decide: Revise[R]) -> R:
         load = partial(self._load_record, identifiers=identifiers)
@@ -280,33 +263,59 @@ class _Work(Generic[S]):
     primary_ids: Set[int] = frozenset()
 
 
-class _Writer:
-    """Writes one write set at a time, while something else is done; all are written at the end."""
+async def _write_in_turn(
+    connection: Connection,
+    reads: Iterator[Coroutine[Any, Any, Snapshot]],
+    decide: DecideInTurn,
+    now: datetime,
+    ids: Iterator[int],
+) -> list[Decision]:
+    """Write decisions, each while the next snapshot is read and the next decision made."""
+    written: list[Decision] = []
+    known: deque[Snapshot] = deque()
+    decisions = decide(iter(known.popleft, None), now, ids)
+    async with _Background[Snapshot]() as reading, _Background[None]() as writing:
+        reading.begin(next(reads, None))
+        while (snapshot := await reading.finish()) is not None:
+            known.append(snapshot)
+            reading.begin(next(reads, None))
+            try:
+                decision = await offload(LARGE, next, decisions, None)
+            except IdentityError:
+                if not written:
+                    raise
+                break
+            if decision is None:
+                break
+            await writing.finish()
+            writing.begin(write(connection, decision.writes, now))
+            written.append(decision)
+        await writing.finish()
+    return written
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
-        self._connection = connection
-        self._now = now
-        self._writing: asyncio.Task[None] | None = None
 
-    def begin(self, writes: WriteSet) -> None:
-        """Begin to write; the connection is taken until `finish`."""
-        self._writing = asyncio.create_task(write(self._connection, writes, self._now))
+class _Background(Generic[T]):
+    """Does one thing at a time while something else is done, and gives it up if that fails."""
 
-    async def finish(self) -> None:
-        """Wait until everything is written."""
-        if self._writing is not None:
-            await self._writing
-            self._writing = None
+    def __init__(self) -> None:
+        self._task: asyncio.Task[T] | None = None
 
-    async def __aenter__(self) -> "_Writer":
+    def begin(self, coroutine: Coroutine[Any, Any, T] | None) -> None:
+        """Begin to do something, after what was begun before is finished; None for nothing."""
+        self._task = None if coroutine is None else asyncio.create_task(coroutine)
+
+    async def finish(self) -> T | None:
+        """Wait until it is done; the result, or None if nothing was begun."""
+        task, self._task = self._task, None
+        return None if task is None else await task
+
+    async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, failure: type[BaseException] | None, *_: object) -> None:
-        if failure is None:
-            await self.finish()
-        elif self._writing is not None:
-            self._writing.cancel()
-            await asyncio.wait({self._writing})
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
 
 
 def _begin(connection: Connection, size: int) -> AbstractAsyncContextManager[object]:
@@ -323,13 +332,6 @@ class _OutOfIds(Exception):
 def _supply(ids: Iterable[int]) -> Iterator[int]:
     yield from ids
     raise _OutOfIds
-
-
-def _share_value(one: Iterable[ContactDetails], other: Iterable[ContactDetails]) -> bool:
-    """Whether two batches have an email or a phone number in common."""
-    emails = {details.email for details in one} - {None}
-    phone_numbers = {details.phone_number for details in one} - {None}
-    return any(details.email in emails or details.phone_number in phone_numbers for details in other)
 
 
 def _find_primary_ids(identities: Iterable[Sequence[Contact]]) -> set[int]:

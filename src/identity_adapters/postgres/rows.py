@@ -61,7 +61,12 @@ class EmailForms:
         """
         batch = [*batch]
         keys = {details.key for details in batch}
-        keys |= {(form, number) for email, number in keys for form in self.find_ascii_forms([email])}
+        keys |= {
+            (form, number)
+            for email, number in keys
+            if email is not None and not email.isascii()
+            for form in self.find_ascii_forms([email])
+        }
         blocked = rules.pick_blocked(batch)
         if not blocked:
             return json.dumps([{"email": email, "phone_number": number} for email, number in keys])

@@ -44,6 +44,12 @@ class Snapshot:
         """How many contacts it holds."""
         return sum(map(len, self.identities)) + sum(len(columns.ids) for columns in self.columns)
 
+    @property
+    def size_of_largest(self) -> int:
+        """How many contacts the largest identity has."""
+        sizes = [*map(len, self.identities), *(len(columns.ids) for columns in self.columns)]
+        return max(sizes, default=0)
+
     def to_columns(self) -> "Snapshot":
         """The same, with each identity as columns."""
         return evolve(self, identities=(), columns=(*map(ContactColumns.of, self.identities), *self.columns))

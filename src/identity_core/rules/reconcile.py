@@ -66,6 +66,7 @@ evidence hold the values may differ.
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import TypeAlias
 
 from attrs import evolve
@@ -77,6 +78,7 @@ from identity_core.model.details import ContactDetails
 from identity_core.model.events import Event, EventKind
 from identity_core.model.evidence import Evidence, Standing
 from identity_core.model.identifiers import IdentifierKind
+from identity_core.model.identity import Identity
 from identity_core.model.rule_set import Hold, strip
 from identity_core.model.snapshot import Snapshot
 from identity_core.rules.merge import merge
@@ -115,17 +117,41 @@ def reconcile(
     Raises:
         KeptApart: some details would join values that a pin keeps apart; `record_pair` decides about them.
     """
-    working_set = WorkingSet(batch, snapshot)
-    working_set.count_pairs(batch, snapshot.paired)
-    reconciliation = _Reconciliation(working_set, now, ids)
-    decided = [reconciliation.decide(position, details) for position, details in enumerate(batch)]
-    return Decision(
-        reconciliation.write_set(),
-        tuple(working_set.consolidate(component) for component, _, _ in decided),
-        tuple(outcome for _, outcome, _ in decided),
-        reconciliation.corroborated,
-        tuple(ignored for _, _, ignored in decided),
-    )
+    reconciliation = _Reconciliation(batch, snapshot, now, ids)
+    made, components = reconciliation.decide(batch)
+    return evolve(made, identities=tuple(map(reconciliation.consolidate, components)))
+
+
+def reconcile_in_turn(
+    batches: Sequence[Sequence[ContactDetails]],
+    snapshots: Iterable[Snapshot],
+    now: datetime,
+    ids: Iterator[int],
+) -> Iterator[Decision]:
+    """Decide on one batch after the other, as `reconcile` does, each as if those before were written.
+
+    Args:
+        batches: any number of batches.
+        snapshots: for each batch, when its turn comes, what is known of it without those before. Where there
+            are pins or limits, the first tells of all batches, and the others of nothing more.
+        now: as for `reconcile`.
+        ids: as for `reconcile`.
+
+    Yields:
+        what to write, batch by batch; without the identities, because they may change again.
+
+    Raises:
+        KeptApart: as `reconcile`; the batches before can be written.
+    """
+    everything = [*chain.from_iterable(batches)]
+    reconciliation: _Reconciliation | None = None
+    for batch, snapshot in zip(batches, snapshots, strict=False):
+        if reconciliation is None:
+            reconciliation = _Reconciliation(everything, snapshot, now, ids, is_partial=len(batches) > 1)
+        else:
+            reconciliation.learn(snapshot)
+        made, _ = reconciliation.decide(batch)
+        yield made
 
 
 def find_known(batch: Sequence[ContactDetails], snapshot: Snapshot) -> list[Identified | None]:
@@ -178,22 +204,64 @@ def _find_component_of_other(
 
 
 class _Reconciliation:
-    """Applies details to a working set, one after the other, and collects what has to be written."""
+    """Applies details to a working set, one after the other, and collects what has to be written.
 
-    def __init__(self, working_set: WorkingSet, now: datetime, ids: Iterator[int]) -> None:
-        self._working_set = working_set
+    Args:
+        details: all details that will be decided on.
+        snapshot: what is known of them.
+        now: the time.
+        ids: new ids.
+        is_partial: whether further snapshots tell of the rest of them.
+    """
+
+    def __init__(
+        self,
+        details: Sequence[ContactDetails],
+        snapshot: Snapshot,
+        now: datetime,
+        ids: Iterator[int],
+        *,
+        is_partial: bool = False,
+    ) -> None:
+        self._working_set = WorkingSet(details, snapshot, is_partial=is_partial)
+        self._working_set.count_pairs(details, snapshot.paired)
         self._now = now
         self._ids = ids
+        self._begin()
+
+    def _begin(self) -> None:
+        """Forget what was collected, because it is written now."""
         self._changed: dict[Component, None] = {}
         self._created: set[int] = set()
         self._redated: set[int] = set()
         self._evidence: dict[tuple[str, str], Evidence] = {}
         self._superseded: list[tuple[str, str]] = []
         self._events: list[Event] = []
-        self.corroborated = 0
+        self._corroborated = 0
 
-    def decide(self, position: int, details: ContactDetails) -> _Found:
-        """Apply the rules to the next details, or to each value alone if their pair does not count."""
+    def decide(self, batch: Sequence[ContactDetails]) -> tuple[Decision, list[Component | None]]:
+        """Apply the rules to the next batch: what to write, without the identities, and their components."""
+        decided = [self._decide_by_rules(position, details) for position, details in enumerate(batch)]
+        made = Decision(
+            self._write_set(),
+            (),
+            tuple(outcome for _, outcome, _ in decided),
+            self._corroborated,
+            tuple(ignored for _, _, ignored in decided),
+        )
+        self._begin()
+        return made, [component for component, _, _ in decided]
+
+    def learn(self, snapshot: Snapshot) -> None:
+        """Add what is known of further details, without those that were decided on."""
+        self._working_set.learn(snapshot)
+
+    def consolidate(self, component: Component | None) -> Identity:
+        """The identity of a component."""
+        return self._working_set.consolidate(component)
+
+    def _decide_by_rules(self, position: int, details: ContactDetails) -> _Found:
+        """Apply the rules to details, or to each value alone if their pair does not count."""
         working_set = self._working_set
         if working_set.is_ruled:
             if blocked := working_set.find_blocked(details):
@@ -210,7 +278,7 @@ class _Reconciliation:
         if kind is None:
             return component, Outcome.KNOWN
         if kind is EventKind.CORROBORATED:
-            self.corroborated += 1
+            self._corroborated += 1
         return component, Outcome.of(kind)
 
     def _decide_on_each(
@@ -346,15 +414,16 @@ class _Reconciliation:
         self._evidence[pair] = evidence
         return evidence
 
-    def write_set(self) -> WriteSet:
-        """Everything that has to be written so far."""
+    def _write_set(self) -> WriteSet:
+        """Everything that has to be written so far. The contacts are from now on as they are written."""
         created: list[Contact] = []
         altered: list[Contact] = []
         for component in self._changed:
             if component.merged_into is not None:
                 continue
-            for contact in component.contacts:
-                linked = contact.linked_to(component.primary)
+            primary = component.primary
+            for position, contact in enumerate(component.contacts):
+                linked = component.contacts[position] = contact.linked_to(primary)
                 if contact.id in self._created:
                     created.append(linked)
                 elif linked is not contact or contact.id in self._redated:

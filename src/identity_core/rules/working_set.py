@@ -5,7 +5,7 @@ merging sets one pointer, and `Component.root` follows the pointers.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from attrs import define
@@ -105,7 +105,9 @@ class WorkingSet:
         is_ruled: whether rulings or rules may have something to say about the batch.
     """
 
-    def __init__(self, batch: Sequence[ContactDetails], snapshot: Snapshot) -> None:
+    def __init__(
+        self, batch: Sequence[ContactDetails], snapshot: Snapshot, *, is_partial: bool = False
+    ) -> None:
         self._by_email: dict[str | None, list[Component]] = {
             details.email: [] for details in batch if details.email is not None
         }
@@ -120,20 +122,38 @@ class WorkingSet:
         self._accepted = snapshot.accepted
         self._partners: _Partners | None = None
         self.is_ruled = bool(snapshot.ignored or snapshot.apart or self._blocked or self._limits is not None)
-        if self.is_ruled:
+        if self.is_ruled or is_partial:
             # Whoever holds a value alone matters only where it may be dated back.
             for details in batch:
                 if details.seen_at is not None:
                     self._keys |= {(details.email, None), (None, details.phone_number)}
         self.holders: dict[tuple[str | None, str | None], Contact] = {}
         self.evidence = set(snapshot.evidence)
-        self._components = [Component(list(contacts)) for contacts in snapshot.identities]
-        for component, contacts in zip(self._components, snapshot.identities, strict=True):
-            for contact in contacts:
-                self._index(contact, component)
+        self._components: list[Component] = []
+        self._learned: set[int] = set()
+        self._add_identities(snapshot.identities)
         if snapshot.columns:
             self._index_columns(batch, snapshot.columns)
         self._apart = self._find_apart(snapshot) if snapshot.apart else []
+
+    def learn(self, snapshot: Snapshot) -> None:
+        """Add what is known of some of the batch, as it was before anything of the batch was decided."""
+        # Of identities that were added before, this does not tell what became of them.
+        self._add_identities(
+            contacts for contacts in snapshot.identities if contacts[0].id not in self._learned
+        )
+        # Nor does it tell of the pairs that a contact holds by now.
+        self.evidence.update(pair for pair in snapshot.evidence if pair not in self.holders)
+        self.ignored.update(snapshot.ignored)
+        self.is_ruled = self.is_ruled or bool(snapshot.ignored)
+
+    def _add_identities(self, identities: Iterable[Sequence[Contact]]) -> None:
+        for contacts in identities:
+            component = Component([*contacts])
+            self._components.append(component)
+            self._learned.add(contacts[0].id)
+            for contact in contacts:
+                self._index(contact, component)
 
     def count_pairs(self, batch: Sequence[ContactDetails], paired: Mapping[Identifier, int]) -> None:
         """Count from now on in how many pairs each value is, if limits do; `paired` are those of evidence."""
@@ -180,14 +200,15 @@ class WorkingSet:
 
     def _index(self, contact: Contact, component: Component) -> None:
         """Index a contact of a component; of contacts with equal details the first stays."""
-        for identifier, index in (
-            (contact.email, self._by_email),
-            (contact.phone_number, self._by_phone_number),
+        for components in (
+            self._by_email.get(contact.email),
+            self._by_phone_number.get(contact.phone_number),
         ):
-            if identifier in index and (not index[identifier] or index[identifier][-1] is not component):
-                index[identifier].append(component)
-        if contact.key in self._keys:
-            self.holders.setdefault(contact.key, contact)
+            if components is not None and (not components or components[-1] is not component):
+                components.append(component)
+        key = contact.key
+        if key in self._keys:
+            self.holders.setdefault(key, contact)
 
     def _index_columns(self, batch: Sequence[ContactDetails], identities: Sequence[ContactColumns]) -> None:
         """Index identities that no decision changes, so it does not matter which contact holds a pair."""
@@ -239,12 +260,11 @@ class WorkingSet:
 
     def find_matches(self, details: ContactDetails) -> list[Component]:
         """The components that hold the email or the phone number, each once."""
-        found: dict[Component, None] = {}
-        for component in self._by_email.get(details.email, ()):
-            found[component.root] = None
-        for component in self._by_phone_number.get(details.phone_number, ()):
-            found[component.root] = None
-        return list(found)
+        with_email = self._by_email.get(details.email, ())
+        with_number = self._by_phone_number.get(details.phone_number, ())
+        if not with_email and not with_number:  # most details of an import
+            return []
+        return [*dict.fromkeys(component.root for component in (*with_email, *with_number))]
 
     def knows_all(self, details: ContactDetails) -> bool:
         """Whether neither the email nor the phone number is new."""

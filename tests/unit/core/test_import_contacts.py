@@ -91,10 +91,10 @@ class Crowded(InMemoryContactRepository):
             raise RepositoryBusy("too much")
         return await super().load(batch)
 
-    async def transact(self, batch, decide):
-        if len(batch) > 3:
+    async def transact_in_turn(self, batches, decide):
+        if sum(map(len, batches)) > 3:
             raise RepositoryBusy("too much")
-        return await super().transact(batch, decide)
+        return await super().transact_in_turn(batches, decide)
 
 
 def test_what_is_too_much_at_once_is_halved():
@@ -123,13 +123,13 @@ def test_what_is_read_for_one_of_the_details_does_not_grow_with_what_they_share(
 
 def test_what_cannot_be_done_is_told_of_and_what_was_done_stays():
     class Failing(InMemoryContactRepository):
-        async def transact(self, batch, decide):
+        async def transact_in_turn(self, batches, decide):
             if self._events:
                 raise RepositoryUnavailable("away")
-            return await super().transact(batch, decide)
+            return await super().transact_in_turn(batches, decide)
 
     class Busy(InMemoryContactRepository):
-        async def transact(self, batch, decide):
+        async def transact_in_turn(self, batches, decide):
             raise RepositoryBusy("locked")
 
     class BusyReading(InMemoryContactRepository):
@@ -140,7 +140,7 @@ def test_what_cannot_be_done_is_told_of_and_what_was_done_stays():
     repository = Failing()
     with pytest.raises(RepositoryUnavailable, match="away"):
         imported(repository, details, batch_size=2)
-    assert len(load(repository, details).identities) == 1
+    assert len(load(repository, details).identities) == 2
     with pytest.raises(RepositoryBusy, match="locked"):
         imported(Busy(), details)
     with pytest.raises(RepositoryBusy, match="too much"):

@@ -158,12 +158,14 @@ _BLOCKED = f"""
 """
 LOAD_WITH_BLOCKED = f"WITH RECURSIVE {INPUT}, matched AS ({MATCHED} UNION ALL {_BLOCKED}), {_FOUND}"
 
-# What LOAD returns, and a row without values if any pin keeps values apart.
-# Index: idx_contact_rulings_verdict.
+# Whether any pin keeps values apart. Index: idx_contact_rulings_verdict.
+_PINS_EXIST = "EXISTS (SELECT FROM contact_rulings WHERE verdict = 'different' AND withdrawn_at IS NULL)"
+HAS_PINS = f"SELECT {_PINS_EXIST}"
+
+# What LOAD returns, and a row without values if there are pins.
 _LOAD_TO_DECIDE = f"""{_LOAD}
 UNION ALL
-SELECT NULL, NULL, NULL, NULL, 'pins', NULL, NULL
-WHERE EXISTS (SELECT FROM contact_rulings WHERE verdict = 'different' AND withdrawn_at IS NULL)
+SELECT NULL, NULL, NULL, NULL, 'pins', NULL, NULL WHERE {_PINS_EXIST}
 """
 LOAD_TO_DECIDE = f"{_LOAD_TO_DECIDE}{_LIMIT}"
 

@@ -1,7 +1,7 @@
 """What every `ContactRepository` must do."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,7 +15,6 @@ from identity_core import (
     Contact,
     ContactDetails,
     ContactRepository,
-    Decide,
     Decision,
     Event,
     EventKind,
@@ -29,6 +28,7 @@ from identity_core import (
     WriteSet,
     find_known,
     reconcile,
+    reconcile_in_turn,
 )
 from identity_core.testing.conformance.contacts import (
     LONGEST,
@@ -234,7 +234,7 @@ class ContactRepositoryConformance:
     ) -> None:
         async def body(repository: ContactRepository) -> None:
             everything = [details for batch in in_turn for details in batch]
-            decisions = await repository.transact_in_turn(in_turn, lambda batch: partial(reconcile, batch))
+            decisions = await repository.transact_in_turn(in_turn, partial(reconcile_in_turn, in_turn))
             snapshot = await repository.load(everything)
             assert violations(snapshot, everything) == []
             assert partition(snapshot) == components(everything)
@@ -250,7 +250,7 @@ class ContactRepositoryConformance:
         async def body(repository: ContactRepository) -> None:
             await identify(repository, (A, "1"), (B, "2"), (B, "3"))
             in_turn = [[ContactDetails(A, "2")], [ContactDetails(C, "3")]]
-            await repository.transact_in_turn(in_turn, lambda batch: partial(reconcile, batch))
+            await repository.transact_in_turn(in_turn, partial(reconcile_in_turn, in_turn))
             everything = [details for batch in in_turn for details in batch]
             snapshot = await repository.load(everything)
             assert violations(snapshot, everything) == []
@@ -260,22 +260,22 @@ class ContactRepositoryConformance:
 
     def test_batches_in_turn_end_before_one_that_is_refused(self) -> None:
         async def body(repository: ContactRepository) -> None:
-            in_turn = [[ContactDetails(A)], [ContactDetails(B)], [ContactDetails(C)]]
+            in_turn = [[ContactDetails(A)], [ContactDetails(B)]]
 
-            def decide(batch: Sequence[ContactDetails]) -> Decide:
-                if batch == in_turn[1]:
-                    return refuse
-                return partial(reconcile, batch)
-
-            def refuse(*_: object) -> Decision:
+            def decide(
+                snapshots: Iterator[Snapshot], now: datetime, ids: Iterator[int]
+            ) -> Iterator[Decision]:
+                yield from reconcile_in_turn(in_turn[:made], snapshots, now, ids)
                 raise IdentityError("refused")
 
+            made = 1
             assert len(await repository.transact_in_turn(in_turn, decide)) == 1
-            loaded = await repository.load([ContactDetails(A), ContactDetails(B), ContactDetails(C)])
+            loaded = await repository.load([ContactDetails(A), ContactDetails(B)])
             assert [contact.email for contacts in loaded.identities for contact in contacts] == [A]
+            made = 0
             with pytest.raises(IdentityError, match="refused"):
                 await repository.transact_in_turn(in_turn[1:], decide)
-            assert await repository.load([ContactDetails(B), ContactDetails(C)]) == Snapshot()
+            assert await repository.load([ContactDetails(B)]) == Snapshot()
 
         self.check(body)
 

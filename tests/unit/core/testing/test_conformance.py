@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, islice
 
 import pytest
 from attrs import evolve
@@ -218,31 +218,33 @@ class SwallowsErrors(InMemoryContactRepository):
             return Decision(WriteSet(), ())
 
 
-class DecidesAheadOnWhatIsShared(InMemoryContactRepository):
+class KnowsOfTheFirstBatchAlone(InMemoryContactRepository):
     async def transact_in_turn(self, batches, decide):
-        before = [await self.load(batch) for batch in batches]
-
-        def decide_ahead(batch):
-            snapshot = before[next(position for position, one in enumerate(batches) if one is batch)]
-            return lambda _, now, ids: decide(batch)(snapshot, now, ids)
-
-        return await super().transact_in_turn(batches, decide_ahead)
+        return await super().transact_in_turn(batches[:1], decide)
 
 
-class GoesOnAfterARefusal(InMemoryContactRepository):
+class PersistsTheFirstBatchAlone(InMemoryContactRepository):
     async def transact_in_turn(self, batches, decide):
-        made = []
-        for batch in batches:
-            with suppress(IdentityError):
-                made += await super().transact_in_turn([batch], decide)
-        return made
+        others = []
+
+        def decide_on_first(*known):
+            decisions = decide(*known)
+            yield from islice(decisions, 1)
+            others.extend(decisions)
+
+        return await super().transact_in_turn(batches, decide_on_first) + others
 
 
-class PersistsNoBatchOfWhichOneIsRefused(InMemoryContactRepository):
+class PersistsNoBatchIfOneIsRefused(InMemoryContactRepository):
     async def transact_in_turn(self, batches, decide):
-        for batch in batches:
-            decide(batch)(await self.load(batch), self._clock(), count(1000))
-        return await super().transact_in_turn(batches, decide)
+        return await super().transact_in_turn(batches, lambda *known: iter([*decide(*known)]))
+
+
+class SwallowsRefusalsInTurn(InMemoryContactRepository):
+    async def transact_in_turn(self, batches, decide):
+        with suppress(IdentityError):
+            return await super().transact_in_turn(batches, decide)
+        return []
 
 
 class ReturnsSomethingElse(InMemoryContactRepository):
@@ -651,9 +653,10 @@ BROKEN = {
         WritesHalfAndThenTheRest,
         SwallowsErrors,
         ReturnsSomethingElse,
-        DecidesAheadOnWhatIsShared,
-        GoesOnAfterARefusal,
-        PersistsNoBatchOfWhichOneIsRefused,
+        KnowsOfTheFirstBatchAlone,
+        PersistsTheFirstBatchAlone,
+        PersistsNoBatchIfOneIsRefused,
+        SwallowsRefusalsInTurn,
     ],
     IdentityReaderConformance: [
         FindsOnlyThePrimary,
