@@ -167,6 +167,17 @@ def test_real_orders(orders, pair_of_urls, tmp_path, imports):
         assert recorded_in(connection) == in_turn
 
 
+def test_the_planner_knows_what_was_written(tmp_path, url, sql, imports):
+    write(tmp_path / "orders.csv", made_orders(100))
+    imports(url)
+    known = sql("SELECT DISTINCT tablename FROM pg_stats WHERE schemaname = 'public' ORDER BY tablename")
+    assert [table for (table,) in known if table.startswith("contact")] == [
+        "contact_events",
+        "contact_evidence",
+        "contacts",
+    ]
+
+
 def test_a_database_that_is_not_empty_is_imported_into_one_after_the_other(tmp_path, url, sql, imports):
     write(tmp_path / "orders.csv", made_orders(100))
     sql("INSERT INTO contacts (email, link_precedence) VALUES ('known@example.org', 'primary')")

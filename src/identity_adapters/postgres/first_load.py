@@ -97,6 +97,7 @@ def load(url: URL, in_force: RulesInForce, ids: int, make_rows: MakeRows) -> Non
                     copy.write(block)
         for _, create, _ in reversed(dropped):
             connection.execute(create)
+        connection.execute(first_load.ANALYZE)
 
 
 _INTEGERS = {"integer": pa.int32(), "bigint": pa.int64()}
