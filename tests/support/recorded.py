@@ -14,7 +14,9 @@ def to_comparable(contacts, evidence, events):
         evidence: id, email, phone number, time, standing, and hold.
         events: kind, primary id, contact id, evidence id, and lists of absorbed and moved ids, in order.
     """
-    ids = sorted({row[0] for row in contacts} | {row[0] for row in evidence})
+    # Events name evidence as well that a contact has replaced since.
+    named = {id for row in events for id in (*row[1:4], *(one for ids in row[4:] for one in ids))} - {None}
+    ids = sorted({row[0] for row in contacts} | {row[0] for row in evidence} | named)
     ranks = {id: rank for rank, id in enumerate(ids)} | {None: None}
 
     def moment(at):
