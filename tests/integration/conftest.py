@@ -55,6 +55,12 @@ def url(empty_url):
     return empty_url
 
 
+@pytest.fixture(scope="module")
+def pair_of_urls(server, migrated):
+    """Two databases, which each example empties."""
+    return [new_database(server, template=migrated) for _ in range(2)]
+
+
 @pytest.fixture
 def sql(empty_url):
     """Runs SQL on the database of the test; the rows."""

@@ -26,7 +26,7 @@ from identity_adapters.times import parse_time
 from identity_core import ContactDetails, Note, import_contacts
 from identity_core.testing import contact_details, moments, rule_sets
 from tests.integration.test_embedded import servers
-from tests.support.databases import connect, emptied_repository_on, new_database, plain, repository_on
+from tests.support.databases import connect, emptied_repository_on, plain, repository_on
 from tests.support.processes import kill, run, service, start
 from tests.support.recorded import recorded_in
 from tests.support.waiting import PATIENCE, wait_until
@@ -39,12 +39,6 @@ HISTORIES = st.lists(
     ),
     max_size=30,
 )
-
-
-@pytest.fixture(scope="module")
-def pair_of_urls(server, migrated):
-    """Two databases, which each example empties."""
-    return [new_database(server, template=migrated) for _ in range(2)]
 
 
 def import_one_by_one(url, details):

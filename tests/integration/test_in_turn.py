@@ -21,18 +21,12 @@ from identity_core import (
 )
 from identity_core.rules.reconcile import KeptApart
 from identity_core.testing import batches, identifiers, moments, rule_sets
-from tests.support.databases import connect, emptied_repository_on, new_database, repository_on
+from tests.support.databases import connect, emptied_repository_on, repository_on
 from tests.support.recorded import recorded_in
 
 NOTE = Note("a test", "to see")
 HISTORIES = batches(5, st.none() | moments(), max_size=6)
 PINS = st.lists(st.tuples(identifiers(5), identifiers(5)), max_size=2)
-
-
-@pytest.fixture(scope="module")
-def pair_of_urls(server, migrated):
-    """Two databases, which each example empties."""
-    return [new_database(server, template=migrated) for _ in range(2)]
 
 
 async def transact_each(repository, in_turn):
