@@ -62,10 +62,7 @@ class EmailForms:
         batch = [*batch]
         keys = {details.key for details in batch}
         keys |= {
-            (form, number)
-            for email, number in keys
-            if email is not None and not email.isascii()
-            for form in self.find_ascii_forms([email])
+            (form, number) for email, number in keys if (form := self._find_ascii_form(email)) is not None
         }
         blocked = rules.pick_blocked(batch)
         if not blocked:
@@ -84,8 +81,10 @@ class EmailForms:
 
     def find_ascii_forms(self, emails: Iterable[str | None]) -> set[str]:
         """Find the ASCII forms of those emails that have one."""
-        forms = (self.to_ascii(email) for email in emails if email is not None and not email.isascii())
-        return {form for form in forms if form is not None}
+        return {form for form in map(self._find_ascii_form, emails) if form is not None}
+
+    def _find_ascii_form(self, email: str | None) -> str | None:
+        return None if email is None or email.isascii() else self.to_ascii(email)
 
     def make_reader(self, batch: Iterable[ContactDetails | Contact] = ()) -> ReadEmail:
         """Make a function that reads stored emails; an email of the batch already has the form of details."""
