@@ -110,6 +110,9 @@ def test_what_rules_hold_and_block_is_counted(tmp_path, url):
         running.identify("a@x", "9")
         wait_until(lambda: scraped(running).get(("identity_rules_version",)) == 0)
         assert running.request("PUT", "/rules", json.dumps(rules))[0] == 200
+        # A pair that is to be blocked counts for the limits until it is.
+        settled = {("identity_rules_version",): 1, ("identity_rules_settled",): 1}
+        wait_until(lambda: settled.items() <= scraped(running).items())
         for details in [("b@x", "99"), ("a@x", "1"), ("b@x", "1"), ("c@x", "1"), ("a@x", "2"), ("a@x", "3")]:
             running.identify(*details)
         wait_until(lambda: expected.items() <= scraped(running).items())
