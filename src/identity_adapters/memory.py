@@ -3,8 +3,8 @@
 import asyncio
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Sequence, Set
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from datetime import UTC, date, datetime
 from heapq import nsmallest
 from itertools import chain, count, repeat
 
@@ -16,6 +16,9 @@ from identity_core import (
     Decide,
     Decision,
     DeletedContact,
+    Dossier,
+    Erased,
+    Erasure,
     Event,
     EventKind,
     Evidence,
@@ -25,6 +28,8 @@ from identity_core import (
     IdentityError,
     IdentityReader,
     InvalidCursor,
+    LedgerEntry,
+    Leftover,
     Lineage,
     Note,
     Page,
@@ -38,17 +43,22 @@ from identity_core import (
     Snapshot,
     StalePlan,
     Standing,
+    Unseen,
     Verdict,
+    Withdrawal,
     WriteSet,
     cut_page,
 )
 from identity_core.model.decision import LATER, NEW_IDS
+from identity_core.model.erasure import find_block_marks
 from identity_core.model.identifiers import to_identifiers
 from identity_core.model.parts import Parts
 from identity_core.model.record import find_leads
 from identity_core.model.rule_set import NO_RULES, UnsettledLink
+from identity_core.model.unseen import to_month
 from identity_core.ports import DecideInTurn, R, ReviseParts
 from identity_core.rule import read_rulings
+from identity_core.rules.strike import make_strike
 
 
 def _now() -> datetime:
@@ -70,8 +80,15 @@ class InMemoryContactRepository:
         self._deleted: dict[int, DeletedContact] = {}
         self._evidence: dict[tuple[str, str], Evidence] = {}
         self._rulings: dict[int, Ruling] = {}
+        self._withdrawn: dict[int, tuple[Ruling, Withdrawal]] = {}
+        self._ledger: list[LedgerEntry] = []
+        self._accesses: list[tuple[tuple[int, ...], str | None]] = []
+        self._last_seen: dict[Identifier, date] = {}
+        self._recorded_since: date | None = None
+        self._suppressed: dict[Identifier, datetime] = {}
         self._events: list[Event] = []
         self._rules = RulesInForce()
+        self._rules_before: list[RulesInForce] = []
         self._by_email: defaultdict[str | None, set[int]] = defaultdict(set)
         self._by_phone_number: defaultdict[str | None, set[int]] = defaultdict(set)
         self._by_linked_id: defaultdict[int | None, set[int]] = defaultdict(set)
@@ -89,13 +106,15 @@ class InMemoryContactRepository:
     async def find(self, contact_id: int) -> tuple[Contact, ...] | None:
         await asyncio.sleep(0)
         with self._exclusive:
+            self._check_not_erased(contact_id)
             return self._find_identity(contact_id)
 
     async def pages(
         self, of: ContactDetails | int, after: tuple[datetime, int] | None = None, limit: int = 100
     ) -> list[Page]:
         if isinstance(of, int):
-            found = await self.find(of)
+            with self._exclusive:
+                found = self._find_identity(of)
             identities: Sequence[Sequence[Contact]] = [found] if found else []
         else:
             with self._exclusive:
@@ -114,6 +133,142 @@ class InMemoryContactRepository:
         await asyncio.sleep(0)
         with self._exclusive:
             return self._record(identifiers, self._rules.rules)
+
+    async def dossier(self, identifiers: Collection[Identifier]) -> Dossier:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            record = self._record(identifiers, self._rules.rules)
+            leading = {id for id, _ in record.deleted}
+            known = record.known
+            return Dossier(
+                record,
+                tuple(
+                    deleted
+                    for id, deleted in sorted(self._deleted.items())
+                    if id in leading or not known.isdisjoint(deleted.contact.identifiers)
+                ),
+                tuple(
+                    (ruling, end)
+                    for _, (ruling, end) in sorted(self._withdrawn.items())
+                    if not known.isdisjoint(ruling.values)
+                ),
+                self._list_rules(),
+                {value: self._last_seen[value] for value in known & self._last_seen.keys()},
+            )
+
+    async def record_access(self, contact_ids: Sequence[int], by: str | None) -> None:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            self._accesses.append((tuple(contact_ids), by))
+
+    async def ledger(self, after: int = 0, limit: int = 100) -> list[LedgerEntry]:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            found = sorted((one for one in self._ledger if one.id > after), key=lambda one: one.id)
+            return found[:limit]
+
+    async def adopt_erasure(self, entry: LedgerEntry) -> None:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            self._adopt_erasure(entry)
+
+    def _adopt_erasure(self, entry: LedgerEntry) -> None:
+        if not self._has_erasure(entry):
+            self._ledger.append(entry)
+
+    async def skip_ids(self, last_id: int) -> None:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            self._ids = count(max(next(self._ids), last_id + 1))
+
+    def _has_erasure(self, entry: LedgerEntry) -> bool:
+        known = {(one.erased_at, one.contact_ids) for one in self._ledger}
+        return (entry.erased_at, entry.contact_ids) in known
+
+    def _list_rules(self) -> tuple[RulesInForce, ...]:
+        """All rules that ever were in force, oldest first."""
+        return (*self._rules_before, self._rules) if self._rules.version else ()
+
+    async def find_left(self, entry: LedgerEntry) -> list[Leftover]:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            contacts = {id: one.created_at for id, one in self._contacts.items()}
+            contacts |= {id: one.contact.created_at for id, one in self._deleted.items()}
+            evidence = {piece.id: piece.seen_at for piece in self._evidence.values()}
+            rulings = {id: one.decided_at for id, one in self._rulings.items()}
+            rulings |= {id: ruling.decided_at for id, (ruling, _) in self._withdrawn.items()}
+            versions = {one.version for one in self._list_rules()}
+            marks = () if self._has_erasure(entry) else entry.blocks
+        return [
+            Leftover("contact_rules", version)
+            for version in sorted({mark.version for mark in marks} & versions)
+        ] + [
+            Leftover(table, id)
+            for table, ids, times in (
+                ("contact_evidence", entry.evidence_ids, evidence),
+                ("contact_rulings", entry.ruling_ids, rulings),
+                ("contacts", entry.contact_ids, contacts),
+            )
+            for id in ids
+            if id in times and times[id] <= entry.erased_at
+        ]
+
+    async def suppressed(self, identifiers: Collection[Identifier]) -> frozenset[Identifier]:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            return self._find_suppressed(identifiers)
+
+    def _find_suppressed(self, identifiers: Collection[Identifier]) -> frozenset[Identifier]:
+        if not self._suppressed:
+            return frozenset()
+        now = self._clock()
+        return frozenset(value for value in identifiers if self._suppressed.get(value, now) > now)
+
+    async def begin_recording(self, month: date) -> None:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            if self._recorded_since is None:
+                self._recorded_since = month
+
+    async def end_recording(self) -> None:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            self._recorded_since = None
+
+    async def recorded_since(self) -> date | None:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            return self._recorded_since
+
+    async def record_seen(self, seen: Mapping[Identifier, date]) -> int:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            since = self._recorded_since
+            new = {
+                value: month
+                for value, month in seen.items()
+                if since is not None and month >= since and self._find_ids(value)
+                if month > self._last_seen.get(value, date.min)
+            }
+            self._last_seen.update(new)
+            return len(new)
+
+    async def find_unseen(self, before: date, after: int = 0, limit: int = 1000) -> list[Unseen]:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            if self._recorded_since is None:
+                return []
+            found: list[Unseen] = []
+            for live in Snapshot.of(self._contacts.values()).identities:
+                ids = {contact.id for contact in live}
+                deleted = [d.contact for id, d in self._deleted.items() if self._find_primary_id(id) in ids]
+                contacts = [*live, *deleted]
+                months = [self._recorded_since, *(to_month(contact.created_at) for contact in contacts)]
+                values = (value for contact in contacts for value in contact.identifiers)
+                months += [self._last_seen[value] for value in values if value in self._last_seen]
+                if live[0].id > after and max(months) < before:
+                    found.append(Unseen(live[0].id, len(contacts), max(months)))
+        return sorted(found, key=lambda unseen: unseen.primary_id)[:limit]
 
     async def pair(self, id: int) -> tuple[str, str] | None:
         await asyncio.sleep(0)
@@ -149,8 +304,13 @@ class InMemoryContactRepository:
             if version not in (None, self._rules.version):
                 raise StalePlan("other rules are in force")
             note = evolve(note, at=note.at or self._clock())
+            self._keep_rules()
             self._rules = self._propose(rules, note, retroactive=retroactive)
             return self._rules
+
+    def _keep_rules(self) -> None:
+        if self._rules.version:
+            self._rules_before.append(self._rules)
 
     async def settle(self, version: int, settled_id: int) -> None:
         await asyncio.sleep(0)
@@ -332,23 +492,35 @@ class InMemoryContactRepository:
     async def lineage(self, contact_id: int) -> Lineage | None:
         await asyncio.sleep(0)
         with self._exclusive:
+            self._check_not_erased(contact_id)
             found = self._find_identity(contact_id)
             if found is None:
                 return None
             contacts = {contact.id: contact for contact in found}
+            erased: set[int] = set()
             while True:
-                deleted = [one for id, one in self._deleted.items() if self._find_primary_id(id) in contacts]
-                ids = contacts.keys() | {one.contact.id for one in deleted}
+                whole = {*contacts, self._find_primary_id(contact_id)}
+                deleted = [one for id, one in self._deleted.items() if self._find_primary_id(id) in whole]
+                ids = contacts.keys() | {one.contact.id for one in deleted} | erased
                 links = [
                     (event.origin_id, event.primary_id)
                     for event in self._events
                     if event.origin_id is not None and ids & {event.origin_id, event.primary_id}
                 ]
-                identities = [self._find_identity(id) or () for link in links for id in link]
+                linked = {id for link in links for id in link}
+                linked.update(
+                    id
+                    for event in self._events
+                    if event.kind is EventKind.ERASED and event.primary_id in ids | linked
+                    for id in event.moved_ids
+                )
+                identities = [self._find_identity(id) or () for id in linked]
                 added = {c.id: c for c in chain.from_iterable(identities) if c.id not in contacts}
-                if not added:
+                gone = {id for id in linked - erased if id not in self._contacts and id not in self._deleted}
+                if not added and not gone:
                     break
                 contacts |= added
+                erased |= gone
             events = tuple(r for r in self._number_events() if r.event.primary_id in ids)
             oldest_first = sorted(contacts.values(), key=lambda contact: contact.seniority)
             return Lineage(tuple(oldest_first), tuple(deleted), events)
@@ -409,7 +581,10 @@ class InMemoryContactRepository:
                     raise
             return decisions
 
-    async def revise(self, identifiers: Collection[Identifier], decide: Revise[R]) -> R:
+    async def revise(
+        self, identifiers: Collection[Identifier], decide: Revise[R], *, alone: bool = False
+    ) -> R:
+        del alone  # whoever decides is alone here
         await asyncio.sleep(0)
         with self._exclusive:
             now = self._clock()
@@ -450,6 +625,7 @@ class InMemoryContactRepository:
                     self._evidence[piece.pair] = piece
             for ruling in record.rulings:
                 self._rulings.setdefault(ruling.id, ruling)
+            self._suppressed.update(dict.fromkeys(record.suppressed, LATER))
 
     def _write(self, writes: WriteSet, now: datetime) -> None:
         for contact in (*writes.created, *writes.altered):
@@ -468,8 +644,82 @@ class InMemoryContactRepository:
         for ruling in writes.rulings:
             self._rulings[ruling.id] = ruling
         for withdrawal in writes.withdrawals:
-            del self._rulings[withdrawal.ruling_id]
+            ruling = self._rulings.pop(withdrawal.ruling_id)
+            self._withdrawn[ruling.id] = ruling, withdrawal
         self._events.extend(writes.events)
+        if writes.erasure is not None:
+            self._erase(writes.erasure, now)
+
+    def _erase(self, erasure: Erasure, now: datetime) -> None:
+        values = erasure.values
+        if (until := erasure.suppressed_until) is not None:
+            self._suppressed |= {value: max(until, self._suppressed.get(value, until)) for value in values}
+        self._suppressed = {value: end for value, end in self._suppressed.items() if end > now}
+        for id in erasure.contact_ids:
+            if id in self._contacts:
+                self._unindex(id)
+                del self._contacts[id]
+            self._deleted.pop(id, None)
+        evidence_ids: set[int] = set()
+        ruling_ids: set[int] = set()
+        for pair, piece in [*self._evidence.items()]:
+            if piece.id in erasure.evidence_ids or not values.isdisjoint(piece.identifiers):
+                evidence_ids.add(self._evidence.pop(pair).id)
+        rulings = {id: ruling for id, (ruling, _) in self._withdrawn.items()} | self._rulings
+        for id, ruling in rulings.items():
+            if id in erasure.ruling_ids or not values.isdisjoint(ruling.values):
+                ruling_ids.add(id)
+                self._rulings.pop(id, None)
+                self._withdrawn.pop(id, None)
+        blocks = find_block_marks(self._list_rules(), values)
+        if erasure.again is not None:
+            self._adopt_erasure(erasure.again)
+        if erasure.rules is not None:
+            self._keep_rules()
+            note = Note(erasure.erased_by, "a person was erased", now)
+            self._rules = evolve(self._rules, rules=erasure.rules, version=self._rules.version + 1, note=note)
+        for value in values:
+            self._last_seen.pop(value, None)
+        self._strike(values)
+        ids = tuple(sorted(evidence_ids)), tuple(sorted(ruling_ids))
+        self._ledger.append(
+            LedgerEntry(
+                erasure.id,
+                now,
+                erasure.erased_by,
+                erasure.contact_ids,
+                *ids,
+                blocks,
+                erasure.suppressed_until,
+            )
+        )
+
+    def _strike(self, values: frozenset[Identifier]) -> None:
+        """Strike values out of what people wrote."""
+        strike = make_strike(values)
+
+        def strike_note(note: Note | None) -> Note | None:
+            return note and evolve(note, by=note.by and strike(note.by), reason=strike(note.reason))
+
+        def strike_ruling(one: Ruling) -> Ruling:
+            return evolve(
+                one, decided_by=one.decided_by and strike(one.decided_by), reason=strike(one.reason)
+            )
+
+        def strike_end(one: Withdrawal) -> Withdrawal:
+            return evolve(
+                one, withdrawn_by=one.withdrawn_by and strike(one.withdrawn_by), reason=strike(one.reason)
+            )
+
+        self._rulings = {id: strike_ruling(one) for id, one in self._rulings.items()}
+        self._withdrawn = {
+            id: (strike_ruling(one), strike_end(end)) for id, (one, end) in self._withdrawn.items()
+        }
+        self._rules = evolve(self._rules, note=strike_note(self._rules.note))
+        self._rules_before = [
+            evolve(one, rules=one.rules.unblock(values), note=strike_note(one.note))
+            for one in self._rules_before
+        ]
 
     def _unindex(self, contact_id: int) -> None:
         before = self._contacts[contact_id]
@@ -484,10 +734,21 @@ class InMemoryContactRepository:
         return contact_id
 
     def _find_identity(self, contact_id: int) -> tuple[Contact, ...] | None:
+        is_deleted = contact_id in self._deleted
         contact_id = self._find_primary_id(contact_id)
         if contact_id not in self._contacts:
-            return None
+            return () if is_deleted else None
         return Snapshot.of(self._find_connected({contact_id})).identities[0]
+
+    def _check_not_erased(self, contact_id: int) -> None:
+        """Check that a contact that does not exist never did.
+
+        Raises:
+            Erased: it did.
+        """
+        is_there = contact_id in self._contacts or contact_id in self._deleted
+        if not is_there and any(contact_id in entry.contact_ids for entry in self._ledger):
+            raise Erased
 
     def _number_events(self) -> list[RecordedEvent]:
         return [RecordedEvent(number, event) for number, event in enumerate(self._events, start=1)]
@@ -520,7 +781,11 @@ class InMemoryContactRepository:
 
     def _snapshot_to_decide(self, batch: Sequence[ContactDetails]) -> Snapshot:
         """The snapshot, and what pins and limits have to say about a decision."""
-        snapshot = evolve(self._snapshot(batch, self._rules.rules), apart=self._find_pins())
+        snapshot = evolve(
+            self._snapshot(batch, self._rules.rules),
+            apart=self._find_pins(),
+            suppressed=self._find_suppressed({one for details in batch for one in details.identifiers}),
+        )
         if not snapshot.rules.is_limited:
             return snapshot
         accepted = [ruling.pair for ruling in self._rulings.values() if ruling.verdict is Verdict.SAME]
@@ -560,7 +825,7 @@ class InMemoryContactRepository:
             contacts = self._find_connected(ids)
             record = self._to_record(contacts, frozenset(asked), rules)
             if record.is_complete:
-                return record
+                return evolve(record, suppressed=self._find_suppressed(asked))
             asked |= find_leads(record.evidence, record.rulings, rules)
 
     def _to_record(
@@ -629,9 +894,11 @@ class DryRunRepository:
         await self._read([*chain.from_iterable(batches)])
         return await self._memory.transact_in_turn(batches, decide)
 
-    async def revise(self, identifiers: Collection[Identifier], decide: Revise[R]) -> R:
+    async def revise(
+        self, identifiers: Collection[Identifier], decide: Revise[R], *, alone: bool = False
+    ) -> R:
         await self._read_record(identifiers)
-        return await self._memory.revise(identifiers, decide)
+        return await self._memory.revise(identifiers, decide, alone=alone)
 
     async def revise_parts(
         self,
@@ -663,7 +930,9 @@ class DryRunRepository:
             pieces += await self._reader.evidence([*chain.from_iterable(snapshot.identities)])
         evidence = tuple(piece for piece in pieces if piece.pair not in self._seen)
         self._seen.update(piece.pair for piece in evidence)
-        self._memory.adopt(Record(snapshot.identities, evidence, rules=snapshot.rules))
+        values = {value for details in batch for value in details.identifiers}
+        suppressed = await self._reader.suppressed(values)
+        self._memory.adopt(Record(snapshot.identities, evidence, rules=snapshot.rules, suppressed=suppressed))
 
     async def _read_rulings(self) -> None:
         rulings = [ruling async for ruling in read_rulings(self._reader)]

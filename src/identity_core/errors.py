@@ -37,6 +37,45 @@ class Blocked(IdentityError):
         super().__init__(f"{field} {self.reason}")
 
 
+class Suppressed(IdentityError):
+    """A value that was erased on request, and that is kept out since.
+
+    Attributes:
+        field: ``email`` or ``phone_number``; of a ruling, ``one`` or ``other``.
+        reason: why, as the end of a sentence that starts with the field.
+    """
+
+    def __init__(self, field: str) -> None:
+        self.field = field
+        self.reason = "was erased on request and is kept out"
+        super().__init__(f"{field} {self.reason}")
+
+
+class CannotSuppress(IdentityError):
+    """Values are to be kept out by a repository that has no key to do so; nothing was erased."""
+
+    def __init__(self) -> None:
+        super().__init__("nobody can be kept out without a key")
+
+
+class Erased(IdentityError):
+    """A contact that was erased, with the person that it belonged to."""
+
+    def __init__(self) -> None:
+        super().__init__("this contact was erased")
+
+
+class StillReferenced(IdentityError):
+    """Another table of the database refers to contacts that are to be erased; nothing was erased."""
+
+    def __init__(self) -> None:
+        super().__init__("another table of the database refers to contacts of this person")
+
+
+class LastSeenUnknown(IdentityError):
+    """It is not recorded when values were last seen, or not for as long as somebody asks."""
+
+
 class InvalidCursor(IdentityError):
     """A cursor that the feed of changes never returned."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from identity_core.errors import Blocked
+from identity_core.errors import Blocked, Suppressed
 from identity_core.model.decision import Decision, Identified, Outcome, WriteSet
 from identity_core.model.details import ContactDetails
 from identity_core.model.identity import Identity
@@ -40,6 +40,7 @@ class IdentifyContacts:
 
         Raises:
             Blocked: all values of the details are blocked.
+            Suppressed: one of them was erased on request and is kept out.
             RepositoryUnavailable: try again later; it is safe to.
         """
         [identity] = await self.many([details])
@@ -53,12 +54,15 @@ class IdentifyContacts:
 
         Raises:
             Blocked: all values of some of the details are blocked; the others are identified all the same.
+            Suppressed: a value of some of the details is kept out; likewise.
             RepositoryUnavailable: try again later; it is safe to.
         """
         identified = await self.with_outcomes(batch)
         for details, one in zip(batch, identified, strict=True):
             if one.outcome is Outcome.BLOCKED:
                 raise Blocked(details.identifiers[0].kind)
+            if one.outcome is Outcome.SUPPRESSED:
+                raise Suppressed(one.ignored or details.identifiers[0].kind)
         return [one.identity for one in identified]
 
     async def with_outcomes(self, batch: Sequence[ContactDetails]) -> list[Identified]:

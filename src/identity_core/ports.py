@@ -3,18 +3,22 @@
 - `ContactRepository` is what changes: load, decide, write.
 - `IdentityReader` is what only looks.
 - `RuleBook` keeps the rules.
+- `AuditTrail` keeps who was handed out or erased.
+- `Sightings` keeps when values were last seen.
 - `ChangeFeed` tells other systems what changed.
 
 `identity_core.testing` has a conformance suite for each of them.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence, Set
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from datetime import date, datetime
 from typing import ParamSpec, Protocol, TypeVar
 
 from identity_core.model.contact import Contact
 from identity_core.model.decision import Decision, WriteSet
 from identity_core.model.details import ContactDetails
+from identity_core.model.dossier import Dossier
+from identity_core.model.erasure import LedgerEntry, Leftover
 from identity_core.model.events import Event, RecordedEvent
 from identity_core.model.evidence import Evidence
 from identity_core.model.identifiers import Identifier
@@ -26,6 +30,7 @@ from identity_core.model.rule_set import RuleSet, RulesInForce, UnsettledLink
 from identity_core.model.ruling import Note, Ruling
 from identity_core.model.snapshot import Snapshot
 from identity_core.model.suggestion import SharedValue
+from identity_core.model.unseen import Unseen
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -87,7 +92,8 @@ class ContactRepository(SnapshotLoader, Protocol):
     async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Decision:
         """Decide on some details while nobody else can change what they match, and persist it.
 
-        `decide` gets what `load` would return, with the values that pins keep apart, the time, and new
+        `decide` gets what `load` would return, with the values that pins keep apart and those that are
+        kept out, the time, and new
         ids, ascending, at least one for each of the details and another for each that has a time of its
         own. All three are read after nobody else can change, extend or join the
         matched identities. It may be called several times; the result of its last call is
@@ -122,13 +128,25 @@ class ContactRepository(SnapshotLoader, Protocol):
         """
         ...
 
-    async def revise(self, identifiers: Collection[Identifier], decide: Revise[R]) -> R:
+    async def revise(
+        self, identifiers: Collection[Identifier], decide: Revise[R], *, alone: bool = False
+    ) -> R:
         """Decide on the record of some values while nobody else can change it, and persist the decision.
 
         It does what `transact` does, with the whole record that `IdentityReader.record` would return in
         place of a snapshot, and as many ids as `decide` draws.
 
+        Args:
+            identifiers: the values.
+            decide: decides on their record.
+            alone: whether nobody else can change anything at all meanwhile, which a decision needs that
+                changes the rules.
+
+        A decision that erases may keep the values out until some time.
+
         Raises:
+            StillReferenced: another table refers to contacts that the decision erases.
+            CannotSuppress: values are to be kept out, and the repository has no key to do so.
             RepositoryUnavailable: it cannot be done for now; nothing is known to be persisted.
         """
         ...
@@ -166,6 +184,7 @@ class IdentityReader(SnapshotLoader, Protocol):
         ever had this id.
 
         Raises:
+            Erased: the contact was erased.
             RepositoryUnavailable: it cannot be read for now.
         """
         ...
@@ -184,7 +203,7 @@ class IdentityReader(SnapshotLoader, Protocol):
 
         Returns:
             the pages, that of the identity with the oldest primary first; none for a contact
-            that never existed, or whose identity was deleted whole.
+            that never existed, that was erased, or whose identity was deleted whole.
 
         Raises:
             RepositoryUnavailable: they cannot be read for now.
@@ -198,6 +217,22 @@ class IdentityReader(SnapshotLoader, Protocol):
             the identities of the values, and those that pairs which are held would join to them, in any
             number of steps; all evidence with a value of these identities; and the rulings in force
             about any of these values.
+
+        Raises:
+            RepositoryUnavailable: it cannot be read for now.
+        """
+        ...
+
+    async def dossier(self, identifiers: Collection[Identifier]) -> Dossier:
+        """Everything on record about some values: one consistent dossier, without locks.
+
+        Raises:
+            RepositoryUnavailable: it cannot be read for now.
+        """
+        ...
+
+    async def suppressed(self, identifiers: Collection[Identifier]) -> frozenset[Identifier]:
+        """Those of some values that were erased on request, and are kept out for now.
 
         Raises:
             RepositoryUnavailable: it cannot be read for now.
@@ -248,6 +283,7 @@ class IdentityReader(SnapshotLoader, Protocol):
         """The lineage of the identity of a contact; None if no contact ever had this id.
 
         Raises:
+            Erased: the contact was erased.
             RepositoryUnavailable: it cannot be read for now.
         """
         ...
@@ -424,6 +460,118 @@ class RuleBook(Protocol):
 
         Raises:
             RepositoryUnavailable: it cannot be done for now.
+        """
+        ...
+
+
+class AuditTrail(Protocol):
+    """Keeps who was handed out or erased, and by whom, in ids alone."""
+
+    async def record_access(self, contact_ids: Sequence[int], by: str | None) -> None:
+        """Record that somebody got everything on record of some contacts.
+
+        Raises:
+            RepositoryUnavailable: it cannot be recorded for now.
+        """
+        ...
+
+    async def ledger(self, after: int = 0, limit: int = 100) -> list[LedgerEntry]:
+        """The erasures, in the order of ids.
+
+        Args:
+            after: only erasures with larger ids.
+            limit: how many at most.
+
+        Raises:
+            RepositoryUnavailable: they cannot be read for now.
+        """
+        ...
+
+    async def adopt_erasure(self, entry: LedgerEntry) -> None:
+        """Put an erasure on record that a backup does not know.
+
+        Raises:
+            RepositoryUnavailable: it cannot be done for now.
+        """
+        ...
+
+    async def skip_ids(self, last_id: int) -> None:
+        """Let no new id be one up to this one.
+
+        Raises:
+            RepositoryUnavailable: it cannot be done for now.
+        """
+        ...
+
+    async def find_left(self, entry: LedgerEntry) -> list[Leftover]:
+        """What is left of an erasure, in any table. It is empty, unless a backup brought something back.
+
+        Raises:
+            RepositoryUnavailable: it cannot be read for now.
+        """
+        ...
+
+
+class Sightings(Protocol):
+    """Keeps the month in which each value was last seen, while that is recorded.
+
+    A month is its first day.
+    """
+
+    async def begin_recording(self, month: date) -> None:
+        """Record from a month on, unless it is recorded already.
+
+        Raises:
+            RepositoryUnavailable: it cannot be done for now.
+        """
+        ...
+
+    async def end_recording(self) -> None:
+        """Record no longer. What was recorded stays, but nobody is known to be unseen any more.
+
+        Raises:
+            RepositoryUnavailable: it cannot be done for now.
+        """
+        ...
+
+    async def recorded_since(self) -> date | None:
+        """The month since which it is recorded; None if it is not.
+
+        Raises:
+            RepositoryUnavailable: it cannot be read for now.
+        """
+        ...
+
+    async def record_seen(self, seen: Mapping[Identifier, date]) -> int:
+        """Record in which month values were seen.
+
+        Nothing is written of a month before recording began, of a value for which that month or a later one
+        is recorded, and of a value that no live contact has, so that an erased value does not come back.
+
+        Returns:
+            how many values were written.
+
+        Raises:
+            RepositoryUnavailable: it cannot be done for now.
+        """
+        ...
+
+    async def find_unseen(self, before: date, after: int = 0, limit: int = 1000) -> list[Unseen]:
+        """Identities with a live contact none of whose values was seen in a month or later.
+
+        A value was seen last in the latest month of these: the one that is recorded of it, the one in which
+        recording began, and the one in which its contact was created.
+
+        Args:
+            before: the month.
+            after: only identities whose primaries have larger ids.
+            limit: how many at most.
+
+        Returns:
+            the identities in the order of the ids of their primaries; none if it is not recorded.
+
+        Raises:
+            RepositoryUnavailable: they cannot be read for now.
         """
         ...
 

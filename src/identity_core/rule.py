@@ -116,12 +116,15 @@ class RuleOnIdentities:
 
         Raises:
             NotRecorded: there is none.
+            Erased: it was that of a contact that was erased.
         """
         if event_id is not None:
             event = await self._find_event(event_id)
             id = event.evidence_id or event.contact_id
         pair = None if id is None else await self._reader.pair(id)
         if pair is None:
+            if id is not None:
+                await self._reader.find(id)  # it may have been erased
             raise NotRecorded("pair", "is not on record")
         return pair
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import settings
 
 from identity_adapters.batching import IdentifyInBatches
-from identity_adapters.postgres import verify
+from identity_adapters.postgres import PostgresAuditTrail, PostgresSightings, verify
 from identity_adapters.postgres.database import execute
 from identity_core import (
     Contact,
@@ -21,13 +21,17 @@ from identity_core import (
     import_contacts,
 )
 from identity_core.testing import (
+    AccessConformance,
     ChangeFeedConformance,
     ContactRepositoryConformance,
+    ErasureConformance,
     IdentityMachine,
     IdentityReaderConformance,
     RuleConformance,
     RulingConformance,
     RulingMachine,
+    SightingsConformance,
+    SuppressionConformance,
 )
 from tests.support.databases import connect, emptied_repository_on, repository_on
 
@@ -69,6 +73,17 @@ class TestRulingConformance(RulingConformance):
             yield repository, repository
 
 
+class TestSuppressionConformance(SuppressionConformance):
+    @pytest.fixture(autouse=True)
+    def _database(self, url):
+        self.url = url
+
+    @asynccontextmanager
+    async def empty_ports(self):
+        async with emptied_repository_on(self.url, suppression_key=b"k" * 32) as repository:
+            yield repository, repository, PostgresAuditTrail(repository.database)
+
+
 class TestRuleConformance(RuleConformance):
     @pytest.fixture(autouse=True)
     def _database(self, url):
@@ -81,6 +96,39 @@ class TestRuleConformance(RuleConformance):
 
     def other_repository(self, repository):
         return repository_on(self.url)
+
+
+class TestAccessConformance(AccessConformance):
+    @pytest.fixture(autouse=True)
+    def _database(self, url):
+        self.url = url
+
+    @asynccontextmanager
+    async def empty_trail(self):
+        async with emptied_repository_on(self.url) as repository:
+            yield repository, repository, repository, repository
+
+
+class TestErasureConformance(ErasureConformance):
+    @pytest.fixture(autouse=True)
+    def _database(self, url):
+        self.url = url
+
+    @asynccontextmanager
+    async def empty_store(self):
+        async with emptied_repository_on(self.url) as repository:
+            yield repository, repository, repository, repository, repository
+
+
+class TestSightingsConformance(SightingsConformance):
+    @pytest.fixture(autouse=True)
+    def _database(self, url):
+        self.url = url
+
+    @asynccontextmanager
+    async def empty_sightings(self):
+        async with emptied_repository_on(self.url) as repository:
+            yield repository, repository, repository, PostgresSightings(repository.database)
 
 
 class TestFeedConformance(ChangeFeedConformance):
@@ -308,7 +356,7 @@ def test_the_machine_of_rulings_runs_on_postgres_too(url):
         @asynccontextmanager
         async def empty_ports(self):
             async with emptied_repository_on(url) as repository:
-                yield repository, repository, repository, repository
+                yield repository, repository, repository, repository, repository
                 assert verify(url) == []
 
     case = Machine.TestCase

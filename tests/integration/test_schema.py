@@ -33,6 +33,7 @@ def test_a_fresh_database_gets_wide_ids(url, sql):
         "SELECT table_name, data_type FROM information_schema.columns"
         " WHERE column_name = 'id' AND table_schema = 'public' ORDER BY 1"
     ) == [
+        ("contact_audit", "bigint"),
         ("contact_events", "bigint"),
         ("contact_evidence", "bigint"),
         ("contact_rulings", "bigint"),
@@ -162,6 +163,7 @@ def test_others_may_write_while_the_indexes_are_built(empty_url, sql):
         "LINEAGE",
         "EVENTS",
         "RULE",
+        "SUPPRESSED",
     ],
 )
 def test_rows_are_found_by_index_whatever_the_planner_knows(url, sql, statement, email):
@@ -176,6 +178,7 @@ def test_rows_are_found_by_index_whatever_the_planner_knows(url, sql, statement,
         "version": 1, "start": 0, "end": 9, "released": "[]", "email_patterns": '["a%"]',
         "number_patterns": "[]", "one_digit": True, "most_numbers": 2, "most_emails": 2, "most_values": 9,
         "rewritten": '[{"id": 1}]', "rulings": "[]", "withdrawals": '[{"ruling_id": 1}]',
+        "hashes": '["00"]',
     }  # fmt: skip
 
     async def plan():
@@ -209,6 +212,10 @@ def test_rows_are_found_by_index_whatever_the_planner_knows(url, sql, statement,
         sql(
             "INSERT INTO contact_rules (version, rules, released, settled_id, last_id, applied_at, reason)"
             " SELECT id, '{}', '{}', 0, 0, now(), 'a test' FROM contacts ON CONFLICT DO NOTHING"
+        )
+        sql(
+            "INSERT INTO contact_suppressions"
+            " SELECT decode(md5(CAST(id AS text)), 'hex'), now() FROM contacts ON CONFLICT DO NOTHING"
         )
         for _ in range(2):
             steps = asyncio.run(plan())

@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from identity_adapters.postgres import (
     Database,
+    PostgresAuditTrail,
     PostgresChangeFeed,
     PostgresContactRepository,
     PostgresIdentityReader,
@@ -47,32 +48,39 @@ def patient_engine(url, **options):
     return create_engine(url, **patience | options)
 
 
-class AllPorts(PostgresContactRepository, PostgresIdentityReader, PostgresChangeFeed, PostgresRuleBook):
+class AllPorts(
+    PostgresContactRepository,
+    PostgresIdentityReader,
+    PostgresChangeFeed,
+    PostgresRuleBook,
+    PostgresAuditTrail,
+):
     """The adapters of all ports in one, on an engine."""
 
-    def __init__(self, engine, emails):
+    def __init__(self, engine, emails, suppression_key=None):
         self.engine, self.database = engine, Database(engine)
-        super().__init__(self.database, emails)
+        super().__init__(self.database, emails, suppression_key=suppression_key)
 
 
 @asynccontextmanager
-async def repository_on(url, *, emails=None, **options):
+async def repository_on(url, *, emails=None, suppression_key=None, **options):
     """A repository, a reader and a feed in one, on a database as it is."""
     engine = patient_engine(url, **options)
     try:
-        yield AllPorts(engine, emails)
+        yield AllPorts(engine, emails, suppression_key)
     finally:
         await engine.dispose()
 
 
 @asynccontextmanager
-async def emptied_repository_on(url):
+async def emptied_repository_on(url, **options):
     """A repository on a database whose rows are all removed."""
-    async with repository_on(url) as repository:
+    async with repository_on(url, **options) as repository:
         async with repository.engine.begin() as connection:
             await connection.execute(
                 text(
-                    "TRUNCATE contacts, contact_evidence, contact_events, contact_rulings, contact_rules"
+                    "TRUNCATE contacts, contact_evidence, contact_events, contact_rulings, contact_rules,"
+                    " contact_audit, contact_last_seen, contact_last_seen_since, contact_suppressions"
                     " RESTART IDENTITY"
                 )
             )

@@ -7,7 +7,13 @@ from contextlib import asynccontextmanager
 from identity_adapters.postgres import Database, PostgresContactRepository, statements
 
 UNSTOPPED = frozenset(
-    [statements.BEGIN, statements.PINS_APART, statements.RULINGS_ABOUT, statements.EVIDENCE_ABOUT]
+    [
+        statements.BEGIN,
+        statements.SUPPRESSED,
+        statements.PINS_APART,
+        statements.RULINGS_ABOUT,
+        statements.EVIDENCE_ABOUT,
+    ]
 )
 """What is no section: the beginning, and what is read after the contacts, under the same locks."""
 
@@ -53,6 +59,8 @@ class Transaction(Database):
     async def execute(self, statement, values=None, **options):
         if statement in (statements.LOCK_IDENTIFIERS, statements.LOCK_GLOBALLY):
             await self._stop_before("lock identifiers")
+        elif statement in (statements.SHARE_LAST_SEEN, statements.LOCK_LAST_SEEN):
+            await self._stop_before("lock what was last seen")
         elif statement is statements.LOCK_PRIMARIES:
             await self._stop_before("lock primaries")
         elif statement in (statements.LOAD, statements.LOAD_TO_DECIDE):

@@ -14,6 +14,7 @@ from identity_adapters.postgres import (
     PostgresChangeFeed,
     PostgresContactRepository,
     PostgresIdentityReader,
+    PostgresSightings,
     create_engine,
 )
 from identity_core import (
@@ -35,6 +36,7 @@ from identity_core import (
     Ruled,
     RuleOnIdentities,
     Ruling,
+    Sightings,
     Verdict,
     WriteSet,
     reconcile,
@@ -44,12 +46,13 @@ from identity_core import (
 
 def adapters_of_the_ports(
     database: Database,
-) -> tuple[list[ContactRepository], list[IdentityReader], list[ChangeFeed]]:
+) -> tuple[list[ContactRepository], list[IdentityReader], list[ChangeFeed], list[Sightings]]:
     memory = InMemoryContactRepository()
     return (
         [memory, DryRunRepository(memory), PostgresContactRepository(database)],
         [memory, PostgresIdentityReader(database)],
         [memory, PostgresChangeFeed(database)],
+        [memory, PostgresSightings(database)],
     )
 
 
@@ -57,10 +60,11 @@ def test_every_adapter_implements_its_ports() -> None:
     from sqlalchemy import make_url
 
     database = Database(create_engine(make_url("postgresql+psycopg://nobody@/nothing")))
-    repositories, readers, feeds = adapters_of_the_ports(database)
+    repositories, readers, feeds, sightings = adapters_of_the_ports(database)
     assert all(hasattr(one, "transact") for one in repositories)
     assert all(hasattr(one, "find") for one in readers)
     assert all(hasattr(one, "changes") for one in feeds)
+    assert all(hasattr(one, "record_seen") for one in sightings)
 
 
 def test_a_service_of_ones_own_can_be_typed() -> None:

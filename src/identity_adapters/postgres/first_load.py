@@ -49,8 +49,8 @@ def find_rules(url: URL) -> RulesInForce | None:
     """Find the rules in force in an empty database.
 
     Returns:
-        None if no first load is possible: the database holds contacts, evidence, events or rulings, or
-        its ids are of an unusual type.
+        None if no first load is possible: the database holds contacts, evidence, events or rulings, erased
+        people are kept out of it, or its ids are of an unusual type.
 
     Raises:
         psycopg.Error: the database fails.
@@ -97,6 +97,7 @@ def load(url: URL, in_force: RulesInForce, ids: int, make_rows: MakeRows) -> Non
                     copy.write(block)
         for _, create, _ in reversed(dropped):
             connection.execute(create)
+        connection.execute(first_load.RESTART_RECORDING)
         connection.execute(first_load.ANALYZE)
 
 

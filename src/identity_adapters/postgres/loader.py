@@ -21,7 +21,9 @@ from identity_adapters.postgres.rows import (
     to_rules_in_force,
     to_ruling,
     to_snapshot,
+    to_values,
 )
+from identity_adapters.postgres.suppression import SuppressedQuery
 from identity_core import (
     Contact,
     ContactDetails,
@@ -186,13 +188,20 @@ class PostgresSnapshotLoader:
         database: the database with these tables.
         emails: the forms in which another program may have stored an email.
         rules: rules by which to read, whatever is in force; None for those in force.
+        suppression_key: the key of the hashes of values that are kept out; None if nobody is.
     """
 
     def __init__(
-        self, database: Database, emails: EmailForms | None = None, rules: RuleSet | None = None
+        self,
+        database: Database,
+        emails: EmailForms | None = None,
+        rules: RuleSet | None = None,
+        *,
+        suppression_key: bytes | None = None,
     ) -> None:
         self._database = database
         self._emails = emails or EmailForms()
+        self._suppression_key = suppression_key
         self._in_force = RulesInForce() if rules is None else RulesInForce(rules, version=NO_LATER_VERSION)
 
     async def load(self, batch: Sequence[ContactDetails]) -> Snapshot:
@@ -220,8 +229,18 @@ class PostgresSnapshotLoader:
             except RulesChanged:
                 self._in_force = await read_rules(connection)
 
-    async def _load_record(self, connection: Connection, identifiers: Collection[Identifier]) -> Record:
+    async def _load_record(
+        self, connection: Connection, identifiers: Collection[Identifier], *, with_pairs: bool = True
+    ) -> Record:
         """Read everything that may join some values, in three statements unless pairs lead further.
+
+        With a key, another one reads which of the values are kept out.
+
+        Args:
+            connection: in a transaction.
+            identifiers: the values.
+            with_pairs: whether every pair of two of the values is looked for, however many other pairs do not
+                count. It takes a look for each email and each phone number, so the values must be few.
 
         Raises:
             RulesChanged: other rules are in force.
@@ -230,12 +249,12 @@ class PostgresSnapshotLoader:
         asked = {*identifiers}
         while True:
             rows = await self._read_identities(connection, asked)
-            read_email = self._emails.make_reader(map(to_details, asked))
+            read_email = self._emails.make_reader(map(ContactDetails.of, asked))
             snapshot = await offload(len(rows), to_snapshot, read_email, rows, rules)
             contacts = [*chain.from_iterable(snapshot.identities)]
             known = asked.union(*(contact.identifiers for contact in contacts))
             rulings = await self._load_rulings(connection, known)
-            evidence = await self._load_evidence(connection, known, asked, contacts)
+            evidence = await self._load_evidence(connection, known, asked if with_pairs else (), contacts)
             record = Record(
                 snapshot.identities,
                 tuple(evidence),
@@ -245,8 +264,16 @@ class PostgresSnapshotLoader:
                 rules,
             )
             if record.is_complete:
-                return record
+                return evolve(record, suppressed=await self._load_suppressed(connection, asked))
             asked |= find_leads(evidence, rulings, rules)
+
+    async def _load_suppressed(
+        self, connection: Connection, identifiers: Collection[Identifier]
+    ) -> frozenset[Identifier]:
+        if self._suppression_key is None or not identifiers:
+            return frozenset()
+        query = SuppressedQuery(identifiers, self._suppression_key)
+        return await query.receive(await query.send(connection))
 
     async def _load_rulings(self, connection: Connection, values: Iterable[Identifier]) -> list[Ruling]:
         about = {"values": json.dumps([identifier.value for identifier in values])}
@@ -257,7 +284,7 @@ class PostgresSnapshotLoader:
     ) -> list[tuple[Any, ...]]:
         """The rows of the identities of some values, and of contacts that have nothing but blocked ones."""
         rules = self._in_force.rules
-        details = self._emails.to_json(map(to_details, asked), rules)
+        details = self._emails.to_json(map(ContactDetails.of, asked), rules)
         values = {"details": details, "limit": None, "version": self._in_force.version}
         if blocked := [identifier for identifier in asked if rules.blocks(identifier)]:
             rows = await execute(
@@ -272,14 +299,7 @@ class PostgresSnapshotLoader:
 
     def _to_values(self, identifiers: Iterable[Identifier]) -> dict[str, str]:
         """Emails, in each form that may be stored, and phone numbers, as the statements take them."""
-        by_kind: dict[str, set[str]] = {kind: set() for kind in IdentifierKind}
-        for kind, value in identifiers:
-            by_kind[kind].add(value)
-        emails = by_kind[IdentifierKind.EMAIL]
-        return {
-            "emails": json.dumps([*(emails | self._emails.find_ascii_forms(emails))]),
-            "numbers": json.dumps([*by_kind[IdentifierKind.PHONE_NUMBER]]),
-        }
+        return to_values(identifiers, self._emails)
 
     async def _load_evidence(
         self,
@@ -330,10 +350,3 @@ def _find_limit(batch: Sequence[ContactDetails]) -> int | None:
     if len(batch) <= 1:
         return None
     return MAX_CONTACTS if len(batch) <= 1_000 else MAX_CONTACTS_IN_BULK
-
-
-def to_details(identifier: Identifier) -> ContactDetails:
-    """A value as details that hold nothing else."""
-    kind, value = identifier
-    is_email = kind is IdentifierKind.EMAIL
-    return ContactDetails.from_trusted(value if is_email else None, None if is_email else value)

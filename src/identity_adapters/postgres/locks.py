@@ -14,6 +14,9 @@ GLOBAL_LOCK = 0x6964_656E_7469_7479
 SETTLING_LOCK = 0x7365_7474_6C69_6E67
 """The key of the lock of whoever settles the rules."""
 
+LAST_SEEN_LOCK = 0x6C61_7374_2073_6565
+"""The key of the lock that recording when values were last seen shares, and erasing has alone."""
+
 
 def collect_identifiers(batch: Iterable[ContactDetails]) -> set[Identifier]:
     """The identifiers of a batch, each once."""

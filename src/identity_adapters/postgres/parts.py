@@ -12,9 +12,9 @@ from typing import Any
 
 from identity_adapters.postgres import statements
 from identity_adapters.postgres.database import Connection, execute, send
-from identity_adapters.postgres.loader import PostgresSnapshotLoader, check_rules, to_details
+from identity_adapters.postgres.loader import PostgresSnapshotLoader, check_rules
 from identity_adapters.postgres.rows import to_deleted, to_snapshot
-from identity_core import Contact, Evidence, Identifier, Record, RuleSet, Ruling, Standing
+from identity_core import Contact, ContactDetails, Evidence, Identifier, Record, RuleSet, Ruling, Standing
 from identity_core.model.parts import Parts
 from identity_core.model.record import find_leads
 
@@ -131,7 +131,7 @@ class PostgresPartsLoader(PostgresSnapshotLoader):
         self, connection: Connection, primary_id: int, values: Collection[Identifier], found: "_Found"
     ) -> None:
         """Read the contacts, the evidence and the rulings with some values."""
-        details = [to_details(value) for value in values]
+        details = [ContactDetails.of(value) for value in values]
         asked = {
             "details": self._emails.to_json(details),
             "primary_id": primary_id,

@@ -3,24 +3,34 @@
 import json
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from typing import Any
 
+from attrs import evolve
+
 from identity_adapters.offload import offload
 from identity_adapters.postgres import statements
-from identity_adapters.postgres.database import execute, send
+from identity_adapters.postgres.database import Connection, execute, send
 from identity_adapters.postgres.loader import PostgresSnapshotLoader
 from identity_adapters.postgres.rows import (
+    to_deleted_contact,
     to_evidence,
+    to_last_seen,
     to_lineage,
     to_pages,
     to_recorded_event,
+    to_rules_in_force,
     to_ruling,
     to_snapshot,
+    to_values,
+    to_withdrawn,
 )
 from identity_core import (
     Contact,
     ContactDetails,
+    Dossier,
+    Erased,
     Event,
     Evidence,
     Identifier,
@@ -39,6 +49,7 @@ class PostgresIdentityReader(PostgresSnapshotLoader):
     async def find(self, contact_id: int) -> tuple[Contact, ...] | None:
         rows = await self._database.fetch(statements.FIND, {"id": contact_id})
         if not rows:
+            await self._check_not_erased(contact_id)
             return None
         # What links join is one identity, even if the contacts that join it were deleted.
         found = await offload(len(rows), to_snapshot, self._emails.make_reader(), rows)
@@ -85,6 +96,50 @@ class PostgresIdentityReader(PostgresSnapshotLoader):
 
         return await self._database.retry(attempt)
 
+    async def dossier(self, identifiers: Collection[Identifier]) -> Dossier:
+        async def attempt() -> Dossier:
+            async with self._database.connection() as connection, connection.transaction():
+                await send(connection, statements.ONE_SNAPSHOT, {})
+                load = partial(self._load_record, connection, identifiers, with_pairs=False)
+                return await self._complete(connection, await self._by_rules(connection, load))
+
+        return await self._database.retry(attempt)
+
+    async def _complete(self, connection: Connection, record: Record) -> Dossier:
+        """Add to a record what does not count."""
+        read_email = self._emails.make_reader(record.contacts)
+        values = to_values(record.known, self._emails)
+        ids = {"ids": json.dumps([id for id, _ in record.deleted])}
+        evidence = await execute(connection, statements.EVIDENCE_NAMING, values)
+        deleted = await execute(connection, statements.DELETED_NAMING, values | ids)
+        withdrawn = await execute(connection, statements.WITHDRAWN_NAMING, values)
+        rules = await execute(connection, statements.ALL_RULES, {})
+        seen = await execute(connection, statements.LAST_SEEN, values)
+        return Dossier(
+            evolve(record, evidence=tuple(to_evidence(row, read_email) for row in evidence)),
+            tuple(to_deleted_contact(row, read_email) for row in deleted),
+            tuple(map(to_withdrawn, withdrawn)),
+            tuple(map(to_rules_in_force, rules)),
+            to_last_seen(seen, read_email),
+        )
+
+    async def _check_not_erased(self, contact_id: int) -> None:
+        """Check that a contact that does not exist never did.
+
+        Raises:
+            Erased: it did.
+        """
+        [(was_erased,)] = await self._database.fetch(statements.WAS_ERASED, {"id": contact_id})
+        if was_erased:
+            raise Erased
+
+    async def suppressed(self, identifiers: Collection[Identifier]) -> frozenset[Identifier]:
+        async def attempt() -> frozenset[Identifier]:
+            async with self._database.connection() as connection:
+                return await self._load_suppressed(connection, identifiers)
+
+        return frozenset() if self._suppression_key is None else await self._database.retry(attempt)
+
     async def pair(self, id: int) -> tuple[str, str] | None:
         read_email = self._emails.make_reader()
         for email, phone_number in await self._database.fetch(statements.PAIR, {"id": id}):
@@ -110,11 +165,16 @@ class PostgresIdentityReader(PostgresSnapshotLoader):
             async with self._database.connection() as connection, connection.transaction():
                 await send(connection, statements.ONE_SNAPSHOT, {})
                 rows = await execute(connection, statements.LINEAGE, {"id": contact_id})
-                ids = {"ids": json.dumps([row[0] for row in rows]), "after": 0, "limit": None}
-                events = await execute(connection, statements.EVENTS, ids) if rows else []
+                if not rows:
+                    return None
+                ids = {"ids": json.dumps([row[-1] for row in rows]), "after": 0, "limit": None}
+                events = await execute(connection, statements.EVENTS, ids)
             return await offload(len(rows), to_lineage, self._emails.make_reader(), rows, events)
 
-        return await self._database.retry(attempt)
+        lineage = await self._database.retry(attempt)
+        if lineage is None:
+            await self._check_not_erased(contact_id)
+        return lineage
 
     async def events(
         self, contacts: Sequence[Contact], after: int = 0, limit: int | None = None

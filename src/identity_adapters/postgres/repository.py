@@ -31,7 +31,7 @@ from itertools import chain
 from typing import Any, Generic, Self, TypeVar
 
 import psycopg
-from attrs import frozen
+from attrs import evolve, frozen
 
 from identity_adapters.offload import LARGE, offload
 from identity_adapters.postgres import statements
@@ -42,10 +42,11 @@ from identity_adapters.postgres.database import (
     receive,
     send,
 )
+from identity_adapters.postgres.erasing import erase
 from identity_adapters.postgres.loader import (
     RulesChanged,
+    SnapshotQuery,
     read_rules,
-    to_details,
 )
 from identity_adapters.postgres.locks import (
     GLOBAL_LOCK,
@@ -54,6 +55,7 @@ from identity_adapters.postgres.locks import (
     to_lock_keys,
 )
 from identity_adapters.postgres.parts import PostgresPartsLoader
+from identity_adapters.postgres.suppression import SuppressedQuery
 from identity_adapters.postgres.writes import COPY_FROM, write
 from identity_core import (
     Contact,
@@ -92,9 +94,27 @@ class PostgresContactRepository(PostgresPartsLoader):
         def prepare() -> "_Work[Snapshot]":
             query = self._prepare(batch)
             identifiers = self._collect_identifiers(batch)
-            return _Work(identifiers, query.details, query.load_to_decide, self._count_ids(batch))
+            load = self._prepare_decision(batch, query)
+            return _Work(identifiers, query.details, load, self._count_ids(batch))
 
         return await self._run(prepare, len(batch), decide)
+
+    def _prepare_decision(
+        self, batch: Sequence[ContactDetails], query: SnapshotQuery
+    ) -> Callable[[Connection], Coroutine[Any, Any, Snapshot]]:
+        """What reads all that a decision depends on: with a key, also which values are kept out."""
+        if self._suppression_key is None:
+            return query.load_to_decide
+        suppressed = SuppressedQuery(collect_identifiers(batch), self._suppression_key)
+
+        async def load(connection: Connection) -> Snapshot:
+            # In a pipeline it is sent along with the other one.
+            sent = await suppressed.send(connection)
+            snapshot = await query.load_to_decide(connection)
+            found = await suppressed.receive(sent)
+            return evolve(snapshot, suppressed=found) if found else snapshot
+
+        return load
 
     def _collect_identifiers(self, batch: Sequence[ContactDetails]) -> Set[Identifier]:
         """The values on which a decision depends: not on who else has a blocked one; very many may."""
@@ -151,13 +171,14 @@ class PostgresContactRepository(PostgresPartsLoader):
     ) -> Iterator[Coroutine[Any, Any, Snapshot]]:
         """What reads a snapshot of each batch."""
         for batch in batches:
-            yield self._prepare(batch).load_to_decide(connection)
+            yield self._prepare_decision(batch, self._prepare(batch))(connection)
 
     def _read_at_once(
         self, connection: Connection, batches: Sequence[Sequence[ContactDetails]]
     ) -> Iterator[Coroutine[Any, Any, Snapshot]]:
         """What reads a snapshot of all batches, and then nothing, because pins and limits may join them."""
-        yield self._prepare([*chain.from_iterable(batches)]).load_to_decide(connection)
+        everything = [*chain.from_iterable(batches)]
+        yield self._prepare_decision(everything, self._prepare(everything))(connection)
 
         async def read_nothing() -> Snapshot:
             return Snapshot(rules=self._in_force.rules)
@@ -165,14 +186,16 @@ class PostgresContactRepository(PostgresPartsLoader):
         for _ in batches[1:]:
             yield read_nothing()
 
-    async def revise(self, identifiers: Collection[Identifier], decide: Revise[R]) -> R:
+    async def revise(
+        self, identifiers: Collection[Identifier], decide: Revise[R], *, alone: bool = False
+    ) -> R:
         load = partial(self._load_record, identifiers=identifiers)
 
         def prepare() -> "_Work[Record]":
-            details = self._emails.to_json(map(to_details, identifiers), self._in_force.rules)
+            details = self._emails.to_json(map(ContactDetails.of, identifiers), self._in_force.rules)
             return _Work({*identifiers}, details, load, REVISED_IDS)
 
-        return await self._run(prepare, 0, decide)
+        return await self._run(prepare, 0, decide, alone=alone)
 
     async def revise_parts(
         self,
@@ -184,7 +207,7 @@ class PostgresContactRepository(PostgresPartsLoader):
         load = partial(self._load_parts, primary_id=primary_id, identifiers=identifiers, hubs=hubs)
 
         def prepare() -> "_Work[Parts]":
-            details = self._emails.to_json(map(to_details, identifiers), self._in_force.rules)
+            details = self._emails.to_json(map(ContactDetails.of, identifiers), self._in_force.rules)
             return _Work({*identifiers, *hubs}, details, load, REVISED_IDS, frozenset([primary_id]))
 
         return await self._run(prepare, 0, decide)
@@ -194,10 +217,12 @@ class PostgresContactRepository(PostgresPartsLoader):
         prepare: Callable[[], "_Work[S]"],
         size: int,
         decide: Callable[[S, datetime, Iterator[int]], R],
+        *,
+        alone: bool = False,
     ) -> R:
         """Decide under locks and write the decision, as often as it takes."""
         work: _Work[S] = prepare()
-        is_global = len(work.identifiers) > MAX_IDENTIFIER_LOCKS
+        is_global = alone or len(work.identifiers) > MAX_IDENTIFIER_LOCKS
         keys = "" if is_global else json.dumps(to_lock_keys(work.identifiers))
         others: set[int] = {*work.primary_ids}
         restarts = 0
@@ -236,6 +261,8 @@ class PostgresContactRepository(PostgresPartsLoader):
                     needed *= IDS_GROWTH
                     raise psycopg.Rollback from None
                 await write(connection, decision.writes, now)
+                if decision.writes.erasure is not None:
+                    await erase(connection, decision.writes.erasure, now, self._emails, self._suppression_key)
                 return decision
             return None
 

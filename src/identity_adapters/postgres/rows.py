@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import Any, TypeAlias
 
@@ -18,6 +19,7 @@ from identity_core import (
     Hold,
     Identifier,
     IdentifierKind,
+    LedgerEntry,
     Limits,
     Lineage,
     LinkPrecedence,
@@ -30,8 +32,10 @@ from identity_core import (
     Snapshot,
     Standing,
     Verdict,
+    Withdrawal,
 )
 from identity_core.model.columns import ContactColumns
+from identity_core.model.erasure import BlockMark
 from identity_core.model.identifiers import to_identifiers
 from identity_core.model.rule_set import NO_RULES
 
@@ -191,13 +195,12 @@ def to_recorded_event(row: tuple[Any, ...]) -> RecordedEvent:
 
 def to_lineage(
     read_email: ReadEmail, rows: Sequence[tuple[Any, ...]], events: Iterable[tuple[Any, ...]]
-) -> Lineage | None:
-    """Convert rows of `statements.LINEAGE` and their events to a lineage; None if there are none."""
-    if not rows:
-        return None
+) -> Lineage:
+    """Convert rows of `statements.LINEAGE` and their events to a lineage."""
     contacts = [
         (deleted_at if is_deleted else None, _to_contact(columns, read_email))
-        for *columns, is_deleted, deleted_at in rows
+        for *columns, is_deleted, deleted_at, _ in rows
+        if columns[0] is not None
     ]
     contacts.sort(key=lambda contact: contact[1].seniority)
     return Lineage(
@@ -241,6 +244,90 @@ def to_ruling(row: tuple[Any, ...]) -> Ruling:
         reason,
         split_id,
     )
+
+
+def to_values(identifiers: Iterable[Identifier], emails: EmailForms) -> dict[str, str]:
+    """Encode values: emails, in each form that may be stored, phone numbers, and both with their kinds."""
+    by_kind: dict[IdentifierKind, set[str]] = {kind: set() for kind in IdentifierKind}
+    for kind, value in identifiers:
+        by_kind[kind].add(value)
+    by_kind[IdentifierKind.EMAIL] |= emails.find_ascii_forms(by_kind[IdentifierKind.EMAIL])
+    values = [{"kind": kind, "value": value} for kind, found in by_kind.items() for value in found]
+    return {
+        "emails": json.dumps([*by_kind[IdentifierKind.EMAIL]]),
+        "numbers": json.dumps([*by_kind[IdentifierKind.PHONE_NUMBER]]),
+        "values": json.dumps(values),
+    }
+
+
+def to_seen(seen: Mapping[Identifier, date], emails: EmailForms) -> str:
+    """Encode the months in which values were seen: of emails, in each form that may be stored."""
+    rows = [
+        (kind, form, month)
+        for (kind, value), month in seen.items()
+        for form in _find_forms(kind, value, emails)
+    ]
+    return json.dumps(
+        [{"kind": kind, "value": value, "month": month.isoformat()} for kind, value, month in rows]
+    )
+
+
+def _find_forms(kind: IdentifierKind, value: str, emails: EmailForms) -> set[str]:
+    return {value} | (emails.find_ascii_forms([value]) if kind is IdentifierKind.EMAIL else set())
+
+
+def to_last_seen(rows: Iterable[tuple[Any, ...]], read_email: ReadEmail) -> dict[Identifier, date]:
+    """Convert rows of `contact_last_seen`; an email may have one for each form that is stored."""
+    found: dict[Identifier, date] = {}
+    for kind, value, month in rows:
+        is_email = kind == IdentifierKind.EMAIL
+        identifier = Identifier(IdentifierKind(kind), read_email(value) if is_email else value)
+        found[identifier] = max(month, found.get(identifier, month))
+    return found
+
+
+def to_withdrawn(row: tuple[Any, ...]) -> tuple[Ruling, Withdrawal]:
+    """Convert a row of `contact_rulings` to a ruling that is no longer in force, and its end."""
+    *ruling, withdrawn_at, withdrawn_by, reason = row
+    return to_ruling(tuple(ruling)), Withdrawal(ruling[0], withdrawn_at, withdrawn_by, reason)
+
+
+def to_deleted_contact(row: tuple[Any, ...], read_email: ReadEmail) -> DeletedContact:
+    """Convert a row of a deleted contact."""
+    *columns, _, deleted_at = row
+    return DeletedContact(_to_contact(columns, read_email), deleted_at)
+
+
+def to_ledger_entry(row: tuple[Any, ...]) -> LedgerEntry:
+    """Convert a row of `contact_audit` to an erasure."""
+    id, erased_at, erased_by, contact_ids, evidence_ids, ruling_ids, blocks, suppressed_until = row
+    marks = (BlockMark(mark["version"], IdentifierKind(mark["kind"]), mark["position"]) for mark in blocks)
+    ids = tuple(contact_ids), tuple(evidence_ids), tuple(ruling_ids)
+    return LedgerEntry(id, erased_at, erased_by, *ids, tuple(marks), suppressed_until)
+
+
+def to_ledger_values(entry: LedgerEntry) -> dict[str, Any]:
+    """Encode an erasure as the statements take it."""
+    return {
+        "id": entry.id,
+        "erased_at": to_naive(entry.erased_at),
+        "suppressed_until": to_naive(entry.suppressed_until),
+        "by": entry.erased_by,
+        "ids": json.dumps(entry.contact_ids),
+        "evidence_ids": json.dumps(entry.evidence_ids),
+        "ruling_ids": json.dumps(entry.ruling_ids),
+        "blocks": to_blocks_json(entry.blocks),
+    }
+
+
+def to_naive(moment: datetime | None) -> datetime | None:
+    """A time for columns without a time zone, in UTC."""
+    return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def to_blocks_json(blocks: Iterable[BlockMark]) -> str:
+    """Encode where rules blocked values."""
+    return json.dumps([*map(asdict, blocks)])
 
 
 def to_rules_json(rules: RuleSet) -> str:

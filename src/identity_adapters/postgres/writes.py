@@ -126,7 +126,7 @@ def _to_link_row(contact: Contact) -> dict[str, Any]:
 
 def _to_ruling_fields(event: Event) -> dict[str, Any]:
     """What events of rulings have; others, far the most, are spared it."""
-    if event.ruling_id is None and event.origin_id is None:
+    if event.ruling_id is None and event.origin_id is None and not event.moved_ids:
         return {}
     return {"ruling_id": event.ruling_id, "origin_id": event.origin_id, "moved_ids": event.moved_ids}
 

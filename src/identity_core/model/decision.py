@@ -6,6 +6,7 @@ from enum import StrEnum
 from attrs import frozen
 
 from identity_core.model.contact import Contact
+from identity_core.model.erasure import Erasure
 from identity_core.model.events import Event, EventKind
 from identity_core.model.evidence import Evidence
 from identity_core.model.identifiers import IdentifierKind
@@ -34,6 +35,8 @@ class Outcome(StrEnum):
     """Their pair is on record but does not count; each value was taken alone."""
     BLOCKED = "blocked"
     """All their values are blocked, so they identify nobody; nothing was recorded."""
+    SUPPRESSED = "suppressed"
+    """One of their values was erased on request and is kept out; nothing was recorded of either."""
 
     @classmethod
     def of(cls, kind: EventKind) -> "Outcome":
@@ -68,6 +71,7 @@ class WriteSet:
         rulings: new rulings.
         withdrawals: ends of rulings.
         events: what happened, in order.
+        erasure: what is erased, once all the rest is written.
     """
 
     created: tuple[Contact, ...] = ()
@@ -79,6 +83,7 @@ class WriteSet:
     rewritten: tuple[Contact, ...] = ()
     rulings: tuple[Ruling, ...] = ()
     withdrawals: tuple[Withdrawal, ...] = ()
+    erasure: Erasure | None = None
 
 
 @frozen
@@ -90,7 +95,7 @@ class Decision:
         identities: the identity that each of the details ends in.
         outcomes: what became of each of the details.
         corroborated: how many of the known details confirmed an identity by a new pair or an earlier date.
-        ignored: which value of each of the details did not count for its identity; None if all did.
+        ignored: which value of each of the details did not count for its identity, as of `Identified`.
     """
 
     writes: WriteSet
@@ -105,9 +110,11 @@ class Identified:
     """What `IdentifyContacts` answers for some details.
 
     Attributes:
-        identity: the identity that they belong to; `NOBODY` if all their values are blocked.
+        identity: the identity that they belong to; `NOBODY` if all their values are blocked, or one is kept
+            out.
         outcome: what became of them.
-        ignored: which of their values did not count; None if all did.
+        ignored: which of their values did not count; None if all did. If they were suppressed, which of them
+            is kept out; None if all are.
     """
 
     identity: Identity
@@ -124,7 +131,7 @@ class Preview:
         identity: the identity that they would belong to; 0 is the id of a contact that would be new.
         absorbed_ids: the primary contacts that would become secondary.
         moved: how many recorded contacts would get another link or date.
-        ignored: which of their values would not count; None if all would.
+        ignored: which of their values would not count, as of `Identified`.
     """
 
     outcome: Outcome

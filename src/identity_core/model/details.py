@@ -7,6 +7,7 @@ from attrs import field, frozen
 from identity_core.errors import InvalidDetails
 from identity_core.model.identifiers import (
     Identifier,
+    IdentifierKind,
     normalise_email,
     normalise_phone_number,
     to_identifiers,
@@ -66,6 +67,17 @@ class ContactDetails:
         set_(details, "phone_number", phone_number)
         set_(details, "seen_at", seen_at)
         return details
+
+    @classmethod
+    def of(cls, identifier: Identifier) -> "ContactDetails":
+        """A value as details that hold nothing else.
+
+        >>> ContactDetails.of(Identifier(IdentifierKind.PHONE_NUMBER, "5550123")).key
+        (None, '5550123')
+        """
+        kind, value = identifier
+        is_email = kind is IdentifierKind.EMAIL
+        return cls.from_trusted(value if is_email else None, None if is_email else value)
 
     @property
     def key(self) -> tuple[str | None, str | None]:

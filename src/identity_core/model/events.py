@@ -33,6 +33,8 @@ class EventKind(StrEnum):
     """A pin was removed."""
     SPLIT = "split"
     """Contacts left an identity and are one of their own."""
+    ERASED = "erased"
+    """A person was erased. Nothing but ids is left of their contacts."""
 
 
 @frozen
@@ -53,6 +55,7 @@ class Event:
         origin_id: where contacts left an identity, its primary, which it keeps. Where a pair counts again,
             that of the identity which the deleted contact leaves, if it was not in that of the email.
         moved_ids: where contacts left an identity, all that did; they belong to the primary from then on.
+            Where a person was erased, all contacts that were.
     """
 
     happened_at: datetime

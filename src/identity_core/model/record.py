@@ -31,6 +31,7 @@ class Record:
         asked: the values that were asked for; those that no contact holds were never seen. Of other values
             that evidence and rulings name, the record does not know.
         rules: the rules in force.
+        suppressed: those of the values asked for that are kept out.
     """
 
     identities: tuple[tuple[Contact, ...], ...] = ()
@@ -39,6 +40,7 @@ class Record:
     asked: frozenset[Identifier] = frozenset()
     deleted: tuple[tuple[int, int], ...] = ()
     rules: RuleSet = NO_RULES
+    suppressed: frozenset[Identifier] = frozenset()
 
     @property
     def size(self) -> int:
@@ -107,6 +109,7 @@ class Record:
                 v for piece in self.evidence if piece.standing is Standing.COUNTS for v in piece.identifiers
             ),
             self.accepted_pairs,
+            suppressed=self.suppressed.intersection(details.identifiers),
         )
 
     def make_plan(self) -> str:

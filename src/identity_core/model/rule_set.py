@@ -235,6 +235,22 @@ class RuleSet:
             return evolve(self, emails=self.emails | {value})
         return evolve(self, phone_numbers=self.phone_numbers | {value})
 
+    def list_blocked(self, kind: IdentifierKind) -> list[Identifier]:
+        """The values of a kind that are blocked by themselves, sorted."""
+        values = self.emails if kind is IdentifierKind.EMAIL else self.phone_numbers
+        return [Identifier(kind, value) for value in sorted(values)]
+
+    def unblock(self, identifiers: Iterable[Identifier]) -> "RuleSet":
+        """The same rules, without what they say of some values alone; patterns stay."""
+        values = {*identifiers}
+        emails = frozenset(e for e in self.emails if Identifier(IdentifierKind.EMAIL, e) not in values)
+        numbers = frozenset(
+            n for n in self.phone_numbers if Identifier(IdentifierKind.PHONE_NUMBER, n) not in values
+        )
+        if (emails, numbers) == (self.emails, self.phone_numbers):
+            return self
+        return evolve(self, emails=emails, phone_numbers=numbers)
+
     def block_any(self, identifiers: Iterable[Identifier]) -> bool:
         """Whether one of some values identifies nobody."""
         return self.blocks_any and any(map(self.blocks, identifiers))

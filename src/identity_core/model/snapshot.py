@@ -28,6 +28,7 @@ class Snapshot:
         accepted: those of their pairs that pins keep together. Only a decision gets them, and only if
             something is limited.
         columns: further identities, as columns. A decision gets none.
+        suppressed: those values of the details that are kept out. Only a decision gets them.
     """
 
     identities: tuple[tuple[Contact, ...], ...] = ()
@@ -38,6 +39,7 @@ class Snapshot:
     paired: Mapping[Identifier, int] = field(factory=dict)
     accepted: frozenset[tuple[str, str]] = frozenset()
     columns: tuple[ContactColumns, ...] = ()
+    suppressed: frozenset[Identifier] = frozenset()
 
     @property
     def size(self) -> int:

@@ -35,6 +35,7 @@ Details whose pair does not count are taken as each value alone, and belong to t
 that rulings undo, that pins hold, and that would exceed a limit when they come for the first time: they
 are *held*. A *blocked* value identifies nobody: details belong to their other value, and their pair is
 recorded so that it counts once the value is no longer blocked. Details that are blocked whole change nothing.
+Details with a value that was erased on request, and is *suppressed* since, change nothing either.
 
 Why evidence
     Each distinct pair of email and phone number ever seen is recorded exactly once, as a live
@@ -77,7 +78,7 @@ from identity_core.model.decision import Decision, Identified, Outcome, WriteSet
 from identity_core.model.details import ContactDetails
 from identity_core.model.events import Event, EventKind
 from identity_core.model.evidence import Evidence, Standing
-from identity_core.model.identifiers import IdentifierKind
+from identity_core.model.identifiers import Identifier, IdentifierKind
 from identity_core.model.identity import Identity
 from identity_core.model.rule_set import Hold, strip
 from identity_core.model.snapshot import Snapshot
@@ -174,6 +175,11 @@ _Found: TypeAlias = tuple[Component | None, Outcome, IdentifierKind | None]
 _NOBODY: _Found = (None, Outcome.BLOCKED, None)
 
 
+def _refuse(kept_out: Sequence[Identifier], details: ContactDetails) -> _Found:
+    """What becomes of details with values that are kept out."""
+    return None, Outcome.SUPPRESSED, None if len(kept_out) == len(details.identifiers) else kept_out[0].kind
+
+
 def _find_component(details: ContactDetails, working_set: WorkingSet) -> _Found | None:
     """The component of details that change nothing: of the email, if their pair does not count."""
     if blocked := working_set.find_blocked(details):
@@ -263,6 +269,10 @@ class _Reconciliation:
     def _decide_by_rules(self, position: int, details: ContactDetails) -> _Found:
         """Apply the rules to details, or to each value alone if their pair does not count."""
         working_set = self._working_set
+        if working_set.suppressed:
+            kept_out = [one for one in details.identifiers if one in working_set.suppressed]
+            if kept_out:  # somebody else may have written the value meanwhile
+                return _find_component(details, working_set) or _refuse(kept_out, details)
         if working_set.is_ruled:
             if blocked := working_set.find_blocked(details):
                 return self._decide_on_other(position, details, blocked)

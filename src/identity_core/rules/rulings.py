@@ -10,7 +10,7 @@ from datetime import datetime
 
 from attrs import evolve, frozen
 
-from identity_core.errors import InvalidDetails, NotRecorded
+from identity_core.errors import InvalidDetails, NotRecorded, Suppressed
 from identity_core.model.evidence import Evidence
 from identity_core.model.identifiers import Identifier, IdentifierKind, to_identifiers
 from identity_core.model.link import Link, LinkReason
@@ -197,6 +197,7 @@ def pin(
 
     Raises:
         InvalidDetails: the two are one value.
+        Suppressed: one of them was erased on request, and nobody has it since.
         Contradiction: they are pinned otherwise, joined (`DIFFERENT`), undone or kept apart (`SAME`).
     """
     if one == other:
@@ -204,6 +205,7 @@ def pin(
     case = _Case.of(record, note, now, ids)
     if record.find_ruling(verdict, one, other):
         return case.conclude([one, other])[0]
+    _check_not_kept_out(record, one=one, other=other)
     opposite = Verdict.SAME if verdict is Verdict.DIFFERENT else Verdict.DIFFERENT
     if pinned := record.find_ruling(opposite, one, other):
         raise Contradiction("a pin says the opposite: remove it first", ruling_id=pinned.id)
@@ -235,12 +237,14 @@ def adopt(record: Record, now: datetime, ids: Iterator[int], *, ruling: Ruling) 
     never seen becomes known, so that it does not count when it comes.
 
     Raises:
+        Suppressed: one of its values was erased on request, and nobody has it since.
         Contradiction: a ruling in force says the opposite.
     """
     case = _Case.of(record, Note(ruling.decided_by, ruling.reason, ruling.decided_at), now, ids)
     values = [ruling.one, ruling.other]
     if record.find_ruling(ruling.verdict, *values):
         return case.conclude(values)[0]
+    _check_not_kept_out(record, one=ruling.one, other=ruling.other)
     added = case.rule(ruling.verdict, ruling.one, ruling.other, ruling.split_id)
     evidence: list[Evidence] = []
     if ruling.verdict is Verdict.UNDONE and ruling.one.kind is not ruling.other.kind:
@@ -250,6 +254,15 @@ def adopt(record: Record, now: datetime, ids: Iterator[int], *, ruling: Ruling) 
     ruled, settlement, after = case.conclude(values, [added], evidence=evidence)
     _check_agreement(after, settlement.resolution, added)
     return ruled
+
+
+def _check_not_kept_out(record: Record, **ends: Identifier) -> None:
+    """Check that a ruling brings no value back that was erased; somebody else may have written it since."""
+    if record.suppressed:
+        known = {value for contact in record.contacts for value in contact.identifiers}
+        for name, value in ends.items():
+            if value in record.suppressed and value not in known:
+                raise Suppressed(name)
 
 
 def _find_link(record: Record, pair: Pair) -> Link | None:

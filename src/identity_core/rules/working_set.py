@@ -103,6 +103,7 @@ class WorkingSet:
         evidence: the pairs that are recorded as evidence, and count, or that identities in columns hold.
         ignored: the pairs that are recorded, and do not count.
         is_ruled: whether rulings or rules may have something to say about the batch.
+        suppressed: the values that are kept out.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class WorkingSet:
         self._limits = snapshot.rules.limits if snapshot.rules.is_limited else None
         self._hold_of_strangers = None if self._limits is None else self._limits.find_hold(0, 0, 1, 1)
         self._accepted = snapshot.accepted
+        self.suppressed = snapshot.suppressed
         self._partners: _Partners | None = None
         self.is_ruled = bool(snapshot.ignored or snapshot.apart or self._blocked or self._limits is not None)
         if self.is_ruled or is_partial:
@@ -145,6 +147,7 @@ class WorkingSet:
         # Nor does it tell of the pairs that a contact holds by now.
         self.evidence.update(pair for pair in snapshot.evidence if pair not in self.holders)
         self.ignored.update(snapshot.ignored)
+        self.suppressed |= snapshot.suppressed
         self.is_ruled = self.is_ruled or bool(snapshot.ignored)
 
     def _add_identities(self, identities: Iterable[Sequence[Contact]]) -> None:

@@ -14,11 +14,15 @@ A repository of yours is correct if it passes the conformance suite. In a test m
 """
 
 from identity_core.testing.conformance import (
+    AccessConformance,
     ChangeFeedConformance,
     ContactRepositoryConformance,
+    ErasureConformance,
     IdentityReaderConformance,
     RuleConformance,
     RulingConformance,
+    SightingsConformance,
+    SuppressionConformance,
 )
 from identity_core.testing.invariants import violations
 from identity_core.testing.machine import IdentityMachine
@@ -35,13 +39,17 @@ from identity_core.testing.strategies import (
 )
 
 __all__ = [
+    "AccessConformance",
     "ChangeFeedConformance",
     "ContactRepositoryConformance",
+    "ErasureConformance",
     "IdentityMachine",
     "IdentityReaderConformance",
     "RuleConformance",
     "RulingConformance",
     "RulingMachine",
+    "SightingsConformance",
+    "SuppressionConformance",
     "batches",
     "components",
     "contact_details",

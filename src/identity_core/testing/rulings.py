@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Set
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from datetime import datetime
 from functools import partial
@@ -16,12 +16,17 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from identity_core import (
     NOBODY,
+    AuditTrail,
     ChangeFeed,
     ChangeRules,
     Contact,
     ContactDetails,
     ContactRepository,
     Contradiction,
+    Dossier,
+    Erased,
+    EraseIdentities,
+    EventKind,
     Hold,
     Identified,
     IdentifierKind,
@@ -62,7 +67,7 @@ from identity_core.testing.strategies import (
 
 T = TypeVar("T")
 
-Ports = tuple[ContactRepository, IdentityReader, ChangeFeed, RuleBook]
+Ports = tuple[ContactRepository, IdentityReader, ChangeFeed, RuleBook, AuditTrail]
 Key = tuple[str | None, str | None]
 
 NOTE = Note("the machine", "to see what happens")
@@ -87,7 +92,7 @@ class RulingMachine(RuleBasedStateMachine):
     """
 
     def empty_ports(self) -> AbstractAsyncContextManager[Ports]:
-        """A repository without any contact, a reader of it, its feed and its rules, for one run."""
+        """A repository without any contact, its reader, feed, rules and audit trail, for one run."""
         raise NotImplementedError
 
     def __init__(self) -> None:
@@ -95,12 +100,14 @@ class RulingMachine(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.stack = AsyncExitStack()
         ports = self.run(self.stack.enter_async_context(self.empty_ports()))
-        self.repository, self.reader, self.feed, self.book = ports
+        self.repository, self.reader, self.feed, self.book, trail = ports
         self.change = ChangeRules(self.repository, self.book, large=LARGE)
         self.rule_set = NO_RULES
         self.identify = IdentifyContacts(self.repository)
         self.queries = QueryIdentities(self.reader)
         self.rulings = RuleOnIdentities(self.repository, self.reader)
+        self.erase = EraseIdentities(self.repository, self.reader, trail)
+        self.erased: set[int] = set()
         self.acknowledged: list[ContactDetails] = []
         self.pinned: list[ContactDetails] = []
         self.past: list[_Past] = []
@@ -252,7 +259,7 @@ class RulingMachine(RuleBasedStateMachine):
         is_blocked = self.rule_set.block_any([one, other])
         ruled = self.carry_out(partial(self.rulings.pin, one, other, verdict, NOTE))
         if ruled is not None:
-            self.pinned += [to_details(one), to_details(other)]
+            self.pinned += [ContactDetails.of(one), ContactDetails.of(other)]
             assert self.are_joined(one, other) == (verdict is Verdict.SAME and not is_blocked)
         # A pin *same* contradicts another pin even while one of its values is blocked.
         assert ruled is not None or verdict is Verdict.SAME or were_joined or is_blocked
@@ -308,7 +315,77 @@ class RulingMachine(RuleBasedStateMachine):
         self.run(attempt_all())
         self.acknowledge(batch)
         for ruling in self.in_force():
-            self.pinned += map(to_details, ruling.values - self.values())
+            self.pinned += map(ContactDetails.of, ruling.values - self.values())
+
+    # Erase
+
+    @rule(value=identifiers(POOL))
+    def erase_by_value(self, value: Identifier) -> None:
+        self.erase_whole(value)
+
+    @precondition(lambda self: self.follower.primaries)
+    @rule(choice=CHOICES)
+    def erase_by_contact(self, choice: int) -> None:
+        ids = sorted(self.follower.primaries)
+        self.erase_whole(ids[choice % len(ids)])
+
+    def erase_whole(self, target: Identifier | int) -> None:
+        """Erase somebody; what is left is as if of their details only the values of others had come."""
+        self.remember()
+        before = self.record()
+        try:
+            foretold = self.run(self.erase.preview(target))
+        except NotRecorded:
+            assert target not in self.values()
+            return
+        assert self.record() == before, "nothing is written"
+        gone = {*foretold.values}
+        if isinstance(target, Identifier):
+            assert target in gone
+        parts = [part for part in partition(before) if not part.isdisjoint({value for _, value in gone})]
+        assert len(parts) <= 1
+        entry = self.run(self.erase(target, "the machine", plan=foretold.plan))
+        ids = {contact.id for contact in foretold.contacts} | {one.contact.id for one in foretold.deleted}
+        assert {*entry.contact_ids} == ids
+        assert {*entry.evidence_ids} >= {piece.id for piece in foretold.evidence}
+        self.erased |= ids
+        known = {value for contact in before.contacts for value in contact.identifiers}
+        known.update(
+            value
+            for piece in before.evidence
+            if gone.isdisjoint(piece.identifiers)
+            for value in piece.identifiers
+        )
+        self.forget(gone, known - gone)
+        self.check_erased(gone)
+
+    def forget(self, gone: Set[Identifier], known: Set[Identifier]) -> None:
+        """Remember of all that came what is still known; a blocked value may have been in pairs alone."""
+        self.rule_set = self.rule_set.unblock(gone)
+        self.acknowledged = [*leave(self.acknowledged, known)]
+        self.pinned = [*leave(self.pinned, known)]
+        for one in self.past:
+            for id in self.erased.intersection(one.keys):
+                del one.keys[id]
+
+    def check_erased(self, gone: Set[Identifier]) -> None:
+        """Check that nothing is left of somebody."""
+        for value in gone:
+            dossier = self.run(self.reader.dossier([value]))
+            rules = dossier.rules[-1:]
+            assert dossier == Dossier(
+                Record(asked=frozenset([value]), rules=self.rule_set), rules=dossier.rules
+            )
+            assert all(one.rules.unblock([value]) == one.rules for one in dossier.rules)
+            assert [one.rules for one in rules] in ([], [self.rule_set])
+            assert self.run(self.queries.look_up(ContactDetails.of(value))) == ()
+
+    @invariant()
+    def knows_who_was_erased(self) -> None:
+        for id in self.erased:
+            for find in (self.reader.find, self.reader.lineage):
+                with pytest.raises(Erased):
+                    self.run(find(id))
 
     # Change the rules
 
@@ -553,6 +630,16 @@ class RulingMachine(RuleBasedStateMachine):
         self.check_past(self.past[-2:])
 
 
+def leave(batch: Iterable[ContactDetails], known: Set[Identifier]) -> Iterator[ContactDetails]:
+    """What is left of details if only some values are known."""
+    for details in batch:
+        kept = [value for value in details.identifiers if value in known]
+        if len(kept) == len(details.identifiers):
+            yield details
+        elif kept:
+            yield evolve(ContactDetails.of(kept[0]), seen_at=details.seen_at)
+
+
 @frozen
 class _Past:
     moment: datetime
@@ -574,14 +661,13 @@ class Follower:
             event = recorded.event
             if event.contact_id is not None:
                 self.primaries[event.contact_id] = event.primary_id
+            if event.kind is EventKind.ERASED:
+                for id in event.moved_ids:
+                    self.primaries.pop(id, None)
+                continue
             absorbed = {*event.absorbed_ids}
             moved = {id for id, primary in self.primaries.items() if primary in absorbed}
             self.primaries.update(dict.fromkeys(moved.union(event.moved_ids), event.primary_id))
-
-
-def to_details(identifier: Identifier) -> ContactDetails:
-    """A value as details."""
-    return ContactDetails(**{identifier.kind.value: identifier.value})
 
 
 def to_dated(record: Record) -> set[tuple[datetime, frozenset[Identifier]]]:

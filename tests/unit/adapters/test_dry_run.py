@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +10,11 @@ from hypothesis import strategies as st
 from identity_adapters.memory import DryRunRepository, InMemoryContactRepository
 from identity_core import (
     ChangeRules,
+    ContactDetails,
     Contradiction,
+    EraseIdentities,
     IdentifyContacts,
+    ImportReport,
     Note,
     RuleOnIdentities,
     Verdict,
@@ -59,4 +63,23 @@ def test_a_dry_run_foretells_what_an_import_does_by_the_rules_and_rulings_in_for
         assert foretold == await import_contacts(repository, details(), batch_size=batch_size)
 
     every_value = {value for one in (*before, *then, *imported) for value in one.identifiers}
+    asyncio.run(body())
+
+
+def test_a_dry_run_counts_who_is_kept_out():
+    repository = InMemoryContactRepository()
+
+    async def details():
+        for key in (("a@x", "2"), ("b@x", "1"), ("b@x", "2")):
+            yield ContactDetails(*key)
+
+    async def body():
+        erased = ContactDetails("a@x", "1")
+        await IdentifyContacts(repository)(erased)
+        erase = EraseIdentities(repository, repository, repository)
+        await erase(erased.identifiers[0], suppressed_until=datetime(2999, 1, 1, tzinfo=UTC))
+        expected = ImportReport(read=3, created=1, suppressed=2)
+        assert await import_contacts(DryRunRepository(repository), details(), batch_size=1) == expected
+        assert await import_contacts(repository, details(), batch_size=1) == expected
+
     asyncio.run(body())

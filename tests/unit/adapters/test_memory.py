@@ -7,13 +7,17 @@ from hypothesis import settings
 from identity_adapters.memory import InMemoryContactRepository
 from identity_core import ContactDetails, EventKind, IdentifyContacts
 from identity_core.testing import (
+    AccessConformance,
     ChangeFeedConformance,
     ContactRepositoryConformance,
+    ErasureConformance,
     IdentityMachine,
     IdentityReaderConformance,
     RuleConformance,
     RulingConformance,
     RulingMachine,
+    SightingsConformance,
+    SuppressionConformance,
 )
 
 
@@ -59,6 +63,34 @@ class TestRuleConformance(RuleConformance):
         yield repository, repository, repository
 
 
+class TestAccessConformance(AccessConformance):
+    @asynccontextmanager
+    async def empty_trail(self):
+        repository = InMemoryContactRepository(Clock())
+        yield repository, repository, repository, repository
+
+
+class TestErasureConformance(ErasureConformance):
+    @asynccontextmanager
+    async def empty_store(self):
+        repository = InMemoryContactRepository(Clock())
+        yield repository, repository, repository, repository, repository
+
+
+class TestSightingsConformance(SightingsConformance):
+    @asynccontextmanager
+    async def empty_sightings(self):
+        repository = InMemoryContactRepository()
+        yield repository, repository, repository, repository
+
+
+class TestSuppressionConformance(SuppressionConformance):
+    @asynccontextmanager
+    async def empty_ports(self):
+        repository = InMemoryContactRepository(Clock())
+        yield repository, repository, repository
+
+
 class TestFeedConformance(ChangeFeedConformance):
     @asynccontextmanager
     async def empty_feed(self):
@@ -79,7 +111,7 @@ class Rulings(RulingMachine):
     @asynccontextmanager
     async def empty_ports(self):
         repository = InMemoryContactRepository(Clock())
-        yield repository, repository, repository, repository
+        yield repository, repository, repository, repository, repository
 
 
 TestRulings = Rulings.TestCase

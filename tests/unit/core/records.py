@@ -116,7 +116,9 @@ def records(draw, pool=4, verdicts=tuple(Verdict), max_rulings=5):
     rulings = []
     if pairs:
         ends = st.sampled_from(sorted(held | values))
-        drawn = draw(st.lists(st.tuples(st.sampled_from(verdicts), ends, ends), max_size=max_rulings))
+        drawn = draw(
+            st.lists(st.tuples(st.sampled_from(verdicts), ends, ends), unique=True, max_size=max_rulings)
+        )
         for id, (verdict, one, other) in enumerate(drawn, start=80):
             if one < other:
                 rulings.append(Ruling(id, verdict, one, other, NOW, None, "drawn"))

@@ -8,6 +8,28 @@ planner may prefer to read a whole small table.
 """
 
 from identity_adapters.postgres.statements.census import CENSUS, READ_TABLES
+from identity_adapters.postgres.statements.erasure import (
+    ADOPT_ERASURE,
+    ALL_RULES,
+    DELETED_NAMING,
+    ERASE,
+    ERASE_CONTACTS,
+    EVIDENCE_NAMING,
+    LAST_SEEN,
+    LEDGER,
+    LEFT,
+    PURGE_SUPPRESSIONS,
+    RECORD_ACCESS,
+    REPLACE_RULES,
+    REWRITE_RULES,
+    REWRITE_RULINGS,
+    RULING_TEXTS,
+    SKIP_IDS,
+    SUPPRESS,
+    SUPPRESSED,
+    WAS_ERASED,
+    WITHDRAWN_NAMING,
+)
 from identity_adapters.postgres.statements.history import (
     CHANGES,
     CHANGES_SINCE,
@@ -67,16 +89,34 @@ from identity_adapters.postgres.statements.rulings import (
     RULINGS,
     RULINGS_ABOUT,
 )
+from identity_adapters.postgres.statements.sightings import (
+    ALLOW_MINUTES,
+    BEGIN_RECORDING,
+    END_RECORDING,
+    LOCK_LAST_SEEN,
+    RECORD_SEEN,
+    RECORDED_SINCE,
+    SHARE_LAST_SEEN,
+    UNSEEN,
+)
 from identity_adapters.postgres.statements.writes import COPY_CONTACTS, COPY_EVENTS, INSERT, UPDATE
 
 # Returns nothing; fails if the tables do not exist.
-CHECK = "SELECT FROM contacts, contact_evidence, contact_events, contact_rulings, contact_rules LIMIT 0"
+CHECK = """
+SELECT FROM contacts, contact_evidence, contact_events, contact_rulings, contact_rules, contact_audit LIMIT 0
+"""
 
-REPLANNED = frozenset([UPDATE, RULE, CENSUS, MOST_SHARED, LARGEST, WEIGH])
+REPLANNED = frozenset(
+    [UPDATE, RULE, ERASE, ERASE_CONTACTS, PURGE_SUPPRESSIONS, CENSUS, MOST_SHARED, LARGEST, WEIGH, UNSEEN]
+)
 """The statements that are planned on each execution."""
 
 __all__ = [
+    "ADOPT_ERASURE",
+    "ALLOW_MINUTES",
+    "ALL_RULES",
     "BEGIN",
+    "BEGIN_RECORDING",
     "CENSUS",
     "CHANGES",
     "CHANGES_SINCE",
@@ -89,11 +129,16 @@ __all__ = [
     "COUNT_OTHERS",
     "CREATED_AT",
     "CURRENT_SNAPSHOT",
+    "DELETED_NAMING",
     "EMAIL",
+    "END_RECORDING",
+    "ERASE",
+    "ERASE_CONTACTS",
     "EVENT",
     "EVENTS",
     "EVIDENCE",
     "EVIDENCE_ABOUT",
+    "EVIDENCE_NAMING",
     "FIND",
     "HAS_PINS",
     "HOMES",
@@ -102,6 +147,9 @@ __all__ = [
     "INSERT",
     "LARGEST",
     "LAST_ID",
+    "LAST_SEEN",
+    "LEDGER",
+    "LEFT",
     "LINEAGE",
     "LOAD",
     "LOAD_COLUMNS",
@@ -110,6 +158,7 @@ __all__ = [
     "LOAD_WITH_LIMITS",
     "LOCK_GLOBALLY",
     "LOCK_IDENTIFIERS",
+    "LOCK_LAST_SEEN",
     "LOCK_PRIMARIES",
     "MOST_SHARED",
     "NOW_AND_IDS",
@@ -119,18 +168,33 @@ __all__ = [
     "PARTS",
     "PHONE_NUMBER",
     "PINS_APART",
+    "PURGE_SUPPRESSIONS",
     "PUT_RULES",
     "READ_TABLES",
+    "RECORDED_SINCE",
+    "RECORD_ACCESS",
+    "RECORD_SEEN",
+    "REPLACE_RULES",
     "REPLANNED",
+    "REWRITE_RULES",
+    "REWRITE_RULINGS",
     "RULE",
     "RULES_IN_FORCE",
     "RULINGS",
     "RULINGS_ABOUT",
+    "RULING_TEXTS",
     "SETTLE_RULES",
+    "SHARE_LAST_SEEN",
+    "SKIP_IDS",
+    "SUPPRESS",
+    "SUPPRESSED",
     "TRY_LOCK",
+    "UNSEEN",
     "UNSETTLED",
     "UNSETTLED_RETROACTIVELY",
     "UPDATE",
     "WAITING",
+    "WAS_ERASED",
     "WEIGH",
+    "WITHDRAWN_NAMING",
 ]

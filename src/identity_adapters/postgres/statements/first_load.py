@@ -6,9 +6,11 @@ TABLES = ("contacts", "contact_evidence", "contact_events")
 # Locks these tables against everybody, in this order.
 LOCK_TABLES = f"LOCK TABLE {', '.join(TABLES)} IN ACCESS EXCLUSIVE MODE"
 
-# Whether one of these tables has a row, or there are rulings.
+# Whether one of these tables has a row, there are rulings, or values are kept out.
 HAS_ROWS = f"""
-SELECT {" OR ".join(f"EXISTS (SELECT FROM {table})" for table in (*TABLES, "contact_rulings"))}
+SELECT {" OR ".join(f"EXISTS (SELECT FROM {table})" for table in (*TABLES, "contact_rulings"))} OR EXISTS (
+    SELECT FROM contact_suppressions WHERE expires_at > timezone('UTC', clock_timestamp())
+)
 """
 
 # Whether these tables belong to this user, and may be emptied: no other table refers to them.
@@ -76,6 +78,14 @@ WITH next AS MATERIALIZED (
     SELECT id, setval(sequence, id + %(count)s - 1) FROM next
 )
 SELECT clock_timestamp(), array_agg(id) FROM last
+"""
+
+# Has recording when values were last seen begin anew, if it is recorded: nobody knows when those of a history
+# were seen, but that it was not after the load.
+RESTART_RECORDING = """
+UPDATE contact_last_seen_since SET since = CAST(date_trunc('month', clock_timestamp()) AS date)
+WHERE since = (SELECT max(since) FROM contact_last_seen_since)
+    AND since < CAST(date_trunc('month', clock_timestamp()) AS date)
 """
 
 # What may take as long as it does; only the locks do not.

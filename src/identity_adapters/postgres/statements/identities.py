@@ -67,7 +67,7 @@ hub (id) AS (
     ) AS near
 )
 """
-_CONTACT = f"""
+CONTACT = f"""
     c.id, nullif({EMAIL}, '') AS email, nullif({_READ_PHONE_NUMBER}, '') AS phone_number, c.linked_id,
     c.link_precedence, {CREATED_AT} AT TIME ZONE 'UTC' AS created_at, c.deleted_at IS NOT NULL AS is_deleted
 """
@@ -76,7 +76,7 @@ _OF_HUB = """
     UNION ALL
     (SELECT * FROM contacts c WHERE c.linked_id = hub.id OFFSET 0)
 """
-_MEMBERS = f"SELECT {_CONTACT} FROM hub CROSS JOIN LATERAL ({_OF_HUB}) AS c"
+_MEMBERS = f"SELECT {CONTACT} FROM hub CROSS JOIN LATERAL ({_OF_HUB}) AS c"
 
 # The pairs of the input that are on record, and a row without values if there are rules after :version.
 _PAIRS_AND_RULES = """
@@ -127,7 +127,7 @@ FROM hub CROSS JOIN LATERAL (
         CAST(json_agg(member.id ORDER BY member.created_at, member.id) AS text) AS ids,
         count(*) AS number,
         min(member.created_at) AS created_at
-    FROM (SELECT {_CONTACT} FROM ({_OF_HUB}) AS c) AS member
+    FROM (SELECT {CONTACT} FROM ({_OF_HUB}) AS c) AS member
     WHERE NOT member.is_deleted
 ) AS member
 WHERE member.number > 0 AND NOT EXISTS (SELECT FROM obstacle)
@@ -215,7 +215,7 @@ WITH RECURSIVE {INPUT}, linked (id) AS (
     ) AS near
     WHERE linked.id <> %(primary_id)s
 )
-SELECT {_CONTACT}
+SELECT {CONTACT}
 FROM (SELECT id FROM linked UNION SELECT %(primary_id)s) AS part
 CROSS JOIN LATERAL (SELECT * FROM contacts c WHERE c.id = part.id OFFSET 0) AS c
 UNION ALL
@@ -225,7 +225,7 @@ WHERE EXISTS (SELECT FROM contact_rules WHERE version > %(version)s)
 
 # The live contacts with the :ids. Index: contacts_pkey.
 CONTACTS_WITH_IDS = f"""
-SELECT {_CONTACT}
+SELECT {CONTACT}
 FROM json_array_elements_text(%(ids)s) AS input (id)
 CROSS JOIN LATERAL (
     SELECT * FROM contacts c WHERE c.id = CAST(input.id AS bigint) AND c.deleted_at IS NULL OFFSET 0
@@ -288,7 +288,7 @@ ORDER BY since, primary_id, created_at, id
 """
 
 # The contacts, deleted ones included, of all identities that the contact :id was in one identity with, or
-# that splits parted from one another, in any number of steps.
+# that splits parted from one another, in any number of steps; of contacts that were erased, the id alone.
 # Indexes: contacts_pkey, idx_contacts_linked_id, idx_contact_events_primary_id, idx_contact_events_origin_id.
 LINEAGE = f"""
 WITH RECURSIVE related (id) AS (
@@ -306,8 +306,13 @@ WITH RECURSIVE related (id) AS (
          WHERE event.origin_id IS NOT NULL)
         UNION ALL
         (SELECT event.primary_id FROM contact_events event WHERE event.origin_id = related.id OFFSET 0)
+        UNION ALL
+        (SELECT erased.id
+         FROM (SELECT * FROM contact_events event WHERE event.primary_id = related.id OFFSET 0) AS event
+         CROSS JOIN LATERAL unnest(event.moved_ids) AS erased (id)
+         WHERE event.kind = 'erased')
     ) AS near
 )
-SELECT {_CONTACT}, {DELETED_AT} AT TIME ZONE 'UTC'
-FROM related CROSS JOIN LATERAL (SELECT * FROM contacts c WHERE c.id = related.id OFFSET 0) AS c
+SELECT {CONTACT}, {DELETED_AT} AT TIME ZONE 'UTC', related.id
+FROM related LEFT JOIN LATERAL (SELECT * FROM contacts c WHERE c.id = related.id OFFSET 0) AS c ON true
 """

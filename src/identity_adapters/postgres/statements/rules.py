@@ -3,11 +3,11 @@
 from identity_adapters.postgres.statements.identities import EMAIL, PHONE_NUMBER
 
 # The rules in force. Index: contact_rules_pkey.
-RULES_IN_FORCE = """
-SELECT version, rules, released, settled_id, last_id, applied_at AT TIME ZONE 'UTC', applied_by, reason,
+RULES = """
+    version, rules, released, settled_id, last_id, applied_at AT TIME ZONE 'UTC', applied_by, reason,
     retroactive
-FROM contact_rules ORDER BY version DESC LIMIT 1
 """
+RULES_IN_FORCE = f"SELECT {RULES} FROM contact_rules ORDER BY version DESC LIMIT 1"
 
 PUT_RULES = """
 INSERT INTO contact_rules

@@ -2,14 +2,14 @@
 
 from identity_adapters.postgres.statements.identities import EMAIL, PHONE_NUMBER
 
-_RULING = """
+RULING = """
     ruling.id, ruling.verdict, ruling.one_kind, ruling.one, ruling.other_kind, ruling.other,
     ruling.decided_at AT TIME ZONE 'UTC', ruling.decided_by, ruling.reason, ruling.split_id
 """
 
 # The rulings in force after :after, at most :limit. Index: contact_rulings_pkey.
 RULINGS = f"""
-SELECT {_RULING} FROM contact_rulings ruling
+SELECT {RULING} FROM contact_rulings ruling
 WHERE ruling.id > %(after)s AND ruling.withdrawn_at IS NULL
 ORDER BY ruling.id LIMIT %(limit)s
 """
@@ -17,7 +17,7 @@ ORDER BY ruling.id LIMIT %(limit)s
 # The rulings in force about any of the :values.
 # Indexes: idx_contact_rulings_one, idx_contact_rulings_other.
 RULINGS_ABOUT = f"""
-SELECT DISTINCT ON (ruling.id) {_RULING}
+SELECT DISTINCT ON (ruling.id) {RULING}
 FROM json_array_elements_text(%(values)s) AS input (value)
 CROSS JOIN LATERAL (
     (SELECT * FROM contact_rulings ruling WHERE ruling.one = input.value OFFSET 0)

@@ -547,7 +547,7 @@ class RulingConformance:
             parts = partition(record)
             assert parts == resolved(record)
             assert {value for part in parts for value in part} == {value for _, value in values}
-            snapshot = await repository.load([*everything, *map(_to_details, pinned)])
+            snapshot = await repository.load([*everything, *map(ContactDetails.of, pinned)])
             assert violations(snapshot, everything) == []
             for value in values:
                 alone = await reader.record([value])
@@ -573,7 +573,7 @@ class RulingConformance:
             expected = components(
                 alone
                 for one in details
-                for alone in (map(_to_details, one.identifiers) if one.pair in undone else [one])
+                for alone in (map(ContactDetails.of, one.identifiers) if one.pair in undone else [one])
             )
             assert partition(await reader.record(_values(details))) == expected
             again = await IdentifyContacts(repository).with_outcomes(details)
@@ -635,7 +635,7 @@ class RulingConformance:
             for ruling in await reader.rulings():
                 await rule.unpin(ruling, NOTE)
             free = await reader.record(_values(details) | named)
-            assert partition(free) == components([*details, *map(_to_details, named)])
+            assert partition(free) == components([*details, *map(ContactDetails.of, named)])
             assert all(piece.standing is Standing.COUNTS for piece in free.evidence)
 
         self.check(body)
@@ -755,10 +755,6 @@ def _values(details: Sequence[ContactDetails]) -> set[Identifier]:
 
 def _pairs(details: Sequence[ContactDetails]) -> list[Pair]:
     return [*dict.fromkeys(one.pair for one in details if one.pair is not None)]
-
-
-def _to_details(identifier: Identifier) -> ContactDetails:
-    return ContactDetails(**{identifier.kind.value: identifier.value})
 
 
 def _dates(record: Record) -> dict[frozenset[Identifier], datetime]:

@@ -287,3 +287,11 @@ def test_history_without_a_lineage_tells_the_events_without_their_details():
         EventKind.UNDONE,
         EventKind.SPLIT,
     ]
+
+
+def test_who_is_absorbed_twice_is_there_once():
+    contacts = (Contact(1, "a@x", None, None, None, START), Contact(2, "b@x", None, 1, None, START))
+    merged = Event(START, EventKind.MERGED, 1, absorbed_ids=(2,))
+    events = tuple(RecordedEvent(number, merged) for number in (1, 2))
+    found = as_of(Lineage(contacts, (), events), (), 2, START)
+    assert [contact.id for contact in found] == [1, 2]

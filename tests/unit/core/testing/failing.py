@@ -22,7 +22,7 @@ def find_failing_test(suite, make_repository):
     class Suite(suite):
         def check(self, body):
             async def body_in_time(*ports):
-                async with asyncio.timeout(10):  # what is never written may be tried for ever
+                async with asyncio.timeout(5):  # what is never written may be tried for ever
                     await body(*ports)
 
             super().check(body_in_time)
@@ -40,6 +40,21 @@ def find_failing_test(suite, make_repository):
         async def empty_ports(self):
             repository = make_repository()
             yield repository, repository, repository
+
+        @asynccontextmanager
+        async def empty_sightings(self):
+            repository = make_repository()
+            yield repository, repository, repository, repository
+
+        @asynccontextmanager
+        async def empty_store(self):
+            repository = make_repository()
+            yield repository, repository, repository, repository, repository
+
+        @asynccontextmanager
+        async def empty_trail(self):
+            repository = make_repository()
+            yield repository, repository, repository, repository
 
         def other_repository(self, repository):
             return nullcontext(repository.share() if hasattr(repository, "share") else repository)
