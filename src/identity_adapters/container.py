@@ -7,37 +7,56 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import structlog
 from dependency_injector import containers, providers
 
 from identity_adapters.api import MakeDetails
 from identity_adapters.batching import IdentifyInBatches
 from identity_adapters.domains import normalize_domains, to_ascii, to_unicode
+from identity_adapters.files.ledger import InvalidLedger, append_to_ledger, complete_ledger
 from identity_adapters.offload import offload
 from identity_adapters.postgres import (
     Database,
     EmailForms,
+    PostgresAuditTrail,
     PostgresChangeFeed,
     PostgresContactRepository,
     PostgresIdentityReader,
     PostgresRuleBook,
+    PostgresSightings,
     create_engine,
     migrate,
     take_census,
 )
 from identity_adapters.processes import signal_on_parent_exit
 from identity_adapters.queries import (
+    BoundedAccess,
+    BoundedErasures,
     BoundedQueries,
     BoundedRuleChanges,
     BoundedRulings,
     BoundedSuggestions,
 )
-from identity_adapters.settings import Settings
+from identity_adapters.settings import InvalidSetting, Settings
 from identity_adapters.settling import Settler
 from identity_adapters.shutdown import GracefulShutdown
-from identity_core import ChangeRules, IdentifyContacts, QueryIdentities, RuleOnIdentities, SuggestRules
+from identity_adapters.sightings import SightingRecorder, end_recording
+from identity_core import (
+    AccessIdentities,
+    ChangeRules,
+    EraseIdentities,
+    EraseUnseen,
+    IdentifyContacts,
+    LedgerEntry,
+    QueryIdentities,
+    RuleOnIdentities,
+    SuggestRules,
+)
 
 # Parts that only the service needs are imported where they are created, so that commands start faster.
 if TYPE_CHECKING:
@@ -46,9 +65,14 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, QueuePool
 
     from identity_adapters.http.app import Lifespan
+    from identity_adapters.http.routes.identify import OnSeen
     from identity_adapters.metrics import Metrics
 
 T = TypeVar("T")
+
+LEDGER = "IDENTITY_ERASURE_LEDGER"
+
+_logger = structlog.get_logger(__name__)
 
 
 @contextmanager
@@ -106,8 +130,16 @@ def _lifespan(container: "Container") -> "Lifespan":
         with open_database(container) as url:
             if settings.migrate_at_start:
                 migrate(url)
+            if settings.erasure_ledger is not None:
+                with naming_ledger():
+                    await complete_ledger(settings.erasure_ledger, container.audit_trail())
             container.shutdown().delay(signal.SIGTERM, seconds=settings.drain)
-            tasks = [asyncio.create_task(_watch(container)), asyncio.create_task(container.settler().run())]
+            recorder = container.recorder() if settings.record_last_seen else None
+            tasks = [
+                asyncio.create_task(_watch(container)),
+                asyncio.create_task(container.settler().run()),
+                asyncio.create_task(recorder.run() if recorder else end_recording(container.sightings())),
+            ]
             # Objects from the start live for ever, so the collector need not scan them again. Requests
             # create few cycles, so the default thresholds would collect too often.
             gc.collect()
@@ -119,6 +151,8 @@ def _lifespan(container: "Container") -> "Lifespan":
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+            if recorder is not None:
+                await recorder.close()
             await _close_connections(container)
 
     return run_service
@@ -142,6 +176,38 @@ def _settle(container: "Container") -> Callable[[], Awaitable[object]]:
                 await container.change_rules().settle()
 
     return settle
+
+
+@contextmanager
+def naming_ledger() -> Iterator[None]:
+    """Raise `InvalidSetting` if the ledger of erasures is not one, or cannot be written."""
+    try:
+        yield
+    except InvalidLedger as error:
+        raise InvalidSetting(LEDGER, f"names a file that is not a ledger: {error}") from None
+    except OSError as error:
+        raise InvalidSetting(LEDGER, f"names a file that cannot be written: {error.strerror}") from None
+
+
+def _keep_in_ledger(ledger: Path | None) -> Callable[[LedgerEntry], None]:
+    """What is done with each erasure once it is persisted."""
+
+    def keep(entry: LedgerEntry) -> None:
+        if ledger is not None:
+            try:
+                append_to_ledger(ledger, [entry])
+            except OSError:
+                # The erasure is in the database, from which the next start completes the ledger.
+                _logger.exception("the ledger of erasures could not be written")
+
+    return keep
+
+
+def _choose_on_seen(container: "Container") -> "OnSeen | None":
+    if not container.settings().record_last_seen:
+        return None
+    # The recorder is created once the database is open.
+    return lambda details, blocked: container.recorder().note(details, blocked)
 
 
 def _metrics(count_every: float) -> "Metrics":
@@ -222,14 +288,33 @@ class Container(containers.DeclarativeContainer):
     database = providers.Singleton(_database, engine)
     query_database = providers.Singleton(_database, query_engine)
     _emails = providers.Object(EmailForms(to_ascii, to_unicode))
-    repository = providers.Singleton(PostgresContactRepository, database, _emails)
-    reader = providers.Singleton(PostgresIdentityReader, query_database, _emails)
+    repository = providers.Singleton(
+        PostgresContactRepository,
+        database,
+        _emails,
+        suppression_key=settings.provided.suppression_key,
+    )
+    reader = providers.Singleton(
+        PostgresIdentityReader,
+        query_database,
+        _emails,
+        suppression_key=settings.provided.suppression_key,
+    )
     feed = providers.Singleton(PostgresChangeFeed, database)
     rule_book = providers.Singleton(PostgresRuleBook, database, _emails)
+    audit_trail = providers.Singleton(PostgresAuditTrail, database)
     _offload = providers.Object(offload)
     identify_contacts = providers.Singleton(IdentifyContacts, repository, offload=_offload)
     query_identities = providers.Singleton(QueryIdentities, reader, offload=_offload)
     rule = providers.Singleton(RuleOnIdentities, repository, reader, offload=_offload)
+    _on_erased = providers.Callable(_keep_in_ledger, settings.provided.erasure_ledger)
+    erase = providers.Singleton(
+        EraseIdentities, repository, reader, audit_trail, offload=_offload, on_erased=_on_erased
+    )
+    sightings = providers.Singleton(PostgresSightings, query_database, _emails)
+    recorder = providers.Singleton(SightingRecorder, sightings, on_written=metrics.provided.observe_last_seen)
+    erase_unseen = providers.Singleton(EraseUnseen, erase, reader, sightings)
+    access_identities = providers.Singleton(AccessIdentities, reader, audit_trail, offload=_offload)
     change_rules = providers.Singleton(ChangeRules, repository, rule_book)
     suggest_rules = providers.Singleton(SuggestRules, rule_book)
     settler = providers.Singleton(Settler, providers.Callable(_settle, __self__))
@@ -240,6 +325,16 @@ class Container(containers.DeclarativeContainer):
         max_waiting=settings.provided.max_waiting,
     )
     rulings = providers.Singleton(BoundedRulings, repository, reader, offload=_offload, queries=queries)
+    access = providers.Singleton(BoundedAccess, reader, audit_trail, offload=_offload, queries=queries)
+    erasures = providers.Singleton(
+        BoundedErasures,
+        repository,
+        reader,
+        audit_trail,
+        offload=_offload,
+        on_erased=_on_erased,
+        queries=queries,
+    )
     _query_rule_book = providers.Singleton(PostgresRuleBook, query_database, _emails)
     rules = providers.Singleton(
         BoundedRuleChanges, repository, _query_rule_book, offload=_offload, queries=queries
@@ -260,6 +355,8 @@ class Container(containers.DeclarativeContainer):
         rulings=rulings.provider,
         rules=rules.provider,
         suggestions=suggestions.provider,
+        access=access.provider,
+        erase=erasures.provider,
         feed=feed.provider,
         check=database.provided.check.provider,
         make_details=make_details,
@@ -267,7 +364,10 @@ class Container(containers.DeclarativeContainer):
         is_shutting_down=shutdown,
         on_ruling=metrics.provided.observe_ruling,
         on_rules=settler.provided.wake,
+        on_erased=metrics.provided.observe_erasure,
         on_blocked=metrics.provided.observe_blocked,
+        on_seen=providers.Callable(_choose_on_seen, __self__),
+        suppress_for=providers.Callable(timedelta, days=settings.provided.suppress_days),
         keys=settings.provided.api_keys,
         rate_limit=settings.provided.rate_limit,
         lifespan=providers.List(providers.Callable(_lifespan, __self__)),

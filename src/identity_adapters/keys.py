@@ -20,6 +20,7 @@ class Scope(StrEnum):
     READ = "read"
     DECIDE = "decide"
     ADMIN = "admin"
+    ERASE = "erase"
 
 
 @frozen

@@ -85,10 +85,16 @@ class Metrics:
         self._rulings = Counter(
             "identity_rulings", "Rulings that changed something, by kind.", ["kind"], registry=registry
         )
+        self._erasures = Counter("identity_erasures", "Persons that were erased.", registry=registry)
         self._blocked = Counter(
             "identity_blocked_values",
             "Values to identify by that did not count, because they are blocked, by field.",
             ["field"],
+            registry=registry,
+        )
+        self._last_seen = Counter(
+            "identity_last_seen_written",
+            "Values of which it was written in which month they were last seen.",
             registry=registry,
         )
         self._waiting = _create_live_gauge(
@@ -117,9 +123,17 @@ class Metrics:
         """Record a ruling."""
         self._rulings.labels(kind).inc()
 
+    def observe_erasure(self) -> None:
+        """Record an erasure."""
+        self._erasures.inc()
+
     def observe_blocked(self, field: str) -> None:
         """Record a value that did not count, because it is blocked."""
         self._blocked.labels(field).inc()
+
+    def observe_last_seen(self, values: int) -> None:
+        """Record that it was written of values when they were last seen."""
+        self._last_seen.inc(values)
 
     async def watch(self, waiting: Callable[[], int], pool: Callable[[], tuple[int, int]]) -> None:
         """Update the gauges every second until cancelled.

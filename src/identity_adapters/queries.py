@@ -10,18 +10,24 @@ queue is full, or after some seconds.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Collection, Sequence, Set
 from contextlib import asynccontextmanager
 from datetime import datetime
 
 from identity_core import (
+    AccessIdentities,
+    AuditTrail,
     ChangeRules,
     Contact,
     ContactDetails,
     ContactRepository,
+    Disclosure,
+    EraseIdentities,
+    ErasurePreview,
     Explanation,
     Identifier,
     IdentityReader,
+    LedgerEntry,
     Offload,
     Preview,
     QueryIdentities,
@@ -38,6 +44,7 @@ from identity_core import (
 )
 from identity_core.model.parts import Parts
 from identity_core.ports import run_inline
+from identity_core.rules.erase import Target
 
 
 class BoundedQueries(QueryIdentities):
@@ -143,6 +150,73 @@ class BoundedRulings(RuleOnIdentities):
     ) -> Ruled:
         async with self._slot():
             return await super()._rule(values, decide, dry_run, plan)
+
+
+class BoundedAccess(AccessIdentities):
+    """`AccessIdentities` for many concurrent callers, which queue with those of the queries.
+
+    Args:
+        reader: where identities are read.
+        trail: keeps who got what.
+        offload: runs the work on very large identities.
+        queries: the queries that they queue with.
+    """
+
+    def __init__(
+        self,
+        reader: IdentityReader,
+        trail: AuditTrail,
+        *,
+        offload: Offload = run_inline,
+        queries: BoundedQueries,
+    ) -> None:
+        super().__init__(reader, trail, offload=offload)
+        self._slot = queries.slot
+
+    async def __call__(self, target: Target, by: str | None = None) -> Disclosure:
+        async with self._slot():
+            return await super().__call__(target, by)
+
+
+class BoundedErasures(EraseIdentities):
+    """`EraseIdentities` for many concurrent callers, which queue with those of the queries.
+
+    Args:
+        repository: where the contacts are kept.
+        reader: reads the same contacts.
+        trail: keeps who was erased there.
+        offload: runs the work on very large identities.
+        on_erased: called with each erasure once it is persisted.
+        queries: the queries that they queue with.
+    """
+
+    def __init__(
+        self,
+        repository: ContactRepository,
+        reader: IdentityReader,
+        trail: AuditTrail,
+        *,
+        offload: Offload = run_inline,
+        on_erased: Callable[[LedgerEntry], None] = lambda _: None,
+        queries: BoundedQueries,
+    ) -> None:
+        super().__init__(repository, reader, trail, offload=offload, on_erased=on_erased)
+        self._slot = queries.slot
+
+    async def preview(self, target: Target) -> ErasurePreview:
+        async with self._slot():
+            return await super().preview(target)
+
+    async def __call__(
+        self,
+        target: Target,
+        by: str | None = None,
+        *,
+        plan: str | None = None,
+        suppressed_until: datetime | None = None,
+    ) -> LedgerEntry:
+        async with self._slot():
+            return await super().__call__(target, by, plan=plan, suppressed_until=suppressed_until)
 
 
 class BoundedSuggestions(SuggestRules):

@@ -12,6 +12,8 @@ from tests.support.processes import run, service
 JSON = {"Content-Type": "application/json"}
 DETAILS = json.dumps({"email": "a@x", "phoneNumber": "1"})
 ENDS = json.dumps({"one": {"email": "a@x"}, "other": {"email": "a@x"}})
+NUMBER = json.dumps({"phoneNumber": "1"})
+PERSON = json.dumps({"email": "a@x"})
 REASON = {"reason": "a typo"}
 UNDO = json.dumps(json.loads(DETAILS) | REASON)
 SPLIT = json.dumps({"one": {"email": "a@x"}, "other": {"phoneNumber": "1"}} | REASON)
@@ -22,6 +24,7 @@ ASKED = {
     Scope.IDENTIFY: [("POST", "/identify", DETAILS), ("POST", "/preview", DETAILS)],
     Scope.READ: [
         ("POST", "/lookup", DETAILS),
+        ("POST", "/access", PERSON),
         ("POST", "/explain", ENDS),
         ("GET", "/identities/1", None),
         ("GET", "/identities/1/history", None),
@@ -45,6 +48,7 @@ ASKED = {
         ("POST", "/rules/preview", PREVIEWED_RULES),
         ("PUT", "/rules", RULES),
     ],
+    Scope.ERASE: [("POST", "/erase?dryRun=true", PERSON), ("POST", "/erase", NUMBER)],
 }
 OPEN = ["/health", "/health/live", "/health/ready", "/openapi.json", "/docs", "/redoc"]
 
@@ -62,6 +66,7 @@ def running(tmp_path_factory, keys, make_database):
     entries = ",".join(key.entry for _, key in keys.values())
     with service(folder, DB_CONNECTION_STRING=make_database(), IDENTITY_API_KEYS=entries) as one:
         one.request("POST", "/identify", DETAILS, JSON | bearer(keys[Scope.IDENTIFY][0]))
+        one.request("POST", "/pins", PIN, JSON | bearer(keys[Scope.DECIDE][0]))
         yield checked(one)
 
 

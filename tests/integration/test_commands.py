@@ -48,6 +48,9 @@ READS = [
 ]
 """Commands that do not migrate, each with the exit code of its failures."""
 
+ACCESS = ["access", "--email", "a@x"]
+"""The command that only reads, but records that it did; it does not migrate either."""
+
 TABLES = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
 
 
@@ -94,7 +97,9 @@ def unmigrated(tmp_path, empty_url):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code"), READS, ids=lambda one: " ".join(one) if isinstance(one, list) else ""
+    ("arguments", "code"),
+    [*READS, (ACCESS, 1)],
+    ids=lambda one: " ".join(one) if isinstance(one, list) else "",
 )
 def test_a_command_that_only_reads_does_not_migrate(unmigrated, sql, arguments, code):
     done = run(*arguments, **unmigrated)
@@ -117,12 +122,15 @@ def test_a_user_who_may_only_read_can_run_the_commands_that_only_read(unmigrated
     run("import", "orders.csv", **unmigrated)
     reader = f"reader_of_{empty_url.database}"
     tables = "contacts, contact_evidence, contact_events, contact_rulings, contact_rules"
-    tables += ", identity_schema_version"
+    tables += ", contact_audit, contact_last_seen, contact_suppressions, identity_schema_version"
     sql(f"CREATE ROLE {reader} LOGIN; GRANT SELECT ON {tables} TO {reader}")
     unmigrated["DB_CONNECTION_STRING"] = plain(empty_url.set(username=reader))
     for arguments, _ in READS:
         done = run(*arguments, **unmigrated)
         assert done.returncode == 0, done.stderr
+    done = run(*ACCESS, **unmigrated)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "permission denied" in done.stderr
 
 
 def test_a_newer_schema_is_read_as_it_is(unmigrated, sql):

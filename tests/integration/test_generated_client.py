@@ -12,6 +12,7 @@ import pytest
 
 from identity_adapters.keys import Scope, generate_key
 from tests.support.processes import service
+from tests.support.waiting import wait_until
 
 PACKAGE = "generated_identity_client"
 
@@ -90,6 +91,11 @@ def test_every_operation_answers_a_generated_client(generated):
     page, _ = ask("identity", contact_id, after=page.next_, as_of=tomorrow)
     assert ([contact.email for contact in page.contacts], page.next_) == (["marty@x"], None)
 
+    accessed, _ = ask("access", body=models.AccessRequest(email="marty@x"))
+    assert [value.value.email for value in accessed.values[:2]] == ["doc@x", "marty@x"]
+    assert [pair.standing for pair in accessed.pairs] == [models.Standing.COUNTS] * 2
+    assert accessed.decisions == accessed.rules == []
+
     events = ask("history", contact_id)[0].events
     assert [event.kind for event in events] == [models.EventKind.CREATED, models.EventKind.LINKED]
     assert events[1].details.email == "marty@x"
@@ -158,6 +164,13 @@ def test_every_operation_answers_a_generated_client(generated):
     assert headers["Identity-Ignored"] == "email"
     ask("apply", body=models.RulesRequest(models.BlockedValues(), models.RuleLimits(), "off"))
 
+    wait_until(lambda: ask("rules")[0].is_settled)
+    foretold, _ = ask("erase", body=models.EraseRequest(email="doc@x"), dry_run=True)
+    assert (foretold.receipt, foretold.preview.contacts[0].email) == (None, "doc@x")
+    erased, _ = ask("erase", body=models.EraseRequest(email="doc@x", plan=foretold.preview.plan))
+    assert (erased.preview, erased.receipt.erased_by) == (None, "shop")
+    assert erased.receipt.contact_ids == sorted(one.id for one in foretold.preview.contacts)
+
     assert ask("live")[0].status == "live"
     assert ask("ready")[0].status == ask("health")[0].status == "ready"
     assert "identity_request_duration_seconds" in ask("metrics")[0]
@@ -183,6 +196,8 @@ def test_every_operation_tells_a_generated_client_what_is_wrong(generated):
         models.IdentifierOrContact(email="x"), models.IdentifierOrContact(contact_id=-1)
     )
     assert refused(400, "explain", body=ends) == ["one.email", "other.contactId"]
+    assert refused(404, "access", body=models.AccessRequest(contact_id=10**9)) == ["contactId"]
+    assert refused(404, "erase", body=models.EraseRequest(contact_id=10**9)) == ["contactId"]
     assert refused(404, "identity", 10**9) == ["contactId"]
     assert refused(400, "history", -1, limit=0) == ["contactId", "limit"]
     assert refused(400, "changes", after="x") == ["after"]

@@ -382,7 +382,8 @@ def test_the_openapi_document_is_valid_and_complete(running):
     asked = {"identify", "preview", "lookup", "explain", "identity", "history", "changes"}
     ruled = {"undo", "restore", "split", "pin", "unpin", "pins", "rulings"}
     rules = {"rules", "suggest_rules", "preview_rules", "apply", "held", "accept", "reject"}
-    assert operations.keys() == asked | ruled | rules | {"live", "ready", "health", "metrics"}
+    privacy = {"access", "erase"}
+    assert operations.keys() == asked | ruled | rules | privacy | {"live", "ready", "health", "metrics"}
     for name, operation in operations.items():
         assert operation["summary"]
         assert operation["description"]

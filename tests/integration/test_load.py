@@ -120,6 +120,19 @@ def test_a_database_that_is_not_empty_is_left_alone(built, load, sql):
     assert sql("SELECT count(*) FROM contacts") == [(1,)]
 
 
+def test_where_erased_people_are_kept_out_nothing_is_loaded(built, load, sql):
+    sql("INSERT INTO contact_suppressions VALUES ('a hash', timezone('UTC', now()) + interval '1 day')")
+    done = load(built)
+    assert (done.returncode, "erased people are kept out of it" in done.stderr) == (2, True)
+    assert sql("SELECT count(*) FROM contacts") == [(0,)]
+
+
+def test_whose_time_is_over_keeps_nothing_from_being_loaded(built, load, sql):
+    sql("INSERT INTO contact_suppressions VALUES ('a hash', timezone('UTC', now()))")
+    assert load(built).returncode == 0
+    assert sql("SELECT count(*) > 0 FROM contacts") == [(True,)]
+
+
 def test_where_rules_are_in_force_nothing_is_loaded(built, load, tmp_path, url, sql):
     (tmp_path / "rules.toml").write_text('[blocked]\nemails = ["0@example.org"]\n')
     apply = ("rules", "apply", "rules.toml", "--reason", "a test", "--yes")

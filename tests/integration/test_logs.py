@@ -42,6 +42,7 @@ BODIES = [
 PATHS = [
     "/identify",
     "/lookup",
+    "/access",
     "/explain",
     f"/identify?email={EMAIL}&dryRun={PHONE_NUMBER}",
     f"/{EMAIL}/{PHONE_NUMBER}",

@@ -83,6 +83,9 @@ def test_a_replica_answers_what_only_looks(tmp_path):
                     assert status == 200
                 status, problem = looking.post({"email": "new@x"})
                 assert (status, problem["detail"].partition(";")[0]) == (503, "the database is read-only")
+                # Who gets what has to be recorded.
+                status, _, answer = looking.request("POST", "/access", json.dumps({"email": "a@x"}), JSON)
+                assert (status, b"a@x" in answer, b"read-only" in answer) == (503, False, True)
             assert run("verify", cwd=tmp_path, **there).returncode == 0
             exported = run("export", "--format=csv", cwd=tmp_path, **there)
             assert len(exported.stdout.splitlines()) == 3

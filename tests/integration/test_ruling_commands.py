@@ -169,7 +169,7 @@ def test_what_still_joins_the_two_values_is_shown(identity, tmp_path):
         (["undo", "--email", "george@x", "--phone-number", "1"], "the pair was never seen together"),
         (["undo", "--contact-id", "999"], "the pair is not on record"),
         (["undo", "--event-id", "999"], "the event does not exist"),
-        (["undo", "--email", "george", "--phone-number", "1"], "email must have exactly one @"),
+        (["undo", "--email", "george", "--phone-number", "1"], "the email must have exactly one @"),
         (["undo", "--email", " ", "--phone-number", "1"], "the pair must have an email and a phone number"),
         (["split", "lorraine@x", "contact:999"], "OTHER is no live contact with a value"),
         (["split", "lorraine@x", "LORRAINE@x"], "OTHER must differ from one"),

@@ -63,7 +63,12 @@ def to_history_answer(
 
 def to_changes_answer(events: Sequence[RecordedEvent], cursor: str) -> ChangesAnswer:
     """Convert events of the feed, and the cursor after them, to an answer."""
-    return ChangesAnswer([EventRecord(**_to_fields(recorded)) for recorded in events], cursor)
+    return ChangesAnswer([*map(to_event_record, events)], cursor)
+
+
+def to_event_record(recorded: RecordedEvent) -> EventRecord:
+    """Convert an event to an answer."""
+    return EventRecord(**_to_fields(recorded))
 
 
 def _to_fields(recorded: RecordedEvent) -> dict[str, Any]:

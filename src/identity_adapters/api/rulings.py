@@ -105,11 +105,11 @@ def _date_now(contact: Contact, now: datetime) -> Contact:
 
 def to_rulings_answer(rulings: Sequence[Ruling], limit: int) -> RulingsAnswer:
     """Convert the first `limit` of some rulings to an answer."""
-    records = [*map(_to_ruling_record, rulings[:limit])]
+    records = [*map(to_ruling_record, rulings[:limit])]
     return RulingsAnswer(records, records[-1].id if len(rulings) > limit else None)
 
 
-def _to_ruling_record(ruling: Ruling) -> RulingRecord:
+def to_ruling_record(ruling: Ruling) -> RulingRecord:
     return RulingRecord(
         ruling.id,
         ruling.verdict,

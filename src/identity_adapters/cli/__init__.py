@@ -11,14 +11,17 @@ from typing import NoReturn
 import click
 
 COMMANDS = {
+    "access": "access:access_command",
     "build": "build:build_command",
     "config": "config:config_command",
+    "erase": "erase:erase_command",
     "explain": "explain:explain_command",
     "export": "export:export_command",
     "held": "held:held_group",
     "history": "history:history_command",
     "import": "import_:import_command",
     "key": "key:key_group",
+    "ledger": "ledger:ledger_command",
     "load": "load:load_command",
     "lookup": "lookup:lookup_command",
     "migrate": "migrate:migrate_command",

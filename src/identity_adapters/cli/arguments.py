@@ -1,4 +1,4 @@
-"""Arguments that name values."""
+"""Arguments and options that name values."""
 
 from typing import TYPE_CHECKING
 
@@ -25,4 +25,25 @@ def parse_identifier(name: str, text: str, make_details: "MakeDetails") -> "Iden
             raise InvalidDetails(name, expected) from None
         kind = "an email" if is_email else "a phone number"
         raise InvalidDetails(name, f"{expected}; as {kind} it {error.reason}") from None
+    return identifier
+
+
+def parse_target(
+    contact_id: int | None, email: str | None, phone_number: str | None, make_details: "MakeDetails"
+) -> "Identifier | int":
+    """Parse whom the options name.
+
+    Raises:
+        InvalidDetails: the value is invalid.
+    """
+    from identity_core import InvalidDetails
+
+    if contact_id is not None:
+        return contact_id
+    try:
+        [identifier] = make_details(email, phone_number).identifiers
+    except InvalidDetails as error:
+        option = "--email" if phone_number is None else "--phone-number"
+        reason = "must not be blank" if error.field == "details" else error.reason
+        raise InvalidDetails(option, reason) from None
     return identifier

@@ -56,8 +56,8 @@ def load_first(url: URL, details: SortedDetails, *, is_dry_run: bool) -> ImportR
     """Import details into a database that is empty, all at once.
 
     Returns:
-        None if that is not possible, and nothing was written: the database is not empty, or something
-        needs that the details are decided one after the other.
+        None if that is not possible, and nothing was written: the database is not empty, or something,
+        such as people who are kept out, needs that the details are decided one after the other.
 
     Raises:
         psycopg.Error: the database fails. Nothing is written.

@@ -188,15 +188,31 @@ def _report_progress(batches: "Iterator[RecordBatch]", progress: Progress) -> "I
 async def _import(
     container: "Container", details: "Iterator[ContactDetails]", total: int | None, dry_run: bool
 ) -> "ImportReport":
+    from identity_adapters.cli.seen_rows import SeenRows
     from identity_adapters.memory import DryRunRepository
     from identity_core import import_contacts
 
     progress = Progress("Imported", total)
+    ahead = _read_ahead(details)
+    since = None if dry_run else await container.sightings().recorded_since()
+    seen = (
+        None
+        if since is None
+        else SeenRows(container.recorder(), since, (await container.rule_book().rules()).rules)
+    )
+
+    def go_on(report: "ImportReport") -> None:
+        progress(report.read)
+        if seen is not None:
+            seen.are_written = True
+
     report = await import_contacts(
         DryRunRepository(container.reader()) if dry_run else container.repository(),
-        _read_ahead(details),
-        on_progress=lambda report: progress(report.read),
+        ahead if seen is None else seen.note_each(ahead),
+        on_progress=go_on,
     )
+    if seen is not None:
+        await seen.flush()
     progress(report.read, is_end=True)
     return report
 

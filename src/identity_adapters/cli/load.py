@@ -34,7 +34,11 @@ def load_command(folder: Path, is_json: bool) -> None:
                 migrate(container.database_url())
             in_force = first_load.find_rules(container.database_url())
             if in_force is None:
-                fail(2, "the database is not empty; import orders into it instead")
+                fail(
+                    2,
+                    "the database is not empty, or erased people are kept out of it;"
+                    " import orders into it instead",
+                )
             if not in_force.rules.is_off:
                 fail(2, "rules are in force, which identity build does not apply; apply them afterwards")
             if built.last_id:

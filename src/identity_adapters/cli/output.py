@@ -25,13 +25,13 @@ def run_query(query: "Callable[[QueryIdentities, MakeDetails], Coroutine[Any, An
     from identity_adapters.cli.database import open_container
     from identity_adapters.container import run
     from identity_adapters.postgres import check_schema
-    from identity_core import InvalidDetails
+    from identity_core import Erased, InvalidDetails
 
     try:
         with open_container() as container:
             check_schema(container.database_url())
             return run(container, query(container.query_identities(), container.make_details()))
-    except InvalidDetails as error:
+    except (Erased, InvalidDetails) as error:
         fail(1, str(error))
 
 

@@ -13,6 +13,7 @@ _MEANINGS = {
     "held": "rows whose pair is held or undone",
     "known": "rows that were already known",
     "blocked": "rows whose values are all blocked",
+    "suppressed": "rows of erased people who are kept out",
     "rejected": "rows rejected",
 }
 

@@ -120,6 +120,15 @@ async def find_values(
     return await find_ends(queries, *ends)
 
 
+def parse_name(by: str | None) -> str | None:
+    """Parse the option that says who it is.
+
+    Raises:
+        InvalidDetails: it cannot be recorded.
+    """
+    return None if by is None else _parse_text("--by", by)
+
+
 def make_note(reason: str, by: str | None) -> "Note":
     """Make a note of the options.
 
@@ -128,7 +137,7 @@ def make_note(reason: str, by: str | None) -> "Note":
     """
     from identity_core import Note
 
-    return Note(None if by is None else _parse_text("--by", by), _parse_text("--reason", reason))
+    return Note(parse_name(by), _parse_text("--reason", reason))
 
 
 def _parse_text(option: str, text: str) -> str:
@@ -150,14 +159,23 @@ def run_rulings(work: "Callable[[Container], T]", failure: int = 1) -> T:
     """
     from identity_adapters.cli.database import open_container
     from identity_adapters.postgres import check_schema
-    from identity_core import Contradiction, InvalidDetails, NotRecorded, StalePlan
+    from identity_core import (
+        Contradiction,
+        Erased,
+        InvalidDetails,
+        NotRecorded,
+        StalePlan,
+        Suppressed,
+    )
 
     try:
         with open_container(failure) as container:
             check_schema(container.database_url())
             return work(container)
-    except (InvalidDetails, NotRecorded) as error:
+    except (InvalidDetails, NotRecorded, Suppressed) as error:
         fail(failure, f"{_SUBJECTS.get(error.field, error.field)} {error.reason}")
+    except Erased as error:
+        fail(failure, str(error))
     except StalePlan:
         fail(failure, "nothing was changed, because the record is no longer what was shown; run it again")
     except Contradiction as error:
@@ -165,10 +183,13 @@ def run_rulings(work: "Callable[[Container], T]", failure: int = 1) -> T:
 
 
 _SUBJECTS = {
+    "contactId": "the contact",
+    "email": "the email",
     "eventId": "the event",
     "one": "ONE",
     "other": "OTHER",
     "pair": "the pair",
+    "phone_number": "the phone number",
     "pin": "the pin",
     "ruling": "the ruling",
 }

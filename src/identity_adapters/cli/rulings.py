@@ -121,7 +121,7 @@ class _Adopting:
     async def adopt(self, line: int, text: bytes) -> None:
         from attrs import evolve
 
-        from identity_core import Contradiction, InvalidDetails
+        from identity_core import Contradiction, InvalidDetails, Suppressed
 
         try:
             ruling = _parse(text, self._make_details)
@@ -135,7 +135,7 @@ class _Adopting:
                 self.adopted += 1
                 self._in_force[key] = ruled.writes.rulings[0].id
             self._new_ids[ruling.id] = self._in_force[key]
-        except InvalidDetails as error:
+        except (InvalidDetails, Suppressed) as error:
             self.rejected.append((line, str(error)))
         except Contradiction as error:
             self.rejected.append((line, f"{error.reason} (ruling {error.ruling_id})"))

@@ -31,6 +31,8 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
 
     from identity_adapters import metrics
     from identity_adapters.cli.database import open_container
+    from identity_adapters.container import naming_ledger
+    from identity_adapters.files.ledger import check_ledger
     from identity_adapters.http.protocol import BoundedProtocol, Bounds
     from identity_adapters.postgres import migrate
 
@@ -42,6 +44,10 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
         settings, url = container.settings(), container.database_url()
         if settings.migrate_at_start:
             migrate(url)
+        if settings.erasure_ledger is not None:
+            # A worker could only say so with a traceback, and would be started again and again.
+            with naming_ledger():
+                check_ledger(settings.erasure_ledger)
         if not settings.api_keys and not settings.is_local:
             structlog.get_logger(__name__).warning(
                 "no API keys are configured: any client that can reach this address can read every customer;"

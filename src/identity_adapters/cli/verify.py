@@ -2,19 +2,32 @@
 
 import json
 import sys
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from identity_adapters.cli import fail
+
+if TYPE_CHECKING:
+    from identity_core import AuditTrail, Leftover
 
 
 @click.command("verify")
 @click.option("--repair", "is_repair", is_flag=True, help="Repair violations.")
 @click.option("--dry-run", is_flag=True, help="With --repair: only show what would be repaired.")
+@click.option(
+    "--erased",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="LEDGER",
+    help="Also check that nothing is left of whom this ledger of erasures names.",
+)
 @click.option("--json", "is_json", is_flag=True, help="Write JSON.")
-def verify_command(is_repair: bool, dry_run: bool, is_json: bool) -> None:
+def verify_command(is_repair: bool, dry_run: bool, erased: Path | None, is_json: bool) -> None:
     """Check every invariant of the database, which may be in use.
 
-    Exit code 0: all hold. 1: some are violated. 2: the check failed.
+    Exit code 0: all hold. 1: some are violated, or something is left. 2: the check failed.
     """
     import attrs
 
@@ -32,8 +45,11 @@ def verify_command(is_repair: bool, dry_run: bool, is_json: bool) -> None:
             ports = container.repository(), container.reader()
             repaired = run(container, repair_database(url, *ports, dry_run=dry_run))
         violations = verify(url)
+        left = [] if erased is None else run(container, _find_left(container.audit_trail(), erased))
     if is_json:
         report: dict[str, Any] = {"violations": [attrs.asdict(violation) for violation in violations]}
+        if erased is not None:
+            report["leftOfErased"] = [{"table": one.table, "id": one.id} for one in left]
         if repaired is not None:
             report["wouldRepair" if dry_run else "repaired"] = attrs.asdict(repaired)
         click.echo(json.dumps(report, indent=2))
@@ -48,4 +64,24 @@ def verify_command(is_repair: bool, dry_run: bool, is_json: bool) -> None:
             examples = ", ".join(map(str, violation.examples))
             click.echo(f"{violation.count:>9}  {violation.kind} (for example {examples})")
         click.echo("Some invariants are violated." if violations else "All invariants hold.")
-    sys.exit(1 if violations else 0)
+        if erased is not None:
+            click.echo(_describe_left(left))
+    sys.exit(1 if violations or left else 0)
+
+
+async def _find_left(trail: "AuditTrail", ledger: Path) -> "list[Leftover]":
+    """What is left of the erasures of a ledger."""
+    from identity_adapters.files.ledger import InvalidLedger, read_ledger
+
+    try:
+        return [one for entry in read_ledger(ledger) for one in await trail.find_left(entry)]
+    except (InvalidLedger, OSError) as error:
+        fail(2, f"{ledger}: {error if isinstance(error, InvalidLedger) else error.strerror}")
+
+
+def _describe_left(left: "Sequence[Leftover]") -> str:
+    if not left:
+        return "Nothing is left of the erased."
+    lines = [f"Something is left of the erased: {len(left):,} rows, for example these."]
+    lines += [f"  {one.table} {one.id}" for one in left[:10]]
+    return "\n".join(lines)

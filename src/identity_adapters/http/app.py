@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from typing import TypeAlias
 
 from litestar import Litestar
@@ -12,7 +13,9 @@ from identity_adapters.http.auth import RateLimit, make_key_check, to_before_req
 from identity_adapters.http.errors import HANDLERS
 from identity_adapters.http.openapi.document import build_document, create_document_endpoint
 from identity_adapters.http.openapi.operation import IGNORED_HEADER, OUTCOME_HEADER
+from identity_adapters.http.routes.access import create_access_endpoint
 from identity_adapters.http.routes.changes import create_changes_endpoint
+from identity_adapters.http.routes.erase import create_erase_endpoint
 from identity_adapters.http.routes.explain import create_explain_endpoint
 from identity_adapters.http.routes.health import (
     CheckReady,
@@ -28,6 +31,7 @@ from identity_adapters.http.routes.held import (
 from identity_adapters.http.routes.identify import (
     Identify,
     OnBlocked,
+    OnSeen,
     create_identify_endpoint,
     create_preview_endpoint,
 )
@@ -51,9 +55,11 @@ from identity_adapters.http.routes.rulings import (
 )
 from identity_adapters.keys import ApiKey
 from identity_core import (
+    AccessIdentities,
     ChangeFeed,
     ChangeRules,
     ContactDetails,
+    EraseIdentities,
     QueryIdentities,
     RuleOnIdentities,
     SuggestRules,
@@ -77,6 +83,8 @@ def create_app(
     rulings: Callable[[], RuleOnIdentities],
     rules: Callable[[], ChangeRules],
     suggestions: Callable[[], SuggestRules],
+    access: Callable[[], AccessIdentities],
+    erase: Callable[[], EraseIdentities],
     feed: Callable[[], ChangeFeed],
     check: Callable[[], CheckReady],
     make_details: MakeDetails = ContactDetails,
@@ -85,7 +93,10 @@ def create_app(
     is_shutting_down: Callable[[], bool],
     on_ruling: Callable[[str], None] = lambda _: None,
     on_rules: Callable[[], None] = lambda: None,
+    on_erased: Callable[[], None] = lambda: None,
     on_blocked: OnBlocked = lambda _: None,
+    on_seen: OnSeen | None = None,
+    suppress_for: timedelta = timedelta(days=1095),
     keys: Sequence[ApiKey] = (),
     rate_limit: float | None = None,
     lifespan: Sequence[Lifespan] = (),
@@ -101,6 +112,8 @@ def create_app(
         rulings: returns the use case that overrules.
         rules: returns the use case that changes the rules.
         suggestions: returns the use case that suggests which values to block.
+        access: returns the use case that hands out what is on record of a person.
+        erase: returns the use case that erases.
         feed: returns the feed of changes.
         check: returns a check that raises `RepositoryUnavailable` while the service cannot answer.
         make_details: makes details of the email and the phone number of a request.
@@ -108,7 +121,10 @@ def create_app(
         is_shutting_down: whether the service is stopping.
         on_ruling: called with the kind of each ruling that changed something.
         on_rules: called when rules were put in force.
+        on_erased: called when a person was erased.
         on_blocked: called with the kind of each value to identify by that is blocked.
+        on_seen: called with details that identified somebody, and the kind of the value that is blocked.
+        suppress_for: how long an erased person is kept out, if the erasure says so.
         keys: the API keys; without any, no request needs one.
         rate_limit: requests per second of each key; None for no limit.
         lifespan: context managers that are entered while the application runs.
@@ -120,7 +136,7 @@ def create_app(
     # Litestar resolves the dependencies of a handler on each request, in a task group. Handlers that
     # close over their dependencies avoid this cost.
     handlers = [
-        create_identify_endpoint(identify, make_details, check_key, on_blocked),
+        create_identify_endpoint(identify, make_details, check_key, on_blocked, on_seen),
         create_preview_endpoint(queries, make_details),
         create_lookup_endpoint(queries, make_details),
         create_explain_endpoint(queries, make_details),
@@ -141,6 +157,8 @@ def create_app(
         create_held_endpoint(rulings, queries),
         create_accept_endpoint(rulings, on_ruling),
         create_reject_endpoint(rulings, on_ruling),
+        create_access_endpoint(access, make_details),
+        create_erase_endpoint(erase, make_details, on_erased, suppress_for),
         live,
         create_ready_endpoint("/health/ready", "ready", check, is_shutting_down),
         create_ready_endpoint("/health", "health", check, is_shutting_down),  # for most probes

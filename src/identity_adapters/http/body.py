@@ -1,6 +1,6 @@
 """Parsing details from the body of a request."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -11,7 +11,15 @@ from identity_adapters.api import MAX_ID, DetailsMember, MakeDetails
 from identity_adapters.http.errors import InvalidFields, RequestRejected
 from identity_adapters.http.openapi.operation import OUTCOME_HEADER, Body
 from identity_adapters.http.problem import FieldError
-from identity_core import Blocked, ContactDetails, Identifier, InvalidDetails, Outcome
+from identity_core import (
+    Blocked,
+    ContactDetails,
+    Identifier,
+    IdentifierKind,
+    InvalidDetails,
+    Outcome,
+    Suppressed,
+)
 
 # The names of the core's fields in requests.
 _NAMES = {
@@ -110,8 +118,19 @@ def _to_field_errors(error: InvalidDetails) -> list[FieldError]:
 
 def to_blocked_error(details: ContactDetails) -> InvalidFields:
     """The error of details whose values are all blocked."""
-    errors = (FieldError(DetailsMember.of(kind), Blocked(kind).reason) for kind, _ in details.identifiers)
-    headers = {OUTCOME_HEADER: Outcome.BLOCKED.value}
+    kinds = [kind for kind, _ in details.identifiers]
+    return _to_refusal(Outcome.BLOCKED, kinds, Blocked(kinds[0]).reason)
+
+
+def to_suppressed_error(details: ContactDetails, kept_out: IdentifierKind | None) -> InvalidFields:
+    """The error of details with a value that is kept out; None if all are."""
+    kinds = [kind for kind, _ in details.identifiers] if kept_out is None else [kept_out]
+    return _to_refusal(Outcome.SUPPRESSED, kinds, Suppressed(kinds[0]).reason)
+
+
+def _to_refusal(outcome: Outcome, kinds: Sequence[IdentifierKind], reason: str) -> InvalidFields:
+    errors = (FieldError(DetailsMember.of(kind), reason) for kind in kinds)
+    headers = {OUTCOME_HEADER: outcome.value}
     return InvalidFields(*errors, status=HTTPStatus.UNPROCESSABLE_ENTITY, headers=headers)
 
 
@@ -136,6 +155,29 @@ def parse_end(body: dict[str, Any], name: str, make_details: MakeDetails) -> Ide
         reason = "must not be blank" if error.field == "details" else error.reason
         raise InvalidFields(FieldError(f"{name}.{member}", reason)) from None
     return identifier
+
+
+def parse_target(members: dict[str, Any], make_details: MakeDetails) -> tuple[str, Identifier | int]:
+    """Parse whom a body is about: by an email, a phone number, or the id of a contact.
+
+    Returns:
+        the member that names them, and the value or the id.
+
+    Raises:
+        InvalidFields: it is none or several of these, or invalid.
+    """
+    named = [name for name in ("email", "phoneNumber", "contactId") if members.get(name) is not None]
+    if len(named) != 1:
+        raise InvalidFields(FieldError("body", "must have exactly one of email, phoneNumber and contactId"))
+    [member] = named
+    if member == "contactId":
+        return member, parse_id(member, members[member])
+    try:
+        [identifier] = make_details(members.get("email"), members.get("phoneNumber")).identifiers
+    except InvalidDetails as error:
+        reason = "must not be blank" if error.field == "details" else error.reason
+        raise InvalidFields(FieldError(member, reason)) from None
+    return member, identifier
 
 
 def parse_id(name: str, value: Any) -> int:

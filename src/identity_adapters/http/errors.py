@@ -16,7 +16,14 @@ from litestar.exceptions import HTTPException
 from identity_adapters.api.explanations import ChainLink, to_chain_link
 from identity_adapters.http.problem import PROBLEM_JSON, Conflict, ConflictType, FieldError, Problem
 from identity_adapters.http.state import OUTCOME, REQUEST_ID
-from identity_core import Contradiction, RepositoryOverloaded, RepositoryUnavailable, StalePlan
+from identity_core import (
+    Contradiction,
+    Erased,
+    RepositoryOverloaded,
+    RepositoryUnavailable,
+    StalePlan,
+    StillReferenced,
+)
 
 _logger = structlog.get_logger(__name__)
 
@@ -110,6 +117,19 @@ def _handle_stale_plan(_: Request[Any, Any, Any], error: StalePlan) -> Response[
     return _respond_with_conflict(ConflictType.STALE_PLAN, "Stale plan", f"{error}; nothing was changed")
 
 
+def _handle_still_referenced(_: Request[Any, Any, Any], error: StillReferenced) -> Response[Conflict]:
+    return _respond_with_conflict(
+        ConflictType.STILL_REFERENCED, "Still referenced", f"{error}; nothing was erased"
+    )
+
+
+ERASED = "this contact was erased; nothing else is known of it"
+
+
+def _handle_erased(_: Request[Any, Any, Any], __: Erased) -> Response[Problem]:
+    return _respond(HTTPStatus.GONE, ERASED)
+
+
 def _respond_with_conflict(
     type: ConflictType,
     title: str,
@@ -127,6 +147,8 @@ HANDLERS: dict[int | type[Exception], Any] = {
     RequestRejected: _handle_rejected,
     Contradiction: _handle_contradiction,
     StalePlan: _handle_stale_plan,
+    StillReferenced: _handle_still_referenced,
+    Erased: _handle_erased,
     RepositoryUnavailable: _handle_unavailable,
     HTTPException: _handle_http_exception,
     Exception: _handle_internal_error,

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from identity_adapters.api.erasures import LEFT_TO_DO
+
 _EMAIL = "lorraine@hillvalley.edu"
 _OTHER_EMAIL = "mcfly@hillvalley.edu"
 _PHONE_NUMBER = "123456"
@@ -275,4 +277,113 @@ STALE_PLAN = {
     "chain": [],
     "undo": [],
     "rulingId": None,
+}
+
+_PERSON = [{"email": _EMAIL}, {"email": _OTHER_EMAIL}, {"phoneNumber": _PHONE_NUMBER}]
+WOULD_ERASE: dict[str, Any] = {
+    "preview": {
+        "plan": "5d41402abc4b2a76b9719d91",
+        "values": _PERSON,
+        "contacts": [
+            {
+                "id": contact["id"],
+                "email": contact["email"],
+                "phoneNumber": contact["phoneNumber"],
+                "createdAt": contact["createdAt"],
+                "deletedAt": None,
+            }
+            for contact in IDENTITY["contacts"]
+        ],
+        "pairs": [],
+        "rulings": [],
+        "blocked": [],
+        "weakValues": [
+            {
+                "value": {"phoneNumber": _PHONE_NUMBER},
+                "contacts": 1,
+                "one": {"email": _EMAIL},
+                "other": {"email": _OTHER_EMAIL},
+            }
+        ],
+    },
+    "receipt": None,
+}
+ERASED: dict[str, Any] = {
+    "preview": None,
+    "receipt": {
+        "id": 6,
+        "erasedAt": "2026-05-03T12:00:00Z",
+        "erasedBy": "support",
+        "contactIds": [1, 2],
+        "evidenceIds": [],
+        "rulingIds": [],
+        "blocks": [],
+        "suppressedUntil": None,
+        "leftToDo": [*LEFT_TO_DO],
+    },
+}
+STILL_REFERENCED = STALE_PLAN | {
+    "type": "urn:problem-type:identity:still-referenced",
+    "title": "Still referenced",
+    "detail": "another table of the database refers to contacts of this person; nothing was erased",
+}
+
+ACCESSED = {
+    "generatedAt": "2026-05-03T12:00:00Z",
+    "values": [
+        {
+            "value": {"email": _EMAIL},
+            "firstSeen": "2026-04-01T12:00:00Z",
+            "lastSeenMonth": "2026-04",
+            "isBlocked": False,
+        },
+        {
+            "value": {"phoneNumber": _PHONE_NUMBER},
+            "firstSeen": "2026-04-01T12:00:00Z",
+            "lastSeenMonth": None,
+            "isBlocked": False,
+        },
+    ],
+    "contacts": [
+        {
+            "id": 1,
+            "email": _EMAIL,
+            "phoneNumber": _PHONE_NUMBER,
+            "ofOtherPerson": [],
+            "linkedId": None,
+            "createdAt": "2026-04-01T12:00:00Z",
+            "deletedAt": None,
+        }
+    ],
+    "pairs": [
+        {
+            "email": _EMAIL,
+            "phoneNumber": _PHONE_NUMBER,
+            "firstSeen": "2026-04-01T12:00:00Z",
+            "standing": "counts",
+            "heldBy": None,
+        },
+        {
+            "email": None,
+            "phoneNumber": _PHONE_NUMBER,
+            "firstSeen": "2026-04-20T12:00:00Z",
+            "standing": "undone",
+            "heldBy": None,
+        },
+    ],
+    "decisions": [
+        {
+            "id": 3,
+            "verdict": "different",
+            "one": {"email": _EMAIL},
+            "other": None,
+            "reason": "mother and son",
+            "decidedAt": "2026-05-02T12:00:00Z",
+            "decidedBy": "support",
+            "splitId": None,
+            "withdrawal": None,
+        }
+    ],
+    "rules": [],
+    "history": [_EVENT | {"id": 1, "happenedAt": "2026-04-01T12:00:00Z", "kind": "created", "contactId": 1}],
 }

@@ -33,6 +33,8 @@ class ConflictType(StrEnum):
     """What is recorded contradicts the ruling."""
     STALE_PLAN = "urn:problem-type:identity:stale-plan"
     """The record is no longer what the plan was made of, or other rules are in force."""
+    STILL_REFERENCED = "urn:problem-type:identity:still-referenced"
+    """Another table of the database refers to contacts that are to be erased."""
 
 
 class Conflict(msgspec.Struct, rename="camel"):

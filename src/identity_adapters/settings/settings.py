@@ -17,6 +17,7 @@ from identity_adapters.settings.values import (
     LogFormat,
     LogLevel,
     hide_passwords,
+    hide_secret,
     member_of,
     names_like,
     number_between,
@@ -24,6 +25,7 @@ from identity_adapters.settings.values import (
     parse_database_url,
     parse_keys,
     parse_region,
+    parse_secret,
     parse_traces,
 )
 
@@ -184,6 +186,34 @@ class Settings:
         None,
         "the country, such as `US`, of phone numbers without a country code; they are stored as E.164",
         "none",
+    )
+    erasure_ledger: Path | None = setting(
+        "IDENTITY_ERASURE_LEDGER",
+        Path,
+        None,
+        "the file that each erasure is appended to, in ids alone; keep it apart from the database",
+        "none: the ledger is in the database alone",
+    )
+    suppression_key: bytes | None = setting(
+        "IDENTITY_SUPPRESSION_KEY",
+        parse_secret,
+        None,
+        "the key that keeps erased people out: at least 32 random characters, the same for every process; if"
+        " it is lost or changed, nobody is kept out any more",
+        "none: nobody is kept out",
+        text=hide_secret,
+    )
+    suppress_days: int = setting(
+        "IDENTITY_SUPPRESS_DAYS",
+        number_between(int, 1, 36500),
+        1095,
+        "for how many days an erased person is kept out, if the erasure says so",
+    )
+    record_last_seen: bool = setting(
+        "IDENTITY_RECORD_LAST_SEEN",
+        parse_bool,
+        False,
+        "whether the month in which each value was last seen is recorded, for `identity erase --unseen-for`",
     )
     log_format: LogFormat = setting(
         "IDENTITY_LOG_FORMAT",

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
 
+MIN_SECRET_LENGTH = 32
+"""How many characters a secret has at least; 32 hexadecimal digits are 128 bits."""
+
+
 class LogFormat(StrEnum):
     """The format of the log."""
 
@@ -96,6 +100,16 @@ def parse_keys(value: str) -> tuple[ApiKey, ...]:
         return tuple(map(ApiKey.parse, value.replace(",", " ").split()))
     except ValueError:
         raise ValueError("must be comma-separated entries from `identity key new`") from None
+
+
+def parse_secret(value: str) -> bytes:
+    if len(value) < MIN_SECRET_LENGTH:
+        raise ValueError(f"must have at least {MIN_SECRET_LENGTH} characters, drawn at random")
+    return value.encode()
+
+
+def hide_secret(value: bytes | None) -> str:
+    return "" if value is None else "***"
 
 
 def names_like(pattern: str, example: str) -> Callable[[str], tuple[str, ...]]:

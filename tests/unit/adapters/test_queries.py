@@ -7,7 +7,13 @@ from datetime import UTC, datetime
 import pytest
 
 from identity_adapters.memory import InMemoryContactRepository
-from identity_adapters.queries import BoundedQueries, BoundedRuleChanges, BoundedRulings, BoundedSuggestions
+from identity_adapters.queries import (
+    BoundedAccess,
+    BoundedQueries,
+    BoundedRuleChanges,
+    BoundedRulings,
+    BoundedSuggestions,
+)
 from identity_core import (
     ContactDetails,
     Identifier,
@@ -61,6 +67,10 @@ class Slow(InMemoryContactRepository):
     async def record(self, identifiers):
         async with self._reading():
             return await super().record(identifiers)
+
+    async def dossier(self, identifiers):
+        async with self._reading():
+            return await super().dossier(identifiers)
 
     async def record_by(self, rules, identifiers):
         async with self._reading():
@@ -136,6 +146,28 @@ def test_past_the_bound_of_the_line_a_ruling_is_rejected_and_changes_nothing():
         repository.open.set()
         await asyncio.gather(*tasks)
         assert await repository.rulings() == []
+
+    asyncio.run(body())
+
+
+def test_what_is_handed_out_waits_in_the_same_line_and_is_not_recorded_past_its_bound():
+    async def body():
+        repository = Slow()
+        repository.open.set()
+        await IdentifyContacts(repository)(ContactDetails("a@x", "1"))
+        repository.open.clear()
+        repository.most = repository.reading = 0
+        queries = queries_of(repository, max_waiting=2)
+        access = BoundedAccess(repository, repository, queries=queries)
+        tasks = await started(queries.find(1), access(ENDS[0], "support"), access(1))
+        assert repository.reading == 1
+        with pytest.raises(RepositoryOverloaded):
+            await access(1, "somebody else")
+        repository.open.set()
+        _, disclosure, same = await asyncio.gather(*tasks)
+        assert repository.most == 1
+        assert disclosure == same
+        assert repository._accesses == [((1,), "support"), ((1,), None)]
 
     asyncio.run(body())
 

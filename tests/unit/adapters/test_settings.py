@@ -68,6 +68,8 @@ def test_a_connection_string_may_name_any_driver(tmp_path, scheme):
         ("IDENTITY_API_KEYS", f"shop:secret:{'0' * 64}"),
         ("IDENTITY_API_KEYS", f"shop:read:{'0' * 62}"),
         ("IDENTITY_API_KEYS", f":read:{'0' * 64}"),
+        ("IDENTITY_SUPPRESSION_KEY", "secret" * 5),
+        ("IDENTITY_SUPPRESS_DAYS", "0"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_its_name_alone(tmp_path, variable, value):
@@ -97,11 +99,17 @@ def test_each_setting_tells_where_it_came_from(tmp_path):
 def test_no_secret_is_shown(tmp_path):
     secret, key = generate_key("shop", [Scope.READ, Scope.IDENTIFY])
     url = "postgresql://user:hidden1@host/db?sslmode=require&password=hidden2&sslpassword=hidden3"
-    settings = load(tmp_path, DB_CONNECTION_STRING=url, IDENTITY_API_KEYS=f"{key.entry}, {key.entry}")
+    settings = load(
+        tmp_path,
+        DB_CONNECTION_STRING=url,
+        IDENTITY_API_KEYS=f"{key.entry}, {key.entry}",
+        IDENTITY_SUPPRESSION_KEY="hidden4" * 5,
+    )
     shown_values = {setting.variable: setting.value for setting in describe(settings)}
     for text in (str(shown_values), repr(settings)):
         assert not any(hidden in text for hidden in (secret, key.hash.hex(), "hidden"))
     assert shown_values["IDENTITY_API_KEYS"] == "shop (identify read), shop (identify read)"
+    assert shown_values["IDENTITY_SUPPRESSION_KEY"] == "***"
     assert shown_values["DB_CONNECTION_STRING"].startswith("postgresql+psycopg://user:***@host/db?")
 
 

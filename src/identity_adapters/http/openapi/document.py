@@ -22,6 +22,7 @@ from identity_adapters.http.openapi.operation import (
     IGNORED_HEADER,
     OPERATION,
     OUTCOME_HEADER,
+    PRIVACY_TAG,
     QUERY_TAG,
     RULES_TAG,
     RULING_TAG,
@@ -49,6 +50,7 @@ _TAGS = {
     QUERY_TAG: "Look up identities, explain them and follow their changes. Writes nothing.",
     RULING_TAG: "Rule that a pair does not count, or that two are one customer or not, and take it back.",
     RULES_TAG: "Block values that identify nobody, and limit how much one customer may have in common.",
+    PRIVACY_TAG: "Hand out what is on record of a person, or erase them.",
     SERVICE_TAG: "The health and the metrics of the service.",
 }
 
@@ -70,7 +72,8 @@ _HEADERS: dict[str, dict[str, Any]] = {
     OUTCOME_HEADER: {
         "description": "What the details did: they were `known`, `created` an identity, were `linked` to"
         " one, or `merged` several. Or they were `held`: their pair is on record but does not count. Or they"
-        " were `blocked`: they identify nobody.",
+        " were `blocked`: they identify nobody. Or they were `suppressed`: one of them was erased on request"
+        " and is kept out.",
         "required": True,
         "schema": {"$ref": "#/components/schemas/Outcome"},
     },

@@ -7,6 +7,7 @@ import msgspec
 from attrs import field, frozen
 
 from identity_adapters.http import examples
+from identity_adapters.http.errors import ERASED
 from identity_adapters.http.openapi.operation import OUTCOME_HEADER
 from identity_adapters.http.problem import Conflict, Problem
 
@@ -71,10 +72,20 @@ ERRORS = {
     409: ErrorResponse(
         "Conflict",
         "The ruling is refused, because what is recorded contradicts it, or changed since its plan was made."
-        " Or the rules are refused, because others are in force. `type` tells which.",
+        " Or the rules are refused, because others are in force. Or a person is not erased, because they"
+        " changed, or another table refers to their contacts. `type` tells which.",
         "the two are joined: split them",
         kind=Conflict,
-        examples={"contradiction": examples.CONTRADICTION, "stalePlan": examples.STALE_PLAN},
+        examples={
+            "contradiction": examples.CONTRADICTION,
+            "stalePlan": examples.STALE_PLAN,
+            "stillReferenced": examples.STILL_REFERENCED,
+        },
+    ),
+    410: ErrorResponse(
+        "Gone",
+        "The contact was erased.",
+        ERASED,
     ),
     413: ErrorResponse(
         "ContentTooLarge",
@@ -95,7 +106,8 @@ ERRORS = {
     ),
     422: ErrorResponse(
         "UnprocessableContent",
-        "The details identify nobody, because the rules block all their values.",
+        "The details identify nobody, because the rules block all their values. Or one of them was erased on"
+        " request and is kept out: nothing is recorded. `Identity-Outcome` tells which.",
         f"phoneNumber: {_BLOCKED}",
         ({"field": "phoneNumber", "reason": _BLOCKED},),
         headers=(REQUEST_ID_HEADER, OUTCOME_HEADER),

@@ -20,6 +20,7 @@ IDENTIFY_TAG = "identify"
 QUERY_TAG = "query"
 RULING_TAG = "ruling"
 RULES_TAG = "rules"
+PRIVACY_TAG = "privacy"
 SERVICE_TAG = "service"
 
 

@@ -34,7 +34,7 @@ def create_explain_endpoint(
             "The chain; empty if there is none.",
             {"joined": examples.EXPLAINED, "parted": examples.EXPLAINED_APART},
         ),
-        errors=(400, 413, 415),
+        errors=(400, 410, 413, 415),
         scope=Scope.READ,
         body=EXPLAIN_BODY,
     )

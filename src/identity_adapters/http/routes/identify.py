@@ -12,7 +12,7 @@ from litestar.types import Receive, Scope, Send
 from identity_adapters.api import DetailsMember, MakeDetails
 from identity_adapters.http import examples
 from identity_adapters.http.auth import Check
-from identity_adapters.http.body import DETAILS_BODY, read_details, to_blocked_error
+from identity_adapters.http.body import DETAILS_BODY, read_details, to_blocked_error, to_suppressed_error
 from identity_adapters.http.errors import InvalidFields
 from identity_adapters.http.openapi.operation import (
     IDENTIFY_TAG,
@@ -38,6 +38,9 @@ Identify: TypeAlias = Callable[[ContactDetails], Awaitable[Identified]]
 
 OnBlocked: TypeAlias = Callable[[IdentifierKind], None]
 """Called with the kind of each value to identify by that is blocked."""
+
+OnSeen: TypeAlias = Callable[[ContactDetails, IdentifierKind | None], None]
+"""Called with details that identified somebody, and the kind of the one value that is blocked."""
 
 
 class ConsolidatedContact(msgspec.Struct, rename="camel"):
@@ -96,6 +99,7 @@ def create_identify_endpoint(
     make_details: MakeDetails,
     check: Check | None,
     on_blocked: OnBlocked,
+    on_seen: OnSeen | None = None,
 ) -> HTTPRouteHandler:
     operation = Operation(
         id="identify",
@@ -125,12 +129,17 @@ def create_identify_endpoint(
         details = await read_details(scope, receive, make_details)
         identified = await identify()(details)
         scope["state"][OUTCOME] = identified.outcome
-        if identified.ignored is not None and identified.outcome is not Outcome.HELD:
-            on_blocked(identified.ignored)
+        if identified.outcome is Outcome.SUPPRESSED:
+            raise to_suppressed_error(details, identified.ignored)
+        blocked = None if identified.outcome is Outcome.HELD else identified.ignored
+        if blocked is not None:
+            on_blocked(blocked)
         elif identified.outcome is Outcome.BLOCKED:
             for kind, _ in details.identifiers:
                 on_blocked(kind)
             raise to_blocked_error(details)
+        if on_seen is not None:
+            on_seen(details, blocked)
         body = msgspec.json.encode(_to_identify_answer(identified.identity))
         headers = [
             (b"content-type", b"application/json"),
@@ -182,6 +191,8 @@ def create_preview_endpoint(
         request.scope["state"][OUTCOME] = preview.outcome
         if preview.outcome is Outcome.BLOCKED:
             raise to_blocked_error(details)
+        if preview.outcome is Outcome.SUPPRESSED:
+            raise to_suppressed_error(details, preview.ignored)
         return _to_preview_answer(preview)
 
     return preview_customer

@@ -57,7 +57,7 @@ def create_identity_endpoint(queries: Callable[[], QueryIdentities]) -> HTTPRout
             " of the identity: primary, secondary or deleted."
         ),
         answer=Answer(IdentityPage, "A page of the identity.", {"whole": examples.IDENTITY}),
-        errors=(400, 404),
+        errors=(400, 404, 410),
         scope=Scope.READ,
         parameters=IdentityParameters,
     )
@@ -107,7 +107,7 @@ def create_history_endpoint(queries: Callable[[], QueryIdentities]) -> HTTPRoute
             " merged, and by which details."
         ),
         answer=Answer(HistoryAnswer, "Events, oldest first.", {"linked": examples.HISTORY}),
-        errors=(400, 404),
+        errors=(400, 404, 410),
         scope=Scope.READ,
         parameters=HistoryParameters,
     )

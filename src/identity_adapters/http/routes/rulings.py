@@ -49,6 +49,7 @@ from identity_core import (
     Ruled,
     RuleOnIdentities,
     Ruling,
+    Suppressed,
 )
 from identity_core.model.ruling import PINS
 from identity_core.rule import read_rulings
@@ -61,7 +62,7 @@ Queries = Callable[[], QueryIdentities]
 OnRuling = Callable[[str], None]
 """Called with the kind of each ruling that changed something."""
 
-_ERRORS = (400, 404, 409, 413, 415)
+_ERRORS = (400, 404, 409, 410, 413, 415)
 
 
 def create_undo_endpoint(
@@ -271,8 +272,15 @@ def _answer(description: str, example: dict[str, Any]) -> Answer:
 async def answer_ruling(
     rule: Callable[..., Awaitable[Ruled]], options: RulingOptions, kind: str, on_ruling: OnRuling
 ) -> RulingAnswer:
-    """Rule, and answer what the ruling did or would do."""
-    ruled = await rule(options.note, dry_run=options.dry_run, plan=options.plan)
+    """Rule, and answer what the ruling did or would do.
+
+    Raises:
+        InvalidFields: a pin names a value that is kept out.
+    """
+    try:
+        ruled = await rule(options.note, dry_run=options.dry_run, plan=options.plan)
+    except Suppressed as error:
+        raise InvalidFields(FieldError(error.field, error.reason)) from None
     if not options.dry_run and (ruled.writes.rulings or ruled.writes.withdrawals):
         on_ruling(kind)
     return to_ruling_answer(ruled, is_applied=not options.dry_run)

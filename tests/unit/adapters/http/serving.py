@@ -8,7 +8,15 @@ from litestar.testing import TestClient
 
 from identity_adapters.http import create_app
 from identity_adapters.memory import InMemoryContactRepository
-from identity_core import ChangeRules, IdentifyContacts, QueryIdentities, RuleOnIdentities, SuggestRules
+from identity_core import (
+    AccessIdentities,
+    ChangeRules,
+    EraseIdentities,
+    IdentifyContacts,
+    QueryIdentities,
+    RuleOnIdentities,
+    SuggestRules,
+)
 
 
 class Service:
@@ -70,6 +78,8 @@ def serving(keys=()):
         rulings=lambda: RuleOnIdentities(repository, repository),
         rules=lambda: ChangeRules(repository, repository),
         suggestions=lambda: SuggestRules(repository),
+        access=lambda: AccessIdentities(repository, repository),
+        erase=lambda: EraseIdentities(repository, repository, repository),
         feed=lambda: repository,
         check=lambda: None,
         render_metrics=lambda: None,
