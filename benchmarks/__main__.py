@@ -3,9 +3,9 @@
 ``speed`` compares it with a bare endpoint and with the same service without batches; ``scale`` varies the
 number of contacts, the size of identities and the number of processes; ``memory`` measures memory over
 millions of requests; ``bulk`` measures imports of files; ``queries`` measures queries of a large identity,
-and ``rulings`` rulings on one; ``blocks`` blocks a value that very many share; ``capacity`` measures what
-one request and one contact cost; ``spark`` measures builds on Spark; ``compare`` compares two versions of the
-service in paired runs; ``chart`` draws the results.
+and ``rulings`` rulings on one and its erasure; ``blocks`` blocks a value that very many share; ``capacity``
+measures what one request and one contact cost; ``spark`` measures builds on Spark; ``compare`` compares two
+versions of the service in paired runs; ``chart`` draws the results.
 
 The benchmarks start everything they need except ``wrk``, which your distribution has
 (``apt-get install wrk``). The results are written to ``benchmarks/results``.

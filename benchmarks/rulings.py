@@ -1,4 +1,4 @@
-"""Rulings on an identity of 10,000 contacts, and what its neighbours notice of them."""
+"""Rulings on an identity of 10,000 contacts and its erasure, and what its neighbours notice of them."""
 
 import http.client
 import json
@@ -39,7 +39,10 @@ ENDS = {"one": {"email": "7@large.example.org"}, "other": {"email": "90@large.ex
 
 
 def rulings(server: URL) -> dict[str, dict[str, float]]:
-    """Measure the milliseconds of each ruling, and those of others who identify meanwhile or do not."""
+    """Measure the milliseconds of each ruling, and those of others who identify meanwhile or do not.
+
+    Also measured are those of handing the identity out and of erasing it, alone and once.
+    """
     url = create_loaded_database(server, "rulings", 100_000)
     with connect(url) as connection:
         connection.execute(IDENTITY)
@@ -75,6 +78,14 @@ def rulings(server: URL) -> dict[str, dict[str, float]]:
             rule("restore", "/restore", rulingId=min(split["rulingIds"]))
         done.set()
         beside.result()
+        somebody = {"email": ENDS["one"]["email"]}
+        for name, path in (
+            ("access", "/access"),
+            ("erase, dry run", "/erase?dryRun=true"),
+            ("erase", "/erase"),
+        ):
+            duration, _ = _post(port, path, somebody)
+            measured[name] = [duration]
     return {
         name: {
             "p50": statistics.median(durations),
