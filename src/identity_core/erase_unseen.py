@@ -12,12 +12,14 @@ from datetime import UTC, date, datetime
 
 from attrs import frozen
 
-from identity_core.erase import EraseIdentities, ErasurePreview
+from identity_core.erase import EraseIdentities
 from identity_core.errors import Erased, LastSeenUnknown, NotRecorded, StalePlan, StillReferenced
 from identity_core.model.erasure import LedgerEntry
 from identity_core.model.identifiers import Identifier
 from identity_core.model.unseen import Unseen, add_months, to_month
 from identity_core.ports import IdentityReader, Sightings
+from identity_core.read_dossier import read_dossier
+from identity_core.rules.erase import Scope
 
 PAGE = 10_000
 """How many identities are found at a time; whoever finds them may have to read everything each time."""
@@ -134,18 +136,15 @@ class EraseUnseen:
     ) -> LedgerEntry | None:
         """Erase an identity, unless it was seen, changed or erased meanwhile; None if it was."""
         try:
-            person = await self._erase.preview(primary_id)
-            last_seen = (await self._reader.dossier(person.values)).last_seen
-            if not _is_unseen(person, last_seen, since, before):
+            dossier, person, _ = await read_dossier(self._reader, primary_id)
+            if not _is_unseen(person, dossier.last_seen, since, before):
                 return None
             return await self._erase(primary_id, by, plan=person.plan)
         except (Erased, NotRecorded, StalePlan):
             return None
 
 
-def _is_unseen(
-    person: ErasurePreview, last_seen: Mapping[Identifier, date], since: date, before: date
-) -> bool:
+def _is_unseen(person: Scope, last_seen: Mapping[Identifier, date], since: date, before: date) -> bool:
     contacts = [*person.contacts, *(one.contact for one in person.deleted)]
     created: Collection[date] = [to_month(contact.created_at) for contact in contacts]
     return (
