@@ -72,6 +72,15 @@ class Database:
 
         return await self.retry(attempt, **timeouts)
 
+    async def send(self, statement: str, values: dict[str, Any]) -> None:
+        """Execute one statement that returns nothing, in a transaction of its own."""
+
+        async def attempt() -> None:
+            async with self.connection() as connection, connection.transaction():
+                await send(connection, statement, values)
+
+        await self.retry(attempt)
+
     async def retry(
         self,
         attempt: Callable[[], Coroutine[Any, Any, T]],

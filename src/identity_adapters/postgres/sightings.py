@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
 
 from identity_adapters.postgres import statements
 from identity_adapters.postgres.database import Database, execute, send
@@ -27,10 +26,10 @@ class PostgresSightings:
         self._emails = emails or EmailForms()
 
     async def begin_recording(self, month: date) -> None:
-        await self._write(statements.BEGIN_RECORDING, {"month": month})
+        await self._database.send(statements.BEGIN_RECORDING, {"month": month})
 
     async def end_recording(self) -> None:
-        await self._write(statements.END_RECORDING, {})
+        await self._database.send(statements.END_RECORDING, {})
 
     async def recorded_since(self) -> date | None:
         rows = await self._database.fetch(statements.RECORDED_SINCE, {})
@@ -55,10 +54,3 @@ class PostgresSightings:
                 return [Unseen(*row) for row in await execute(connection, statements.UNSEEN, values)]
 
         return await self._database.retry(attempt, answer_timeout=FIND_TIMEOUT, retry_period=0)
-
-    async def _write(self, statement: str, values: dict[str, Any]) -> None:
-        async def attempt() -> None:
-            async with self._database.connection() as connection, connection.transaction():
-                await send(connection, statement, values)
-
-        await self._database.retry(attempt)
