@@ -149,12 +149,7 @@ def parse_end(body: dict[str, Any], name: str, make_details: MakeDetails) -> Ide
     [(member, value)] = members.items()
     if member == "contactId":
         return parse_id(f"{name}.contactId", value)
-    try:
-        [identifier] = make_details(members.get("email"), members.get("phoneNumber")).identifiers
-    except InvalidDetails as error:
-        reason = "must not be blank" if error.field == "details" else error.reason
-        raise InvalidFields(FieldError(f"{name}.{member}", reason)) from None
-    return identifier
+    return _parse_value(f"{name}.{member}", members, make_details)
 
 
 def parse_target(members: dict[str, Any], make_details: MakeDetails) -> tuple[str, Identifier | int]:
@@ -172,12 +167,17 @@ def parse_target(members: dict[str, Any], make_details: MakeDetails) -> tuple[st
     [member] = named
     if member == "contactId":
         return member, parse_id(member, members[member])
+    return member, _parse_value(member, members, make_details)
+
+
+def _parse_value(name: str, members: dict[str, Any], make_details: MakeDetails) -> Identifier:
+    """Parse the one value that an object has."""
     try:
         [identifier] = make_details(members.get("email"), members.get("phoneNumber")).identifiers
     except InvalidDetails as error:
         reason = "must not be blank" if error.field == "details" else error.reason
-        raise InvalidFields(FieldError(member, reason)) from None
-    return member, identifier
+        raise InvalidFields(FieldError(name, reason)) from None
+    return identifier
 
 
 def parse_id(name: str, value: Any) -> int:

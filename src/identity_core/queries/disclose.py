@@ -249,9 +249,7 @@ def _find_naming_rules(
     versions: Sequence[RulesInForce], values: frozenset[Identifier]
 ) -> Iterator[NamingRules]:
     for version, following in zip_longest(versions, versions[1:]):
-        rules = version.rules
-        blocked = {Identifier(IdentifierKind.EMAIL, email) for email in rules.emails}
-        blocked.update(Identifier(IdentifierKind.PHONE_NUMBER, number) for number in rules.phone_numbers)
-        if named := tuple(sorted(blocked & values)):
+        blocked = (value for kind in IdentifierKind for value in version.rules.list_blocked(kind))
+        if named := tuple(sorted(values.intersection(blocked))):
             replaced_at = None if following is None or following.note is None else following.note.at
             yield NamingRules(version.version, named, version.note, replaced_at)
