@@ -134,14 +134,18 @@ def find_scope(dossier: Dossier, target: Target) -> Scope:
         values.add(target)
     live_ids = {contact.id for contact in contacts}
     gone_ids = {id for id, to in record.deleted if to in live_ids} | _find_dead_ids(dossier, target)
-    deleted = [
-        one
-        for one in dossier.deleted
-        if one.contact.id in gone_ids or not values.isdisjoint(one.contact.identifiers)
-    ]
     live = {value for contact in record.contacts for value in contact.identifiers}
-    values.update(value for one in deleted for value in one.contact.identifiers if value not in live)
-    return Scope(contacts, tuple(deleted), frozenset(values))
+    while True:
+        deleted = [
+            one
+            for one in dossier.deleted
+            if one.contact.id in gone_ids or not values.isdisjoint(one.contact.identifiers)
+        ]
+        of_deleted = {value for one in deleted for value in one.contact.identifiers if value not in live}
+        if of_deleted <= values:
+            return Scope(contacts, tuple(deleted), frozenset(values))
+        # Further deleted contacts may have them.
+        values |= of_deleted
 
 
 def _find_dead_ids(dossier: Dossier, target: Target) -> set[int]:

@@ -311,6 +311,18 @@ def test_a_value_of_a_deleted_contact_alone_goes_with_that_contact(world):
     assert world.keys(email(A)) == [[(A, "1")]]
 
 
+@pytest.mark.parametrize("target", [1, 2, email(A)])
+def test_a_value_that_goes_with_a_deleted_contact_goes_from_all_that_have_it(world, target):
+    gone = contact(2, A, "9", linked_id=1)
+    of_other = contact(4, B, "9", linked_id=3)
+    world.seed(contact(1, A, "1", age=9), gone, contact(3, B, "2", age=8), of_other)
+    world.delete(gone, of_other)
+    entry = world.erase(target)
+    assert entry.contact_ids == (1, 2, 4)
+    assert world.dossier(number("9")).deleted == ()
+    assert world.keys(email(B)) == [[(B, "2")]]
+
+
 @pytest.mark.parametrize("target", [1, 2, email(A), number("2")])
 def test_who_was_deleted_whole_by_another_program_is_erased_whole(world, target):
     contacts = contact(1, A, "1", age=9), contact(2, B, "2", linked_id=1)
