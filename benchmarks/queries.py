@@ -40,6 +40,8 @@ def queries(server: URL) -> dict[str, dict[str, float]]:
             ("explain", "POST", "/explain", ends),
             ("history", "GET", "/identities/9000/history", None),
             ("as of a time", "GET", "/identities/9000?asOf=2999-01-01T00:00:00Z", None),
+            ("graph", "GET", "/identities/9000/graph", None),
+            ("graph as of a time", "GET", "/identities/9000/graph?asOf=2999-01-01T00:00:00Z", None),
             ("`/identify` for somebody else, alone", *known),
         ):
             durations = [_time_request(port, *request) for _ in range(30)]

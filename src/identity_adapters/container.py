@@ -46,6 +46,7 @@ from identity_adapters.settings import InvalidSetting, Settings
 from identity_adapters.settling import Settler
 from identity_adapters.shutdown import GracefulShutdown
 from identity_adapters.sightings import SightingRecorder, end_recording
+from identity_adapters.statistics import Statistics
 from identity_core import (
     AccessIdentities,
     ChangeRules,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from litestar.types import ASGIApp
     from sqlalchemy import URL, QueuePool
 
+    from identity_adapters.api.statistics import CountAll
     from identity_adapters.http.app import Lifespan
     from identity_adapters.http.routes.identify import OnSeen
     from identity_adapters.metrics import Metrics
@@ -224,6 +226,11 @@ def _render_metrics(container: "Container") -> Callable[[], Awaitable[bytes]]:
     return lambda: container.metrics().render(partial(take_census, container.database()))
 
 
+def _count_all(container: "Container") -> "CountAll":
+    # A census reads whole tables, so it leaves the connections to identify with alone.
+    return lambda: take_census(container.query_database())
+
+
 def _create_app(**parts: Any) -> "Litestar":
     from identity_adapters.http import create_app
 
@@ -347,6 +354,7 @@ class Container(containers.DeclarativeContainer):
         max_waiting=settings.provided.max_waiting,
         on_batch=metrics.provided.observe_batch,
     )
+    statistics = providers.Singleton(Statistics, providers.Callable(_count_all, __self__))
     make_details = providers.Callable(compose_make_details, settings.provided.default_region)
     endpoints = providers.Singleton(
         _create_app,
@@ -360,6 +368,7 @@ class Container(containers.DeclarativeContainer):
         feed=feed.provider,
         check=database.provided.check.provider,
         make_details=make_details,
+        statistics=statistics,
         render_metrics=providers.Callable(_render_metrics, __self__),
         is_shutting_down=shutdown,
         on_ruling=metrics.provided.observe_ruling,
@@ -374,5 +383,6 @@ class Container(containers.DeclarativeContainer):
         max_body_size=settings.provided.max_body_size,
         allowed_origins=settings.provided.allowed_origins,
         has_pages=settings.provided.pages,
+        has_explorer=settings.provided.explorer,
     )
     app = providers.Singleton(_wrap_app, endpoints, metrics, shutdown, settings)

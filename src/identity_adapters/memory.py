@@ -57,6 +57,7 @@ from identity_core.model.record import find_leads
 from identity_core.model.rule_set import NO_RULES, UnsettledLink
 from identity_core.model.unseen import to_month
 from identity_core.ports import DecideInTurn, R, ReviseParts
+from identity_core.queries.history import add_details
 from identity_core.rule import read_rulings
 from identity_core.rules.strike import make_strike
 
@@ -537,6 +538,19 @@ class InMemoryContactRepository:
                 if recorded.id > after and ids & {recorded.event.primary_id, recorded.event.origin_id}
             ]
         return found[:limit]
+
+    async def merges(
+        self, before: int | None = None, limit: int = 100
+    ) -> list[tuple[RecordedEvent, ContactDetails | None]]:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            found = [
+                recorded
+                for recorded in reversed(self._number_events())
+                if recorded.event.kind is EventKind.MERGED and (before is None or recorded.id < before)
+            ]
+            contacts = [*self._contacts.values(), *(one.contact for one in self._deleted.values())]
+            return add_details(found[:limit], contacts, self._evidence.values())
 
     async def changes(self, after: str | None = None, limit: int = 1000) -> tuple[list[RecordedEvent], str]:
         await asyncio.sleep(0)

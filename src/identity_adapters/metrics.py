@@ -8,17 +8,17 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import cache, cached_property
 from math import inf
 from pathlib import Path
-from typing import TypeAlias
 
 import psutil
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from identity_adapters.api.statistics import CountAll
 from identity_core import RepositoryUnavailable
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -43,11 +43,7 @@ TOTALS = {
     "rules_version": "Changes of the rules, so far.",
     "rules_settled": "Whether everything is in line with the rules in force.",
 }
-"""What is counted, with the documentation of its gauge."""
-
-Counts: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, bool, dict[str, int], list[int]]
-CountAll: TypeAlias = Callable[[], Awaitable[Counts]]
-"""Counts each of `TOTALS`, the pairs that each limit holds, and the contacts of the largest identities."""
+"""What a census counts first, in its order, with the documentation of its gauge."""
 
 
 class Metrics:

@@ -26,6 +26,7 @@ from identity_core import (
     ErasurePreview,
     Explanation,
     Identifier,
+    IdentityGraph,
     IdentityReader,
     LedgerEntry,
     Offload,
@@ -92,6 +93,14 @@ class BoundedQueries(QueryIdentities):
     async def as_of(self, contact_id: int, moment: datetime) -> tuple[Contact, ...] | None:
         async with self.slot():
             return await super().as_of(contact_id, moment)
+
+    async def graph(self, contact_id: int) -> IdentityGraph | None:
+        async with self.slot():
+            return await super().graph(contact_id)
+
+    async def graph_as_of(self, contact_id: int, moment: datetime) -> IdentityGraph | None:
+        async with self.slot():
+            return await super().graph_as_of(contact_id, moment)
 
     async def explain(self, one: Identifier | int, other: Identifier | int) -> Explanation | None:
         async with self.slot():

@@ -71,6 +71,7 @@ from identity_core.queries.disclose import (
     NamingRules,
 )
 from identity_core.queries.explain import Explanation, WeakestLink, explain
+from identity_core.queries.graph import IdentityGraph, Node, WeakestValue, draw, draw_as_of
 from identity_core.queries.history import as_of
 from identity_core.queries.pages import cut_page
 from identity_core.query import QueryIdentities
@@ -121,6 +122,7 @@ __all__ = [
     "IdentifyContacts",
     "Identity",
     "IdentityError",
+    "IdentityGraph",
     "IdentityReader",
     "ImportReport",
     "InvalidCursor",
@@ -134,6 +136,7 @@ __all__ = [
     "LinkPrecedence",
     "LinkReason",
     "NamingRules",
+    "Node",
     "NotRecorded",
     "Note",
     "Offload",
@@ -170,10 +173,13 @@ __all__ = [
     "Verdict",
     "WeakValue",
     "WeakestLink",
+    "WeakestValue",
     "Withdrawal",
     "WriteSet",
     "as_of",
     "cut_page",
+    "draw",
+    "draw_as_of",
     "explain",
     "find_known",
     "import_contacts",

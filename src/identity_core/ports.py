@@ -313,6 +313,23 @@ class IdentityReader(SnapshotLoader, Protocol):
         """
         ...
 
+    async def merges(
+        self, before: int | None = None, limit: int = 100
+    ) -> list[tuple[RecordedEvent, ContactDetails | None]]:
+        """The latest merges of all identities, in the descending order of ids.
+
+        Each comes with the details that caused it, whether or not they still count; None if they are no
+        longer recorded.
+
+        Args:
+            before: only events with smaller ids; None for the latest.
+            limit: how many at most.
+
+        Raises:
+            RepositoryUnavailable: they cannot be read for now.
+        """
+        ...
+
 
 class RuleBook(Protocol):
     """Keeps the rules, and what is not in line with them yet."""

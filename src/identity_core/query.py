@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import chain
 
 from identity_core.model.contact import Contact
 from identity_core.model.decision import Preview
@@ -9,8 +10,10 @@ from identity_core.model.details import ContactDetails
 from identity_core.model.events import RecordedEvent
 from identity_core.model.identifiers import Identifier
 from identity_core.model.page import Page
+from identity_core.model.snapshot import Snapshot
 from identity_core.ports import IdentityReader, Offload, run_inline
 from identity_core.queries.explain import Explanation, explain
+from identity_core.queries.graph import IdentityGraph, draw, draw_as_of
 from identity_core.queries.history import add_details, as_of
 from identity_core.rules.preview import preview
 
@@ -86,6 +89,12 @@ class QueryIdentities:
         evidence = await self._reader.evidence(lineage.contacts)
         return await self._offload(len(lineage.contacts), add_details, events, lineage.contacts, evidence)
 
+    async def merges(
+        self, before: int | None = None, limit: int = 100
+    ) -> list[tuple[RecordedEvent, ContactDetails | None]]:
+        """The latest merges of all identities, newest first; see `IdentityReader.merges`."""
+        return await self._reader.merges(before, limit)
+
     async def as_of(self, contact_id: int, moment: datetime) -> tuple[Contact, ...] | None:
         """The contacts that the identity of a contact had at some time; None if it never existed."""
         lineage = await self._reader.lineage(contact_id)
@@ -94,6 +103,28 @@ class QueryIdentities:
         contacts = [*lineage.contacts, *(deleted.contact for deleted in lineage.deleted)]
         evidence = await self._reader.evidence(contacts)
         return await self._offload(len(lineage.contacts), as_of, lineage, evidence, contact_id, moment)
+
+    async def graph(self, contact_id: int) -> IdentityGraph | None:
+        """The evidence graph of the identity of a contact; None if there is none."""
+        found = await self._reader.find(contact_id)
+        if not found:
+            return None
+        asked = next((one.identifiers for one in found if one.identifiers), ())
+        record = await self._reader.record(asked)
+        return await self._offload(record.size, draw, record, found)
+
+    async def graph_as_of(self, contact_id: int, moment: datetime) -> IdentityGraph | None:
+        """The evidence graph that the identity of a contact had at some time; None if there was none."""
+        lineage = await self._reader.lineage(contact_id)
+        if lineage is None:
+            return None
+        identities = Snapshot.of(lineage.contacts).identities
+        values = (
+            next((one.identifiers for one in contacts if one.identifiers), ()) for contacts in identities
+        )
+        record = await self._reader.record({*chain.from_iterable(values)})
+        size = max(len(lineage.contacts), record.size)
+        return await self._offload(size, draw_as_of, lineage, record, contact_id, moment)
 
     async def explain(self, one: Identifier | int, other: Identifier | int) -> Explanation | None:
         """Why two identifiers, or contacts by their ids, are one customer, or not.

@@ -11,6 +11,7 @@ from identity_core.model.suggestion import SharedValue, Suggestion
 from identity_core.ports import Offload, RuleBook, run_inline
 from identity_core.rules.articulation import ArticulationPoint, find_articulation_points, rank_point
 from identity_core.rules.foresee import foresee_block
+from identity_core.rules.graph import build_graph_of
 
 MAX_CONTACTS = 50_000
 """Identities with more contacts are not read."""
@@ -75,7 +76,7 @@ class SuggestRules:
         for one in await self._book.weigh(await self._book.largest(limit)):
             if one.contacts <= MAX_CONTACTS:
                 record = await self._read(rules, [one.identifier])
-                found = await self._offload(record.size, find_articulation_points, record, limit)
+                found = await self._offload(record.size, _find_points, record, limit)
                 points = nsmallest(limit, [*points, *found], key=rank_point)
         return [value for _, value in points]
 
@@ -95,6 +96,10 @@ class SuggestRules:
 
     async def _read(self, rules: RuleSet, values: Collection[Identifier]) -> Record:
         return await self._book.record_by(rules, values)
+
+
+def _find_points(record: Record, limit: int) -> list[ArticulationPoint]:
+    return find_articulation_points(build_graph_of(record), record.contacts, limit)
 
 
 def _find_primary(shared: SharedValue) -> int:

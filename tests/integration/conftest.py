@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,21 @@ def small_disk(tmp_path):
     yield make
     if disk.is_mount():
         subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A browser."""
+    from tests.support.explorer import browsing  # few tests need one
+
+    with browsing() as one:
+        yield one
+
+
+@pytest.fixture
+def visit(browser):
+    """Gives windows of a new profile of the browser on a service; nothing may go wrong in them."""
+    from tests.support.explorer import windows
+
+    with ExitStack() as stack:
+        yield lambda running, **options: stack.enter_context(windows(browser, running.address, **options))

@@ -28,7 +28,10 @@ ASKED = {
         ("POST", "/explain", ENDS),
         ("GET", "/identities/1", None),
         ("GET", "/identities/1/history", None),
+        ("GET", "/merges", None),
+        ("GET", "/identities/1/graph", None),
         ("GET", "/changes", None),
+        ("GET", "/statistics", None),
         ("GET", "/rulings", None),
         ("GET", "/pins", None),
         ("GET", "/held", None),
@@ -50,7 +53,16 @@ ASKED = {
     ],
     Scope.ERASE: [("POST", "/erase?dryRun=true", PERSON), ("POST", "/erase", NUMBER)],
 }
-OPEN = ["/health", "/health/live", "/health/ready", "/openapi.json", "/docs", "/redoc"]
+OPEN = [
+    "/health",
+    "/health/live",
+    "/health/ready",
+    "/openapi.json",
+    "/docs",
+    "/redoc",
+    "/",
+    "/explorer/app.js",
+]
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +111,18 @@ def test_without_a_key_that_is_known_nothing_is_told(running, header):
                 "status": 401,
                 "detail": "an API key is required: Authorization: Bearer …",
             }
+
+
+def test_any_key_is_told_what_it_may_do(running, keys):
+    for scope in Scope:
+        status, _, answer = running.request("GET", "/key", None, bearer(keys[scope][0]))
+        assert (status, json.loads(answer)) == (
+            200, {"name": scope, "scopes": [scope], "isRequired": True}
+        )  # fmt: skip
+    assert running.request("GET", "/key?scope=read", None, bearer(keys[scope][0]))[0] == 400
+    for secret in ("", "wrong"):
+        status, headers, _ = running.request("GET", "/key", None, bearer(secret))
+        assert (status, headers["www-authenticate"]) == (401, "Bearer")
 
 
 def test_several_keys_are_known_at_once(running, keys):

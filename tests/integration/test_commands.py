@@ -36,6 +36,8 @@ READS = [
     (["lookup", "--email", "a@x"], 1),
     (["explain", "a@x", "1"], 1),
     (["history", "1"], 1),
+    (["merges"], 1),
+    (["statistics"], 1),
     (["export"], 1),
     (["import", "--dry-run", "orders.csv"], 2),
     (["undo", "--contact-id", "1", "--reason", "why", "--dry-run"], 1),

@@ -129,6 +129,7 @@ def test_nothing_is_left_of_a_person_nor_after_a_restore(tmp_path, server, url):
             for path in (
                 f"/identities/{id}",
                 f"/identities/{id}/history",
+                f"/identities/{id}/graph",
                 f"/identities/{id}?asOf=2026-01-01T00:00:00Z",
             ):
                 status, answer = ask(running, "GET", path)

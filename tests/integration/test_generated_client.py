@@ -91,6 +91,12 @@ def test_every_operation_answers_a_generated_client(generated):
     page, _ = ask("identity", contact_id, after=page.next_, as_of=tomorrow)
     assert ([contact.email for contact in page.contacts], page.next_) == (["marty@x"], None)
 
+    graph, _ = ask("graph", contact_id)
+    assert [link.reason for link in graph.links] == [models.LinkReason.CONTACT] * 2
+    assert [value.email or value.phone_number for value in graph.values] == ["doc@x", "1", "marty@x"]
+    assert graph.weakest.value == 1
+    assert ask("graph", contact_id, as_of=tomorrow)[0].total_contacts == 2
+
     accessed, _ = ask("access", body=models.AccessRequest(email="marty@x"))
     assert [value.value.email for value in accessed.values[:2]] == ["doc@x", "marty@x"]
     assert [pair.standing for pair in accessed.pairs] == [models.Standing.COUNTS] * 2
@@ -165,6 +171,16 @@ def test_every_operation_answers_a_generated_client(generated):
     ask("apply", body=models.RulesRequest(models.BlockedValues(), models.RuleLimits(), "off"))
 
     wait_until(lambda: ask("rules")[0].is_settled)
+    for key in [("jennifer@x", "3"), ("suzy@x", "4"), ("suzy@x", "3")]:
+        ask("identify", body=body(*key))
+    merges, _ = ask("merges", limit=1)
+    assert (merges.merges[0].kind, merges.merges[0].details.email) == (models.EventKind.MERGED, "suzy@x")
+    assert all(
+        merge.id < merges.merges[0].id for merge in ask("merges", before=merges.merges[0].id)[0].merges
+    )
+    counted, _ = ask("statistics")
+    assert (counted.rules_version, counted.waiting_pairs, counted.is_settled) == (3, 0, True)
+    assert counted.contacts > counted.identities > 1 <= counted.merges
     foretold, _ = ask("erase", body=models.EraseRequest(email="doc@x"), dry_run=True)
     assert (foretold.receipt, foretold.preview.contacts[0].email) == (None, "doc@x")
     erased, _ = ask("erase", body=models.EraseRequest(email="doc@x", plan=foretold.preview.plan))
@@ -174,6 +190,8 @@ def test_every_operation_answers_a_generated_client(generated):
     assert ask("live")[0].status == "live"
     assert ask("ready")[0].status == ask("health")[0].status == "ready"
     assert "identity_request_duration_seconds" in ask("metrics")[0]
+    key, _ = ask("key")
+    assert (key.name, key.scopes, key.is_required) == ("shop", sorted(models.Scope), True)
     assert used == generated.operations.keys()
 
 
@@ -200,7 +218,11 @@ def test_every_operation_tells_a_generated_client_what_is_wrong(generated):
     assert refused(404, "erase", body=models.EraseRequest(contact_id=10**9)) == ["contactId"]
     assert refused(404, "identity", 10**9) == ["contactId"]
     assert refused(400, "history", -1, limit=0) == ["contactId", "limit"]
+    assert refused(404, "graph", 10**9) == ["contactId"]
     assert refused(400, "changes", after="x") == ["after"]
+    assert refused(400, "merges", before=-1, limit=0) == ["before", "limit"]
+    for name in ("statistics", "key"):
+        refused(401, name, client=generated.anonymous)
     request = models.UndoRequest(email="x", phone_number="abc", reason="\n")
     assert refused(400, "undo", body=request) == ["email", "phoneNumber", "reason"]
     assert refused(404, "undo", body=models.UndoRequest(contact_id=10**9, reason="x")) == ["contactId"]

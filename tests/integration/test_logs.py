@@ -49,6 +49,7 @@ PATHS = [
     f"/identities/{PHONE_NUMBER}",
     f"/identities/{EMAIL}/history?after={EMAIL}",
     f"/identities/1?after={EMAIL}&asOf={EMAIL}&limit={PHONE_NUMBER}",
+    f"/identities/{PHONE_NUMBER}/graph?asOf={EMAIL}",
     f"/changes?after={EMAIL}",
 ]
 HEADERS = [

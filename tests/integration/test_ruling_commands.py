@@ -236,7 +236,7 @@ def test_explain_says_why_two_that_share_a_history_are_not_one(identity, tmp_pat
     assert json.loads(identity("import", "more.csv", "--json").stdout)["held"] == 1
     [pin] = ask(identity, "pin", "list")["rulings"]
     done = identity("explain", "1", "george@x", "--mermaid", code=1)
-    assert " -- held " in done.stdout
+    assert " -. held " in done.stdout
     assert done.stderr == (
         f"They are not one customer. Links that are held do not count. Pin {pin['id']} keeps them apart.\n"
     )

@@ -227,6 +227,62 @@ def test_rows_are_found_by_index_whatever_the_planner_knows(url, sql, statement,
             sql("ANALYZE")
 
 
+@pytest.mark.parametrize("every", [1, 100, 10**6])
+def test_the_latest_merges_are_found_by_their_index_whatever_the_planner_knows(url, sql, every):
+    async def plan(before):
+        async with repository_on(url) as repository, repository.database.connection() as connection:
+            values = {"before": before, "limit": 21}
+            rows = await connection.execute(f"EXPLAIN {statements.MERGES}", values)
+            return "\n".join(step for (step,) in await rows.fetchall())
+
+    sql(
+        "INSERT INTO contact_events (happened_at, kind, primary_id, evidence_id, absorbed_ids)"
+        " SELECT now(), CASE WHEN mod(n, %s) = 0 THEN 'merged' ELSE 'created' END, n, n, '{}'"
+        " FROM generate_series(1, 9000) n",
+        every,
+    )
+    assert statements.MERGES in statements.REPLANNED
+    for before in (None, 8000, None, 8000):
+        steps = asyncio.run(plan(before))
+        assert "idx_contact_events_merged" in steps, steps
+        for bad in ("Seq Scan", "contact_events_pkey", "Filter:"):
+            assert bad not in steps, steps
+        assert steps.count("Index Cond:") == steps.count("Index Scan") == 3
+        sql("ANALYZE")
+    if every == 1:  # of very many merges, only those of a page are read
+        assert "Index Scan Backward using idx_contact_events_merged" in steps
+
+
+def test_merges_get_their_index_while_others_write_events(empty_url, sql):
+    migrate_to(empty_url, "0007")
+    event = (
+        "INSERT INTO contact_events (happened_at, kind, primary_id, absorbed_ids) VALUES (now(), %s, 1, '{}')"
+    )
+    sql(event, "merged")
+    with connect(empty_url) as slow, ThreadPoolExecutor() as pool:
+        slow.execute("BEGIN")
+        slow.execute(event, ["merged"])
+        migrating = pool.submit(migrate, empty_url)
+        building = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'CREATE%%'"
+        )
+        wait_until(lambda: sql(building) == [(1,)])
+        sql("SET lock_timeout = '10s'")
+        sql(event, "created")
+        slow.execute("COMMIT")
+        migrating.result()
+    valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'idx_contact_events_merged'::regclass"
+    assert sql(valid) == [(True,)]
+
+    async def body():
+        async with repository_on(empty_url) as repository:
+            return await repository.merges()
+
+    assert [(recorded.event.kind, details) for recorded, details in asyncio.run(body())] == [
+        ("merged", None)
+    ] * 2
+
+
 def test_a_large_table_is_adopted_while_others_write_it(empty_url, sql, size):
     """Two replicas start at once on what another service writes all the time; then all again."""
     number = size(100_000, 1_000_000)

@@ -41,6 +41,13 @@ class HistoryAnswer(msgspec.Struct):
     next: int | None
 
 
+class MergesAnswer(msgspec.Struct):
+    """Merges, newest first. `next` is the `before` of the next page; null on the last page."""
+
+    merges: list[HistoryRecord]
+    next: int | None
+
+
 class ChangesAnswer(msgspec.Struct):
     """Events of all identities. `next` is the cursor to poll with: the next `after`."""
 
@@ -52,13 +59,14 @@ def to_history_answer(
     events: Sequence[tuple[RecordedEvent, ContactDetails | None]], limit: int
 ) -> HistoryAnswer:
     """Convert the first `limit` events of a history to an answer."""
-    records = [
-        HistoryRecord(
-            **_to_fields(recorded), details=None if details is None else IdentifierValue(*details.key)
-        )
-        for recorded, details in events[:limit]
-    ]
-    return HistoryAnswer(records, records[-1].id if len(events) > limit else None)
+    return HistoryAnswer(*_to_page(events, limit))
+
+
+def to_merges_answer(
+    merges: Sequence[tuple[RecordedEvent, ContactDetails | None]], limit: int
+) -> MergesAnswer:
+    """Convert the first `limit` of some merges to an answer."""
+    return MergesAnswer(*_to_page(merges, limit))
 
 
 def to_changes_answer(events: Sequence[RecordedEvent], cursor: str) -> ChangesAnswer:
@@ -69,6 +77,19 @@ def to_changes_answer(events: Sequence[RecordedEvent], cursor: str) -> ChangesAn
 def to_event_record(recorded: RecordedEvent) -> EventRecord:
     """Convert an event to an answer."""
     return EventRecord(**_to_fields(recorded))
+
+
+def _to_page(
+    events: Sequence[tuple[RecordedEvent, ContactDetails | None]], limit: int
+) -> tuple[list[HistoryRecord], int | None]:
+    """The first `limit` events, and the id of the last one if there are more."""
+    records = [
+        HistoryRecord(
+            **_to_fields(recorded), details=None if details is None else IdentifierValue(*details.key)
+        )
+        for recorded, details in events[:limit]
+    ]
+    return records, records[-1].id if len(events) > limit else None
 
 
 def _to_fields(recorded: RecordedEvent) -> dict[str, Any]:

@@ -17,6 +17,7 @@ COMMANDS = {
     "erase": "erase:erase_command",
     "explain": "explain:explain_command",
     "export": "export:export_command",
+    "graph": "graph:graph_command",
     "held": "held:held_group",
     "history": "history:history_command",
     "import": "import_:import_command",
@@ -24,6 +25,7 @@ COMMANDS = {
     "ledger": "ledger:ledger_command",
     "load": "load:load_command",
     "lookup": "lookup:lookup_command",
+    "merges": "merges:merges_command",
     "migrate": "migrate:migrate_command",
     "pin": "pin:pin_group",
     "postgres": "postgres:postgres_command",
@@ -32,6 +34,7 @@ COMMANDS = {
     "rulings": "rulings:rulings_group",
     "serve": "serve:serve",
     "split": "split:split_command",
+    "statistics": "statistics:statistics_command",
     "undo": "undo:undo_command",
     "verify": "verify:verify_command",
 }

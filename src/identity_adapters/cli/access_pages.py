@@ -23,14 +23,11 @@ from identity_adapters.api.access import (
     AccessedValue,
 )
 from identity_adapters.api.events import EventRecord
-from identity_adapters.cli.output import format_table
+from identity_adapters.cli.output import format_table, list_ids
 from identity_core.queries.disclose import OTHER_PERSON
 
 CHUNK = 500
 """How many rows are laid out at once."""
-
-IDS_SHOWN = 20
-"""How many ids a cell lists."""
 
 UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
 
@@ -222,10 +219,10 @@ def _event_cells(event: EventRecord) -> Sequence[str | None]:
         str(event.primary_contact_id),
         _format_id(event.contact_id),
         _format_id(event.evidence_id),
-        _list_ids(event.absorbed_primary_contact_ids),
+        list_ids(event.absorbed_primary_contact_ids),
         _format_id(event.ruling_id),
         _format_id(event.origin_primary_contact_id),
-        _list_ids(event.moved_contact_ids),
+        list_ids(event.moved_contact_ids),
     )
 
 
@@ -239,8 +236,3 @@ def _format_time(time: datetime | None) -> str | None:
 
 def _format_id(id: int | None) -> str | None:
     return None if id is None else str(id)
-
-
-def _list_ids(ids: Sequence[int]) -> str:
-    shown = ", ".join(map(str, ids[:IDS_SHOWN]))
-    return f"{shown} and {len(ids) - IDS_SHOWN:,} more" if len(ids) > IDS_SHOWN else shown

@@ -29,7 +29,7 @@ def explain_command(one: str, other: str, dot: bool, mermaid: bool, is_json: boo
     Exit code 0: they are one customer. 1: they are not.
     """
     from identity_adapters.api.explanations import to_explain_answer
-    from identity_adapters.cli.graph import to_dot, to_mermaid
+    from identity_adapters.cli.drawing import to_dot, to_mermaid
 
     async def query(queries: "QueryIdentities", make_details: "MakeDetails") -> "Explanation | None":
         ends = (parse_identifier(name, text, make_details) for name, text in (("ONE", one), ("OTHER", other)))
@@ -66,11 +66,10 @@ def tell_reason(link: "Link") -> str:
 def _explain_separation(explanation: "Explanation | None") -> str:
     from identity_core import LinkReason
 
-    inert = (LinkReason.UNDONE, LinkReason.HELD, LinkReason.BLOCKED)
     sentences = ["They are not one customer."]
     if explanation is not None:
-        reasons = {link.reason for link in explanation.chain}
-        standings = [reason.value for reason in inert if reason in reasons]
+        inert = {link.reason for link in explanation.chain if not link.counts}
+        standings = [reason.value for reason in LinkReason if reason in inert]
         if standings:
             sentences.append(f"Links that are {' or '.join(standings)} do not count.")
         sentences += [f"Pin {id} keeps them apart." for id in explanation.pin_ids]

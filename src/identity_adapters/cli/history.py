@@ -1,13 +1,12 @@
 """``identity history``."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from identity_adapters.cli import fail
-from identity_adapters.cli.output import json_option, run_query, write_answer
+from identity_adapters.cli.output import json_option, list_ids, run_query, write_answer
 
 if TYPE_CHECKING:
     from identity_adapters.api import MakeDetails
@@ -15,14 +14,17 @@ if TYPE_CHECKING:
     from identity_adapters.api.identities import IdentityPage
     from identity_core import QueryIdentities
 
-IDS_SHOWN = 20
-"""How many ids a cell of the table lists."""
+
+as_of_option = click.option(
+    "--as-of",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]),
+    help="Show the identity as it was at this time (UTC).",
+)
 
 
 @click.command("history")
 @click.argument("contact_id", type=click.IntRange(0, 2**63 - 1))
-@click.option("--as-of", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]),
-              help="Show the identity as it was at this time (UTC).")  # fmt: skip
+@as_of_option
 @json_option
 def history_command(contact_id: int, as_of: datetime | None, is_json: bool) -> None:
     """List the events of the identity of a contact, or show the identity as it was at a time.
@@ -54,16 +56,11 @@ def history_command(contact_id: int, as_of: datetime | None, is_json: bool) -> N
             event.primary_contact_id,
             event.details and event.details.email,
             event.details and event.details.phone_number,
-            _list_ids(event.absorbed_primary_contact_ids),
-            _list_ids(event.moved_contact_ids),
+            list_ids(event.absorbed_primary_contact_ids),
+            list_ids(event.moved_contact_ids),
             event.ruling_id,
         )
         for event in answer.events
     ]
     headings = ("time", "event", "primary", "email", "phone number", "absorbed", "moved", "ruling")
     write_answer(answer, is_json, headings, events)
-
-
-def _list_ids(ids: Sequence[int]) -> str:
-    shown = ", ".join(map(str, ids[:IDS_SHOWN]))
-    return f"{shown} and {len(ids) - IDS_SHOWN:,} more" if len(ids) > IDS_SHOWN else shown

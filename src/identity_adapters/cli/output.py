@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+IDS_SHOWN = 20
+"""How many ids a cell of a table lists."""
+
 json_option = click.option("--json", "is_json", is_flag=True, help="Write the JSON of the HTTP answer.")
 
 
@@ -55,6 +58,12 @@ def format_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in table
     )
+
+
+def list_ids(ids: Sequence[int]) -> str:
+    """List ids in a cell."""
+    shown = ", ".join(map(str, ids[:IDS_SHOWN]))
+    return f"{shown} and {len(ids) - IDS_SHOWN:,} more" if len(ids) > IDS_SHOWN else shown
 
 
 def _to_cell(value: Any) -> str:

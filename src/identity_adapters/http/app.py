@@ -17,6 +17,8 @@ from identity_adapters.http.routes.access import create_access_endpoint
 from identity_adapters.http.routes.changes import create_changes_endpoint
 from identity_adapters.http.routes.erase import create_erase_endpoint
 from identity_adapters.http.routes.explain import create_explain_endpoint
+from identity_adapters.http.routes.explorer import EXPLORER
+from identity_adapters.http.routes.graph import create_graph_endpoint
 from identity_adapters.http.routes.health import (
     CheckReady,
     create_metrics_endpoint,
@@ -36,8 +38,10 @@ from identity_adapters.http.routes.identify import (
     create_preview_endpoint,
 )
 from identity_adapters.http.routes.identities import create_history_endpoint, create_identity_endpoint
+from identity_adapters.http.routes.key import create_key_endpoint
 from identity_adapters.http.routes.lookup import create_lookup_endpoint
-from identity_adapters.http.routes.pages import PAGES
+from identity_adapters.http.routes.merges import create_merges_endpoint
+from identity_adapters.http.routes.pages import PAGES, START
 from identity_adapters.http.routes.rules import (
     create_apply_endpoint,
     create_rules_endpoint,
@@ -53,6 +57,7 @@ from identity_adapters.http.routes.rulings import (
     create_undo_endpoint,
     create_unpin_endpoint,
 )
+from identity_adapters.http.routes.statistics import GetStatistics, create_statistics_endpoint
 from identity_adapters.keys import ApiKey
 from identity_core import (
     AccessIdentities,
@@ -89,6 +94,7 @@ def create_app(
     check: Callable[[], CheckReady],
     make_details: MakeDetails = ContactDetails,
     *,
+    statistics: GetStatistics,
     render_metrics: Callable[[], Awaitable[bytes]],
     is_shutting_down: Callable[[], bool],
     on_ruling: Callable[[str], None] = lambda _: None,
@@ -103,6 +109,7 @@ def create_app(
     max_body_size: int = 65536,
     allowed_origins: Sequence[str] = (),
     has_pages: bool = True,
+    has_explorer: bool = True,
 ) -> Litestar:
     """The ASGI application.
 
@@ -117,6 +124,7 @@ def create_app(
         feed: returns the feed of changes.
         check: returns a check that raises `RepositoryUnavailable` while the service cannot answer.
         make_details: makes details of the email and the phone number of a request.
+        statistics: returns the latest statistics.
         render_metrics: returns the metrics in the text format of Prometheus.
         is_shutting_down: whether the service is stopping.
         on_ruling: called with the kind of each ruling that changed something.
@@ -131,6 +139,7 @@ def create_app(
         max_body_size: the maximum size of a body, in bytes.
         allowed_origins: origins whose pages may send requests, such as ``https://shop.example``.
         has_pages: whether the interactive documentation is served.
+        has_explorer: whether the explorer is served.
     """
     check_key = make_key_check(keys, RateLimit(rate_limit) if rate_limit else None) if keys else None
     # Litestar resolves the dependencies of a handler on each request, in a task group. Handlers that
@@ -142,7 +151,10 @@ def create_app(
         create_explain_endpoint(queries, make_details),
         create_identity_endpoint(queries),
         create_history_endpoint(queries),
+        create_merges_endpoint(queries),
+        create_graph_endpoint(queries),
         create_changes_endpoint(feed, is_shutting_down),
+        create_statistics_endpoint(statistics),
         create_undo_endpoint(rulings, make_details, on_ruling),
         create_restore_endpoint(rulings, make_details, on_ruling),
         create_split_endpoint(rulings, queries, make_details, on_ruling),
@@ -163,9 +175,11 @@ def create_app(
         create_ready_endpoint("/health/ready", "ready", check, is_shutting_down),
         create_ready_endpoint("/health", "health", check, is_shutting_down),  # for most probes
         create_metrics_endpoint(render_metrics),
+        create_key_endpoint(is_required=bool(keys)),
     ]
+    pages = [*(PAGES if has_pages else ()), *(EXPLORER if has_explorer else START if has_pages else ())]
     return Litestar(
-        [*handlers, create_document_endpoint(build_document(handlers)), *(PAGES if has_pages else ())],
+        [*handlers, create_document_endpoint(build_document(handlers)), *pages],
         before_request=to_before_request(check_key) if check_key is not None else None,
         cors_config=_cors(allowed_origins) if allowed_origins else None,
         exception_handlers=HANDLERS,

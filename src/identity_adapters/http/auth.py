@@ -11,11 +11,14 @@ from litestar import Request
 from litestar.types import Scope
 
 from identity_adapters.http.errors import RequestRejected
-from identity_adapters.http.state import KEY
+from identity_adapters.http.state import KEY, SCOPES
 from identity_adapters.keys import ApiKey, find_key
 
 SCOPE = "scope"
 """The option of a handler for the scope that it needs; a handler without one needs no API key."""
+
+ANY_KEY = "any_key"
+"""The option of a handler that needs an API key, whatever its scopes."""
 
 Check: TypeAlias = Callable[[Scope], None]
 
@@ -53,8 +56,9 @@ def make_key_check(keys: Collection[ApiKey], limit: RateLimit | None) -> Check:
     """
 
     def check(scope: Scope) -> None:
-        needed = scope["route_handler"].opt.get(SCOPE)
-        if needed is None:
+        options = scope["route_handler"].opt
+        needed = options.get(SCOPE)
+        if needed is None and not options.get(ANY_KEY):
             return
         key = find_key(_read_secret(scope), keys)
         if key is None:
@@ -64,7 +68,8 @@ def make_key_check(keys: Collection[ApiKey], limit: RateLimit | None) -> Check:
                 {"WWW-Authenticate": "Bearer"},
             )
         scope["state"][KEY] = key.name
-        if needed not in key.scopes:
+        scope["state"][SCOPES] = key.scopes
+        if needed is not None and needed not in key.scopes:
             raise RequestRejected(HTTPStatus.FORBIDDEN, f"the API key needs the scope {needed}")
         if limit is not None and (wait := limit.wait(key, time.monotonic())):
             raise RequestRejected(

@@ -91,6 +91,35 @@ HISTORY = {
     "events": [_EVENT | {"details": {"email": _OTHER_EMAIL, "phoneNumber": _PHONE_NUMBER}}],
     "next": None,
 }
+MERGES: dict[str, Any] = {
+    "merges": [
+        _EVENT
+        | {
+            "id": 7,
+            "kind": "merged",
+            "contactId": 5,
+            "absorbedPrimaryContactIds": [4],
+            "details": {"email": _EMAIL, "phoneNumber": "717171"},
+        }
+    ],
+    "next": None,
+}
+STATISTICS: dict[str, Any] = {
+    "countedAt": "2026-05-02T12:00:00Z",
+    "contacts": 5,
+    "identities": 2,
+    "merges": 1,
+    "splits": 0,
+    "heldPairs": 0,
+    "blockedPairs": 0,
+    "undonePairs": 0,
+    "waitingPairs": 1,
+    "pins": 0,
+    "largestIdentity": 4,
+    "rulesVersion": 1,
+    "isSettled": True,
+}
+KEY = {"name": "support", "scopes": ["decide", "read"], "isRequired": True}
 CHANGES = {"events": [_EVENT], "next": "760:760:__0"}
 
 _FIRST = IDENTITY | {
@@ -117,6 +146,42 @@ _PIN: dict[str, Any] = {
     "decidedBy": "support",
     "reason": "mother and son",
     "splitId": None,
+}
+
+GRAPH: dict[str, Any] = {
+    "primaryContactId": 1,
+    "asOf": None,
+    "totalContacts": 2,
+    "values": [
+        {"email": _EMAIL},
+        {"phoneNumber": _PHONE_NUMBER},
+        {"email": _OTHER_EMAIL},
+        {"email": "george@hillvalley.edu", "isMember": False},
+    ],
+    "links": [
+        {"one": 0, "other": 1, "reason": "contact", "id": 1, "seenAt": "2026-04-01T12:00:00Z"},
+        {"one": 2, "other": 1, "reason": "contact", "id": 2, "seenAt": "2026-04-20T12:00:00Z"},
+        {
+            "one": 3,
+            "other": 1,
+            "reason": "held",
+            "id": 5,
+            "seenAt": "2026-05-02T12:00:00Z",
+            "heldBy": "emailsPerPhoneNumber",
+        },
+    ],
+    "pins": [
+        {
+            "id": 6,
+            "verdict": "different",
+            "one": 0,
+            "other": 3,
+            "decidedAt": "2026-05-03T12:00:00Z",
+            "decidedBy": "support",
+            "reason": "husband and wife",
+        }
+    ],
+    "weakest": {"value": 1, "leavingContacts": 1},
 }
 
 EXPLAINED_APART = {

@@ -15,6 +15,7 @@ from identity_adapters.postgres.database import Connection, execute, send
 from identity_adapters.postgres.loader import PostgresSnapshotLoader
 from identity_adapters.postgres.rows import (
     to_deleted_contact,
+    to_details,
     to_evidence,
     to_last_seen,
     to_lineage,
@@ -182,3 +183,10 @@ class PostgresIdentityReader(PostgresSnapshotLoader):
         ids = json.dumps([contact.id for contact in contacts])
         rows = await self._database.fetch(statements.EVENTS, {"ids": ids, "after": after, "limit": limit})
         return await offload(len(rows), lambda: [*map(to_recorded_event, rows)])
+
+    async def merges(
+        self, before: int | None = None, limit: int = 100
+    ) -> list[tuple[RecordedEvent, ContactDetails | None]]:
+        rows = await self._database.fetch(statements.MERGES, {"before": before, "limit": limit})
+        read_email = self._emails.make_reader()
+        return [(to_recorded_event(row[:-2]), to_details(row[-2:], read_email)) for row in rows]

@@ -231,6 +231,14 @@ def to_evidence(row: tuple[Any, ...], read_email: ReadEmail) -> Evidence:
     return Evidence(id, read_email(email), phone_number, seen_at, Standing(standing), held_by)
 
 
+def to_details(pair: tuple[str | None, str | None], read_email: ReadEmail) -> ContactDetails | None:
+    """Convert the columns of an email and a phone number to details; None if neither is recorded."""
+    email, phone_number = pair
+    if email is None and phone_number is None:
+        return None
+    return ContactDetails.from_trusted(email and read_email(email), phone_number)
+
+
 def to_ruling(row: tuple[Any, ...]) -> Ruling:
     """Convert a row of `contact_rulings` to a ruling."""
     id, verdict, one_kind, one, other_kind, other, decided_at, decided_by, reason, split_id = row

@@ -107,6 +107,12 @@ class Settings:
         True,
         "whether interactive documentation is served at `/docs` and `/redoc`",
     )
+    explorer: bool = setting(
+        "IDENTITY_EXPLORER",
+        parse_bool,
+        True,
+        "whether the explorer is served at `/`, a page to look at customers and put them right",
+    )
     max_body_size: int = setting(
         "IDENTITY_MAX_BODY_SIZE",
         number_between(int, 1024, 2**30),

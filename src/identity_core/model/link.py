@@ -25,7 +25,14 @@ class LinkReason(StrEnum):
     """One of the two identifies nobody, so that the pair joins nothing."""
 
 
-_REASONS = {Standing.HELD: LinkReason.HELD, Standing.BLOCKED: LinkReason.BLOCKED}
+INERT = frozenset([LinkReason.UNDONE, LinkReason.HELD, LinkReason.BLOCKED])
+"""The reasons of links that join nothing."""
+
+_REASONS = {
+    Standing.UNDONE: LinkReason.UNDONE,
+    Standing.HELD: LinkReason.HELD,
+    Standing.BLOCKED: LinkReason.BLOCKED,
+}
 
 
 @frozen
@@ -49,6 +56,11 @@ class Link:
     id: int
     seen_at: datetime
     hold: Hold | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it joins the two."""
+        return self.reason not in INERT
 
     @classmethod
     def of(cls, piece: Evidence, one: Identifier, other: Identifier) -> "Link":

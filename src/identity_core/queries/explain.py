@@ -24,17 +24,16 @@ Two values that are not joined may share a history: the chain then leads over li
 held or blocked, which join nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
-from attrs import evolve, frozen
+from attrs import frozen
 
-from identity_core.model.evidence import Evidence, Standing
+from identity_core.model.evidence import Evidence
 from identity_core.model.identifiers import Identifier
 from identity_core.model.link import Link
 from identity_core.model.record import Record
-from identity_core.model.ruling import Verdict
-from identity_core.rules.graph import Graph, build_graph
+from identity_core.rules.graph import Graph, build_graph, find_inert
 from identity_core.rules.resolve import Resolution, find_inherited_links, find_pins_between, resolve
 
 
@@ -109,30 +108,13 @@ def _explain_separation(
     """Explain why two identifiers that nothing joins are not one customer."""
     partition = resolution.partition
     pin_ids = tuple(pin.id for pin in find_pins_between(record, resolution, one, other))
-    for ruling in record.rulings_with(Verdict.UNDONE):
-        ends = partition.number(ruling.one), partition.number(ruling.other)
-        if max(ends) < len(graph.edges):
-            graph.join(*ends, ruling)
-    for piece in _find_held_or_blocked(record, resolution):
-        graph.join(partition.email(piece.email), partition.phone_number(piece.phone_number), piece)
+    for end, far_end, source in find_inert(record, resolution):
+        ends = partition.number(end), partition.number(far_end)
+        # Of values that only rulings name, the record does not know.
+        if isinstance(source, Evidence) or max(ends) < len(graph.edges):
+            graph.join(*ends, source)
     chain = graph.find_chain(one, other)
     return Explanation(chain, None, is_joined=False, pin_ids=pin_ids) if chain or pin_ids else None
-
-
-def _find_held_or_blocked(record: Record, resolution: Resolution) -> Iterator[Evidence]:
-    """The pairs that are held or blocked, those of contacts as well, which may not be settled yet."""
-    pieces = [
-        *record.evidence,
-        *(
-            Evidence(contact.id, contact.email, contact.phone_number, contact.created_at)
-            for contact in record.contacts
-            if contact.email is not None and contact.phone_number is not None
-        ),
-    ]
-    for piece in pieces:
-        standing = resolution.find_standing(piece.pair)
-        if standing in (Standing.HELD, Standing.BLOCKED):
-            yield evolve(piece, standing=standing)
 
 
 def _find_cut_values(graph: Graph, path: Sequence[int]) -> list[int]:

@@ -12,8 +12,8 @@ from attrs import define, evolve
 
 from identity_core.model.contact import Contact
 from identity_core.model.details import ContactDetails
-from identity_core.model.events import EventKind, RecordedEvent
-from identity_core.model.evidence import Evidence
+from identity_core.model.events import Event, EventKind, RecordedEvent
+from identity_core.model.evidence import Evidence, Standing
 from identity_core.model.identifiers import IdentifierKind
 from identity_core.model.lineage import Lineage
 
@@ -25,6 +25,9 @@ _GIVEN_BACK = frozenset([EventKind.RESTORED, EventKind.RELEASED])
 
 Of a pair that a limit holds and that a pin accepts, the contact stays as it is.
 """
+
+_STANDINGS_BEFORE = {EventKind.RESTORED: Standing.UNDONE, EventKind.RELEASED: Standing.HELD}
+"""How a pair stood before an event about it, if the event says so."""
 
 
 def as_of(
@@ -61,6 +64,33 @@ def as_of(
     taken = _find_taken(lineage, moment)
     found = [_restore_values(c, pairs, taken) for c in contacts if c.id in members]
     return tuple(sorted(found, key=lambda contact: contact.seniority))
+
+
+def find_standings(lineage: Lineage, moment: datetime) -> dict[int, Standing | None]:
+    """How pairs stood at some time, by the id of each that a later event is about.
+
+    None is that of a pair that no event had told of by then, unless the later event says that it was there.
+    """
+    latest: dict[int, Event] = {}
+    later: dict[int, Event] = {}
+    for event in (recorded.event for recorded in lineage.events):
+        if event.evidence_id is not None and event.happened_at <= moment:
+            latest[event.evidence_id] = event
+        elif event.evidence_id is not None:
+            later.setdefault(event.evidence_id, event)
+    return {
+        id: _find_standing_after(latest[id]) if id in latest else _STANDINGS_BEFORE.get(event.kind)
+        for id, event in later.items()
+    }
+
+
+def _find_standing_after(event: Event) -> Standing:
+    """How a pair stands after an event about it."""
+    if event.kind is EventKind.UNDONE:
+        return Standing.UNDONE
+    if event.kind is EventKind.HELD:
+        return Standing.BLOCKED if event.keeps_number else Standing.HELD
+    return Standing.COUNTS
 
 
 @define(eq=False)

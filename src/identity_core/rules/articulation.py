@@ -5,37 +5,37 @@ algorithms for graph manipulation, 1973). Contacts are nodes, too, next to
 their values, so that the walk counts them: a contact stays with the value that it keeps.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import nsmallest
 
+from identity_core.model.contact import Contact
 from identity_core.model.identifiers import Identifier
-from identity_core.model.record import Record
-from identity_core.rules.graph import build_graph
-from identity_core.rules.resolve import find_inherited_links, resolve
+from identity_core.rules.graph import Graph
 
 ArticulationPoint = tuple[int, Identifier]
 """How many contacts would leave the largest part without a value, and the value."""
 
 
-def find_articulation_points(record: Record, limit: int) -> list[ArticulationPoint]:
+def find_articulation_points(
+    graph: Graph, contacts: Iterable[Contact], limit: int
+) -> list[ArticulationPoint]:
     """Find the values without which most contacts would leave the largest part of their identity.
 
     Args:
-        record: whole.
+        graph: of what counts.
+        contacts: those that are counted.
         limit: how many values at most.
 
     Returns:
         the values, that of the most contacts first.
     """
-    links = find_inherited_links(record)
-    resolution = resolve(record, links)
-    partition = resolution.partition
-    graph = build_graph(record, links, resolution)
+    partition = graph.partition
     neighbours = [[*edges] for edges in graph.edges]
     values = len(neighbours)
-    for contact in record.contacts:
-        held = contact.identifiers[: 1 if contact.key in resolution.ignored else 2]
-        numbers = [partition.number(identifier) for identifier in held]
+    for contact in contacts:
+        numbers = [partition.number(identifier) for identifier in contact.identifiers]
+        if len(numbers) > 1 and numbers[1] not in graph.edges[numbers[0]]:
+            numbers.pop()
         for number in numbers:
             neighbours[number].append(len(neighbours))
         neighbours.append(numbers)

@@ -26,8 +26,8 @@ from identity_core.model.rule_set import RuleSet
 from identity_core.model.snapshot import Snapshot
 from identity_core.rules.apply import settle_by_rules
 from identity_core.rules.articulation import find_articulation_points
-from identity_core.rules.graph import build_graph
-from identity_core.rules.resolve import find_inherited_links, resolve
+from identity_core.rules.graph import build_graph_of
+from identity_core.rules.resolve import find_inherited_links
 from identity_core.rules.settle import settle
 
 Target = Identifier | int
@@ -336,11 +336,10 @@ def find_weak_values(record: Record, contacts: Sequence[Contact]) -> tuple[WeakV
         at most `MOST` values, first that without which most contacts would leave.
     """
     alone = evolve(record, identities=(tuple(contacts),)) if contacts else record
-    links = find_inherited_links(alone)
-    graph = build_graph(alone, links, resolve(alone, links))
+    graph = build_graph_of(alone)
     partition = graph.partition
     found: list[WeakValue] = []
-    for leaving, value in find_articulation_points(alone, MOST):
+    for leaving, value in find_articulation_points(graph, alone.contacts, MOST):
         node = partition.number(value)
         reached = {node}
         emails: list[Identifier] = []

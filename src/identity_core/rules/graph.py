@@ -1,7 +1,7 @@
 """The evidence graph of a record: values are nodes; pairs, pins and inherited links that count are edges."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from attrs import evolve
@@ -13,7 +13,7 @@ from identity_core.model.link import Link, LinkReason
 from identity_core.model.record import Record
 from identity_core.model.ruling import Ruling, Verdict
 from identity_core.rules.partition import Partition
-from identity_core.rules.resolve import InheritedLink, Resolution
+from identity_core.rules.resolve import InheritedLink, Resolution, find_inherited_links, resolve
 
 Source = Contact | Evidence | InheritedLink | Ruling
 """What makes an edge."""
@@ -129,3 +129,30 @@ def build_graph(record: Record, links: Iterable[InheritedLink], resolution: Reso
         if partition.find(one) == partition.find(other):
             graph.join(one, other, source)
     return graph
+
+
+def build_graph_of(record: Record) -> Graph:
+    """Build the graph of what counts in a record that nobody has resolved yet."""
+    links = find_inherited_links(record)
+    return build_graph(record, links, resolve(record, links))
+
+
+def find_inert(record: Record, resolution: Resolution) -> Iterator[tuple[Identifier, Identifier, Source]]:
+    """The links that join nothing, each with its two values; those that rulings undid come first.
+
+    Pairs of contacts are among them: these may not be settled yet.
+    """
+    for ruling in record.rulings_with(Verdict.UNDONE):
+        yield ruling.one, ruling.other, ruling
+    pieces = [
+        *record.evidence,
+        *(
+            Evidence(contact.id, contact.email, contact.phone_number, contact.created_at)
+            for contact in record.contacts
+            if contact.email is not None and contact.phone_number is not None
+        ),
+    ]
+    for piece in pieces:
+        standing = resolution.find_standing(piece.pair)
+        if standing is not Standing.COUNTS:
+            yield *piece.identifiers, evolve(piece, standing=standing)

@@ -133,9 +133,11 @@ def test_the_work_on_an_identity_is_offloaded_by_its_size():
         await queries.preview(ContactDetails("a@x"))
         await queries.history(1)
         await queries.as_of(1, EPOCH)
+        await queries.graph(1)
+        await queries.graph_as_of(1, EPOCH)
         await queries.explain(1, 2)
         identify = IdentifyContacts(repository, offload=offload)
         await identify(ContactDetails("a@x"))
 
     asyncio.run(body())
-    assert sizes == [7] * 5
+    assert sizes == [7] * 7

@@ -15,6 +15,7 @@ from identity_adapters.http.openapi.errors import (
     ERRORS,
     KEY_ERRORS,
     REQUEST_ID_HEADER,
+    TOO_LARGE,
     ErrorResponse,
 )
 from identity_adapters.http.openapi.operation import (
@@ -51,7 +52,7 @@ _TAGS = {
     RULING_TAG: "Rule that a pair does not count, or that two are one customer or not, and take it back.",
     RULES_TAG: "Block values that identify nobody, and limit how much one customer may have in common.",
     PRIVACY_TAG: "Hand out what is on record of a person, or erase them.",
-    SERVICE_TAG: "The health and the metrics of the service.",
+    SERVICE_TAG: "The health and the metrics of the service, and what an API key may do.",
 }
 
 _SECURITY_SCHEMES = {
@@ -124,7 +125,8 @@ def build_document(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
         "components": {
             "schemas": components,
             "responses": {
-                error.component: _describe_error(status, error) for status, error in ERRORS.items()
+                error.component: _describe_error(status, error)
+                for status, error in [*ERRORS.items(), (422, TOO_LARGE)]
             },
             "headers": _HEADERS,
             "securitySchemes": _SECURITY_SCHEMES,
@@ -148,14 +150,17 @@ def _describe_operation(path: str, operation: Operation, schema: dict[str, Any])
     content: dict[str, Any] = {"schema": schema}
     if answer.examples:
         content["examples"] = _to_examples(answer.examples)
-    errors = {*operation.errors, *COMMON_ERRORS, *(KEY_ERRORS if operation.scope else ())}
+    statuses = {*operation.errors, *COMMON_ERRORS, *(KEY_ERRORS if operation.needs_key else ())}
+    errors = {status: ERRORS[status] for status in statuses}
+    if operation.refuses_large:
+        errors[422] = TOO_LARGE
     described: dict[str, Any] = {
         "operationId": operation.id,
         "tags": [operation.tag],
         "summary": operation.summary,
         "description": operation.description
         + (f" An API key needs the scope `{operation.scope}`." if operation.scope else ""),
-        "security": [{"key": []}, {}] if operation.scope else [],
+        "security": [{"key": []}, {}] if operation.needs_key else [],
     }
     if operation.parameters is not None:
         described["parameters"] = [
@@ -173,7 +178,7 @@ def _describe_operation(path: str, operation: Operation, schema: dict[str, Any])
             "content": {answer.media_type: content},
         }
     } | {
-        f"{status}": {"$ref": f"#/components/responses/{ERRORS[status].component}"}
+        f"{status}": {"$ref": f"#/components/responses/{errors[status].component}"}
         for status in sorted(errors)
     }
     return described

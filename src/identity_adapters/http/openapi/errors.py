@@ -136,5 +136,13 @@ ERRORS = {
         headers=(REQUEST_ID_HEADER, "Retry-After"),
     ),
 }
+_TOO_LARGE = "has more than 50000 contacts, which are too many to draw"
+TOO_LARGE = ErrorResponse(
+    "TooLarge",
+    "The identity has too many contacts to be answered whole.",
+    f"contactId: {_TOO_LARGE}",
+    ({"field": "contactId", "reason": _TOO_LARGE},),
+)
+"""Is answered with 422."""
 COMMON_ERRORS = (403, 408, 421, 431, 500, 503)
 KEY_ERRORS = (401, 429)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from attrs import field, frozen
 
-from identity_adapters.http.auth import SCOPE
+from identity_adapters.http.auth import ANY_KEY, SCOPE
 from identity_adapters.keys import Scope
 
 OPERATION = "operation"
@@ -73,6 +73,9 @@ class Operation:
         description: sentences.
         answer: its successful response.
         errors: the statuses of its own errors, besides those that every operation has.
+        scope: the scope that an API key needs; None if it needs none, or no key is needed.
+        needs_any_key: whether an API key is needed, whatever its scopes.
+        refuses_large: whether it answers 422 for very large identities.
         scope: the scope that an API key needs; None if no key is needed.
         parameters: the struct of its path and query parameters.
         body: its request body.
@@ -84,9 +87,16 @@ class Operation:
     description: str
     answer: Answer
     errors: tuple[int, ...] = ()
+    refuses_large: bool = False
     scope: Scope | None = None
+    needs_any_key: bool = False
     parameters: type[msgspec.Struct] | None = None
     body: Body | None = None
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether an API key is needed."""
+        return self.needs_any_key or self.scope is not None
 
     def route_options(self) -> dict[str, Any]:
         """The arguments that declare a handler of this operation."""
@@ -94,5 +104,5 @@ class Operation:
             "operation_id": self.id,
             "status_code": HTTPStatus.OK,
             "include_in_schema": False,
-            "opt": {SCOPE: self.scope, OPERATION: self},
+            "opt": {SCOPE: self.scope, ANY_KEY: self.needs_any_key, OPERATION: self},
         }

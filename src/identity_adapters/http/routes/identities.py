@@ -29,22 +29,22 @@ ContactId = Annotated[
 ]
 
 
+AsOf = Annotated[
+    datetime,
+    Meta(
+        description="Returns the identity as it was at this time, in UTC unless it has an offset.",
+        extra_json_schema={"format": "date-time"},
+    ),
+]
+
+
 class IdentityParameters(msgspec.Struct, rename="camel"):
     """The parameters of `GET /identities/{contactId}`."""
 
     contact_id: ContactId
     after: Annotated[PageCursor, Meta(description="The `next` of the previous page.")] | UnsetType = UNSET
     limit: Annotated[int, Meta(ge=1, le=LIMIT, description="The maximum number of contacts.")] = 100
-    as_of: (
-        Annotated[
-            datetime,
-            Meta(
-                description="Returns the identity as it was at this time, in UTC unless it has an offset.",
-                extra_json_schema={"format": "date-time"},
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
+    as_of: AsOf | UnsetType = UNSET
 
 
 def create_identity_endpoint(queries: Callable[[], QueryIdentities]) -> HTTPRouteHandler:
@@ -72,18 +72,13 @@ def create_identity_endpoint(queries: Callable[[], QueryIdentities]) -> HTTPRout
                 return to_identity_page(pages[0])
             contacts = await queries().find(parameters.contact_id)
         else:
-            moment = (
-                parameters.as_of
-                if parameters.as_of.tzinfo is not None
-                else parameters.as_of.replace(tzinfo=UTC)
-            )
-            contacts = await queries().as_of(parameters.contact_id, moment)
+            contacts = await queries().as_of(parameters.contact_id, to_moment(parameters.as_of))
             if contacts == ():
-                raise _not_found("no contact had this id at that time")
+                raise reject_unknown("no contact had this id at that time")
         if contacts is None:
-            raise _not_found("no contact ever had this id")
+            raise reject_unknown("no contact ever had this id")
         if not contacts:
-            raise _not_found("this contact and its whole identity were deleted")
+            raise reject_unknown("this contact and its whole identity were deleted")
         return to_identity_page(cut_page(contacts, after, parameters.limit))
 
     return identity
@@ -117,11 +112,16 @@ def create_history_endpoint(queries: Callable[[], QueryIdentities]) -> HTTPRoute
         parameters = parse_parameters(request, HistoryParameters)
         events = await queries().history(parameters.contact_id, parameters.after, parameters.limit + 1)
         if events is None:
-            raise _not_found("no contact ever had this id")
+            raise reject_unknown("no contact ever had this id")
         return to_history_answer(events, parameters.limit)
 
     return history
 
 
-def _not_found(reason: str) -> InvalidFields:
+def to_moment(as_of: datetime) -> datetime:
+    """A time of a request; without an offset it is in UTC."""
+    return as_of if as_of.tzinfo is not None else as_of.replace(tzinfo=UTC)
+
+
+def reject_unknown(reason: str) -> InvalidFields:
     return InvalidFields(FieldError("contactId", reason), status=HTTPStatus.NOT_FOUND)

@@ -37,6 +37,7 @@ from identity_adapters.postgres.statements.history import (
     EVENT,
     EVENTS,
     EVIDENCE,
+    MERGES,
     ONE_SNAPSHOT,
 )
 from identity_adapters.postgres.statements.identities import (
@@ -107,7 +108,19 @@ SELECT FROM contacts, contact_evidence, contact_events, contact_rulings, contact
 """
 
 REPLANNED = frozenset(
-    [UPDATE, RULE, ERASE, ERASE_CONTACTS, PURGE_SUPPRESSIONS, CENSUS, MOST_SHARED, LARGEST, WEIGH, UNSEEN]
+    [
+        UPDATE,
+        RULE,
+        ERASE,
+        ERASE_CONTACTS,
+        PURGE_SUPPRESSIONS,
+        MERGES,
+        CENSUS,
+        MOST_SHARED,
+        LARGEST,
+        WEIGH,
+        UNSEEN,
+    ]
 )
 """The statements that are planned on each execution."""
 
@@ -160,6 +173,7 @@ __all__ = [
     "LOCK_IDENTIFIERS",
     "LOCK_LAST_SEEN",
     "LOCK_PRIMARIES",
+    "MERGES",
     "MOST_SHARED",
     "NOW_AND_IDS",
     "ONE_SNAPSHOT",

@@ -1,5 +1,7 @@
 """Statements that read evidence and events."""
 
+from identity_adapters.postgres.statements.identities import EMAIL, PHONE_NUMBER
+
 # Everything that the transaction reads comes from one transaction snapshot.
 ONE_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 
@@ -46,6 +48,30 @@ LIMIT CAST(%(limit)s AS bigint)
 
 # The event :id. Index: contact_events_pkey.
 EVENT = f"SELECT {_EVENT} FROM contact_events event WHERE event.id = %(id)s"
+
+# The latest :limit merges before the event :before, each with the pair that caused it, newest first. The pair
+# is that of the evidence, which a contact may have lost. It is planned on each execution, because a plan of a
+# small table would read all events and sort them.
+# Indexes: idx_contact_events_merged, contact_evidence_pkey, contacts_pkey.
+MERGES = f"""
+SELECT {_EVENT},
+    coalesce(evidence.email, contact.email), coalesce(evidence.phone_number, contact.phone_number)
+FROM (
+    SELECT event.*, coalesce(event.evidence_id, event.contact_id) AS cause_id
+    FROM contact_events event
+    WHERE event.id < coalesce(CAST(%(before)s AS bigint), {2**63 - 1}) AND event.kind = 'merged'
+    ORDER BY event.id DESC LIMIT %(limit)s
+) AS event
+LEFT JOIN LATERAL (
+    SELECT evidence.email, evidence.phone_number
+    FROM contact_evidence evidence WHERE evidence.id = event.cause_id OFFSET 0
+) AS evidence ON true
+LEFT JOIN LATERAL (
+    SELECT nullif({EMAIL}, '') AS email, nullif({PHONE_NUMBER}, '') AS phone_number
+    FROM contacts c WHERE c.id = event.cause_id OFFSET 0
+) AS contact ON true
+ORDER BY event.id DESC
+"""
 
 # The current transaction snapshot: which transactions have ended.
 CURRENT_SNAPSHOT = "SELECT CAST(pg_current_snapshot() AS text)"

@@ -14,8 +14,11 @@ from identity_core import (
     ContactDetails,
     ContactRepository,
     Decision,
+    Event,
     EventKind,
+    Evidence,
     IdentityReader,
+    Standing,
     WriteSet,
 )
 from identity_core.testing.conformance.contacts import (
@@ -23,6 +26,7 @@ from identity_core.testing.conformance.contacts import (
     A,
     B,
     C,
+    D,
     contact,
     identify,
     imperfect_contacts,
@@ -135,6 +139,57 @@ class IdentityReaderConformance:
             ids = [recorded.id for recorded in recorded_events]
             assert ids == sorted(set(ids))
             assert await reader.events(found, after=ids[1], limit=2) == recorded_events[2:4]
+
+        self.check(body)
+
+    def test_merges_returns_the_latest_merges_of_all_identities(self) -> None:
+        async def body(repository: ContactRepository, reader: IdentityReader) -> None:
+            assert await reader.merges() == []
+            await identify(repository, (A, "1"), (B, "2"), (C, "3"), (D, "4"))
+            await identify(repository, (A, "2"), (A, "5"), (C, "4"), (C, "1"))
+            merges = await reader.merges()
+            assert [(recorded.event.kind, details) for recorded, details in merges] == [
+                (EventKind.MERGED, ContactDetails(C, "1")),
+                (EventKind.MERGED, ContactDetails(C, "4")),
+                (EventKind.MERGED, ContactDetails(A, "2")),
+            ]
+            found = await reader.find(1)
+            assert found is not None
+            recorded_events = await reader.events(found)
+            assert [recorded for recorded, _ in merges] == [
+                recorded for recorded in reversed(recorded_events) if recorded.event.kind is EventKind.MERGED
+            ]
+            assert await reader.merges(limit=2) == merges[:2]
+            last_id = merges[1][0].id
+            assert await reader.merges(last_id) == merges[2:]
+            assert await reader.merges(last_id + 1, limit=1) == merges[1:2]
+            assert await reader.merges(merges[2][0].id) == []
+
+        self.check(body)
+
+    def test_merges_returns_the_details_of_each_as_long_as_they_are_recorded(self) -> None:
+        async def body(repository: ContactRepository, reader: IdentityReader) -> None:
+            contacts = (
+                contact(1, A, "1", age=9),
+                contact(2, B, None, 1),  # its pair stopped counting
+                contact(3, C, "3", 1),
+                contact(4, None, "4", 1),
+            )
+            evidence = (Evidence(2, B, "2", EPOCH, Standing.UNDONE), Evidence(5, A, "4", EPOCH))
+            # Each of these events has a cause: a contact, evidence, both, or none that is recorded.
+            causes = [(1, None), (2, None), (3, None), (4, None), (None, 5), (4, 5), (1_000_000, None)]
+            causes += [(1, 1_000_000), (None, None)]
+            events = [Event(EPOCH, EventKind.MERGED, 1, *cause) for cause in causes]
+            writes = WriteSet(created=contacts, evidence=evidence, events=tuple(events))
+            batch = [ContactDetails(A, "1"), ContactDetails(B, "2"), ContactDetails(C, "3")]
+            await repository.transact(batch, lambda snapshot, now, ids: Decision(writes, ()))
+            deletion = WriteSet(deleted=(contacts[2],))
+            await repository.transact(batch, lambda snapshot, now, ids: Decision(deletion, ()))
+            merges = await reader.merges()
+            assert [recorded.event for recorded, _ in merges] == events[::-1]
+            assert [details and details.key for _, details in reversed(merges)] == [
+                (A, "1"), (B, "2"), (C, "3"), (None, "4"), (A, "4"), (A, "4"), None, None, None
+            ]  # fmt: skip
 
         self.check(body)
 

@@ -8,6 +8,7 @@ from litestar.testing import TestClient
 
 from identity_adapters.http import create_app
 from identity_adapters.memory import InMemoryContactRepository
+from identity_adapters.statistics import Statistics
 from identity_core import (
     AccessIdentities,
     ChangeRules,
@@ -29,8 +30,13 @@ class Service:
         """The kinds of the rulings that changed something."""
         self.blocked = []
         """The kinds of the blocked values to identify by."""
+        self.counts = (5, 2, 1, 0, 0, 0, 0, 0, 1, True, {"emails_per_phone_number": 1}, [4, 1])
+        """What a census finds."""
         self.changes = 0
         """How often rules were put in force."""
+
+    async def take_census(self):
+        return self.counts
 
     def count_change(self):
         self.changes += 1
@@ -82,6 +88,7 @@ def serving(keys=()):
         erase=lambda: EraseIdentities(repository, repository, repository),
         feed=lambda: repository,
         check=lambda: None,
+        statistics=Statistics(lambda: service.take_census()),
         render_metrics=lambda: None,
         is_shutting_down=lambda: False,
         on_ruling=service.kinds.append,

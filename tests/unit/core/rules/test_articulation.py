@@ -8,11 +8,16 @@ from hypothesis import strategies as st
 
 from identity_core import IdentityError, Verdict
 from identity_core.errors import Blocked
-from identity_core.rules.articulation import find_articulation_points
+from identity_core.rules import articulation
+from identity_core.rules.graph import build_graph_of
 from identity_core.testing import batches, emails, identifiers, moments, phone_numbers, rule_sets
 from tests.unit.core.records import Customers, contact, record_of, value
 
 POOL = 5
+
+
+def find_articulation_points(record, limit):
+    return articulation.find_articulation_points(build_graph_of(record), record.contacts, limit)
 
 
 def find_by_hand(record):

@@ -21,6 +21,7 @@ from identity_core import (
     WriteSet,
 )
 from identity_core.model.rule_set import NO_RULES
+from identity_core.queries.history import add_details
 from identity_core.testing import (
     ChangeFeedConformance,
     ContactRepositoryConformance,
@@ -309,6 +310,80 @@ class ReturnsEventsOfThePrimaryAlone(InMemoryContactRepository):
 class RepeatsAnEvent(InMemoryContactRepository):
     async def events(self, contacts, after=0, limit=None):
         return await super().events(contacts, max(after - 1, 0), limit)
+
+
+class ListsTheOldestMergeFirst(InMemoryContactRepository):
+    async def merges(self, before=None, limit=100):
+        return (await super().merges(before, 10**6))[::-1][:limit]
+
+
+class ListsAllMergesAtOnce(InMemoryContactRepository):
+    async def merges(self, before=None, limit=100):
+        return await super().merges(before)
+
+
+class ListsTheLatestMergesAgain(InMemoryContactRepository):
+    async def merges(self, before=None, limit=100):
+        return await super().merges(limit=limit)
+
+
+class RepeatsAMerge(InMemoryContactRepository):
+    async def merges(self, before=None, limit=100):
+        return await super().merges(before and before + 1, limit)
+
+
+class ListsEveryEventAsAMerge(InMemoryContactRepository):
+    async def merges(self, before=None, limit=100):
+        events = [one for one in self._number_events()[::-1] if before is None or one.id < before]
+        return add_details(events[:limit], self._contacts.values(), self._evidence.values())
+
+
+class ListsMergesWithOneRuleBroken(InMemoryContactRepository):
+    """A repository that pairs merges with the details of some contacts and some evidence alone."""
+
+    def list_contacts(self):
+        return [*self._contacts.values(), *(one.contact for one in self._deleted.values())]
+
+    def list_evidence(self):
+        return self._evidence.values()
+
+    async def merges(self, before=None, limit=100):
+        events = [recorded for recorded, _ in await super().merges(before, limit)]
+        return add_details(events, self.list_contacts(), self.list_evidence())
+
+
+class ForgetsDetailsOfDeletedContacts(ListsMergesWithOneRuleBroken):
+    def list_contacts(self):
+        return self._contacts.values()
+
+
+class TakesDetailsFromContactsAlone(ListsMergesWithOneRuleBroken):
+    def list_evidence(self):
+        return []
+
+
+class TakesDetailsFromEvidenceAlone(ListsMergesWithOneRuleBroken):
+    def list_contacts(self):
+        return []
+
+
+class TakesDetailsFromEvidenceThatCounts(ListsMergesWithOneRuleBroken):
+    def list_evidence(self):
+        return [piece for piece in self._evidence.values() if piece.standing is Standing.COUNTS]
+
+
+class PrefersTheContactOfAMerge(InMemoryContactRepository):
+    async def merges(self, before=None, limit=100):
+        keys = {contact.id: contact.key for contact in self._contacts.values()}
+        return [
+            (one, ContactDetails(*keys[one.event.contact_id]) if one.event.contact_id in keys else details)
+            for one, details in await super().merges(before, limit)
+        ]
+
+
+class LeavesMergesWithoutDetailsOut(InMemoryContactRepository):
+    async def merges(self, before=None, limit=100):
+        return [one for one in await super().merges(before, limit) if one[1] is not None]
 
 
 class DeliversEventsTwice(InMemoryContactRepository):
@@ -670,6 +745,17 @@ BROKEN = {
         ReturnsEventsOfAll,
         ReturnsEventsOfThePrimaryAlone,
         RepeatsAnEvent,
+        ListsTheOldestMergeFirst,
+        ListsAllMergesAtOnce,
+        ListsTheLatestMergesAgain,
+        RepeatsAMerge,
+        ListsEveryEventAsAMerge,
+        ForgetsDetailsOfDeletedContacts,
+        TakesDetailsFromContactsAlone,
+        TakesDetailsFromEvidenceAlone,
+        TakesDetailsFromEvidenceThatCounts,
+        PrefersTheContactOfAMerge,
+        LeavesMergesWithoutDetailsOut,
     ],
     RulingConformance: [
         RecordsOnlyWhatWasAskedFor,

@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from identity_adapters.cli.graph import to_dot, to_mermaid
+from identity_adapters.cli.drawing import to_dot, to_mermaid
 from identity_core import Identifier, IdentifierKind, Link, LinkReason
 from identity_core.testing.strategies import EPOCH
 
@@ -37,12 +37,14 @@ def edges_of(found):
 
 @given(chains())
 def test_graphviz_reads_each_value_as_one_node(chain):
-    node, edge = rf"  n\d+ \[label={QUOTED}\];\n", r'  n\d+ -- n\d+ \[label="\w+ \d+"\];\n'
+    node, edge = rf"  n\d+ \[label={QUOTED}\];\n", r'  n\d+ -- n\d+ \[label="\w+ \d+"(?:, style=dashed)?\];\n'
     written = to_dot(chain)
     assert re.fullmatch(rf"graph {{\n(?:{node})+(?:{edge})+}}", written)
     labels = re.findall(rf"^  n\d+ \[label={QUOTED}\];$", written, re.MULTILINE)
     values = [re.sub(r"\\(.)", r"\1", label).replace("&amp;", "&") for label in labels]
-    found = re.findall(r'^  n(\d+) -- n(\d+) \[label="(\w+ \d+)"\];$', written, re.MULTILINE)
+    found = re.findall(
+        r'^  n(\d+) -- n(\d+) \[label="(\w+ \d+)"(?:, style=dashed)?\];$', written, re.MULTILINE
+    )
     assert (values, edges_of((a, label, b) for a, b, label in found)) == graph_of(chain)
 
 
@@ -51,7 +53,9 @@ def test_mermaid_reads_each_value_as_one_node(chain):
     header, *lines = to_mermaid(chain).split("\n")
     assert header == "graph LR"
     node = r'n(\d+)\["([0-9A-Za-z@.+#;-]+)"\]'
-    steps = [re.fullmatch(rf"  {node} -- (\w+ \d+) --- {node}", line).groups() for line in lines]
+    steps = [
+        re.fullmatch(rf"  {node} (?:--|-\.) (\w+ \d+) (?:---|\.-) {node}", line).groups() for line in lines
+    ]
     texts = {
         int(number): text for a, a_text, _, b, b_text in steps for number, text in ((a, a_text), (b, b_text))
     }
@@ -73,3 +77,26 @@ def test_an_email_that_would_end_its_label_does_not():
     assert to_mermaid(chain).splitlines()[1] == (
         '  n0["a#34;#93;#59;#32;x#32;--#32;#34;#92;@x"] -- contact 7 --- n1["1"]'
     )
+
+
+def test_links_that_do_not_count_are_dashed_and_values_without_links_stand_alone():
+    a, one, b = (value_of(text) for text in ("a@x", "1", "b@x"))
+    links = [Link(a, one, LinkReason.CONTACT, 1, EPOCH), Link(b, one, LinkReason.HELD, 2, EPOCH)]
+    lone = value_of("9")
+    assert to_dot(links, [lone]).splitlines()[1:-1] == [
+        '  n0 [label="9"];',
+        '  n1 [label="a@x"];',
+        '  n2 [label="1"];',
+        '  n3 [label="b@x"];',
+        '  n1 -- n2 [label="contact 1"];',
+        '  n3 -- n2 [label="held 2", style=dashed];',
+    ]
+    assert to_mermaid(links, [lone]).splitlines()[1:] == [
+        '  n0["9"]',
+        '  n1["a@x"] -- contact 1 --- n2["1"]',
+        '  n3["b@x"] -. held 2 .- n2["1"]',
+    ]
+
+
+def value_of(text):
+    return Identifier(IdentifierKind.EMAIL if "@" in text else IdentifierKind.PHONE_NUMBER, text)
