@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -70,7 +71,32 @@ def test_what_is_installed_is_pinned_by_hash_and_without_addresses(lock, extras)
 def test_types_and_the_files_of_the_pages_are_installed_too():
     for package in ("identity_core", "identity_adapters"):
         assert (Path(find_spec(package).origin).parent / "py.typed").exists()
-    assert (Path(find_spec("identity_adapters.http").origin).parent / "assets" / "swagger-ui.css").exists()
+    http = Path(find_spec("identity_adapters.http").origin).parent
+    assert (http / "assets" / "swagger-ui.css").exists()
+    assert (http / "explorer" / "index.html").exists()
+
+
+def test_each_vendored_file_is_listed_with_its_licence_which_is_in_the_wheel(tmp_path):
+    built = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT]
+    subprocess.run(built, capture_output=True, check=True, cwd=tmp_path)
+    [wheel] = tmp_path.glob("*.whl")
+    packed = zipfile.ZipFile(wheel)
+    folder = "identity_adapters/http/explorer/vendor/"
+    names = {name.removeprefix(folder) for name in packed.namelist() if name.startswith(folder)}
+    table = re.findall(
+        r"^\| `([\w-]+)` \| ([\d.]+) \| [\w-]+, `([\w.-]+)` \|$",
+        packed.read(f"{folder}README.md").decode(),
+        re.MULTILINE,
+    )
+    assert names == {"README.md"} | {f"{module}.min.js" for module, _, _ in table} | {
+        name for _, _, name in table
+    }
+    for module, version, name in table:
+        head = packed.read(f"{folder}{module}.min.js").decode().partition("\n")[0]
+        assert head.startswith(f"// https://d3js.org/{module}/ v{version} Copyright")
+        for holder in re.findall(r"\d{4} ([A-Z][\w ]+)", head):
+            assert holder in packed.read(f"{folder}{name}").decode()
+    assert {path.name for path in (ROOT / "src" / folder).iterdir()} == names
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can install programs")
