@@ -555,14 +555,30 @@ class InMemoryContactRepository:
     async def changes(self, after: str | None = None, limit: int = 1000) -> tuple[list[RecordedEvent], str]:
         await asyncio.sleep(0)
         with self._exclusive:
-            try:
-                start = 0 if after is None else int(after)
-                found = [
-                    RecordedEvent(n, self._events[n - 1]) for n in range(start + 1, len(self._events) + 1)
-                ]
-            except (ValueError, IndexError):
-                raise InvalidCursor("unknown cursor") from None
-        return found[:limit], str(start + len(found[:limit]))
+            start, end = self._parse_cursor(after)
+            events = self._number_events()[start:end][:limit]
+        start += len(events)
+        return events, str(start) if end is None or len(events) < limit else f"{start}-{end}"
+
+    async def bound(self, after: str | None = None) -> str:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            start, end = self._parse_cursor(after)
+            return f"{start}-{len(self._events) if end is None else end}"
+
+    async def seek(self, at: datetime | None) -> str:
+        await asyncio.sleep(0)
+        with self._exclusive:
+            later = (n for n, event in enumerate(self._events) if at is not None and event.happened_at >= at)
+            return str(next(later, len(self._events)))
+
+    def _parse_cursor(self, cursor: str | None) -> tuple[int, int | None]:
+        """How many events come before a cursor, and how many before its end, if it has one."""
+        start, has_end, end = ("0" if cursor is None else cursor).partition("-")
+        for number in (start, end) if has_end else (start,):
+            if not (number.isdecimal() and int(number) <= len(self._events)):
+                raise InvalidCursor("unknown cursor")
+        return int(start), int(end) if has_end else None
 
     async def transact(self, batch: Sequence[ContactDetails], decide: Decide) -> Decision:
         await asyncio.sleep(0)

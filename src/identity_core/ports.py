@@ -612,6 +612,35 @@ class ChangeFeed(Protocol):
         """
         ...
 
+    async def bound(self, after: str | None = None) -> str:
+        """A cursor at the same place that has an end: that of the feed for now.
+
+        `changes` returns the same for it whenever it is asked, with the same limit, but for what was erased.
+        So it does for the cursors that it returns, until the end is reached: the cursor there has no end.
+
+        Args:
+            after: a cursor; None for the beginning. One that has an end is returned as it is.
+
+        Raises:
+            InvalidCursor: no such cursor was ever returned.
+            RepositoryUnavailable: the end cannot be found for now.
+        """
+        ...
+
+    async def seek(self, at: datetime | None) -> str:
+        """A cursor before everything that happened at or after a time.
+
+        `changes` delivers at least every such event after it, those included that are recorded later, and
+        none before the first of them.
+
+        Args:
+            at: the time; None for the end of the feed, after everything that is recorded.
+
+        Raises:
+            RepositoryUnavailable: the place cannot be found for now.
+        """
+        ...
+
 
 class Offload(Protocol):
     """Runs a pure function where it does not keep the event loop from other work."""

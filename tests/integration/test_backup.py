@@ -1,5 +1,6 @@
 """A backup is made while the service works, and brings everything back somewhere else."""
 
+import asyncio
 import os
 import shutil
 from itertools import chain, count
@@ -7,8 +8,9 @@ from itertools import chain, count
 import pytest
 
 from identity_adapters.embedded import embedded_database, packaged_programs
+from identity_core import ContactDetails, IdentifyContacts, InvalidCursor
 from tests.support.clients import Load, adversarial
-from tests.support.databases import connect, new_database, plain
+from tests.support.databases import connect, new_database, plain, repository_on
 from tests.support.processes import run, service
 
 pytestmark = pytest.mark.slow
@@ -64,6 +66,58 @@ def test_a_backup_that_is_made_under_load_is_whole(tmp_path, server, url):
         assert restored.returncode == 0, restored.stderr
         checked = run("verify", cwd=tmp_path, **there)
         assert checked.returncode == 0, checked.stdout
+
+
+BURN_TRANSACTIONS = """
+DO $$ BEGIN FOR n IN 1..3000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$
+"""
+
+
+def identify_and_follow(url, details, cursor=None):
+    """Identify details, then return all events after a cursor, and the cursor after them."""
+
+    async def body():
+        async with repository_on(url) as repository:
+            await IdentifyContacts(repository).many([ContactDetails(*one) for one in details])
+            return await repository.changes(cursor)
+
+    return asyncio.run(body())
+
+
+def test_a_younger_server_delivers_every_restored_event_and_takes_no_cursor_of_the_old_one(
+    tmp_path, server, url
+):
+    programs = {"PATH": f"{packaged_programs()}:{os.environ['PATH']}"}
+    with connect(url) as connection:
+        connection.execute(BURN_TRANSACTIONS)
+    events, old_cursor = identify_and_follow(url, [("a@x", "1"), ("b@x", "2"), ("a@x", "2")])
+    dump = ["pg_dump", "--format=custom", "--file=backup"]
+    here = {"DB_CONNECTION_STRING": plain(url)}
+    assert run("postgres", *dump, cwd=tmp_path, **here, **programs).returncode == 0
+    with embedded_database(tmp_path / "younger") as other:
+        there = {"DB_CONNECTION_STRING": plain(other)}
+        restore = ["pg_restore", "--exit-on-error", "--no-owner", "--dbname=", "backup"]
+        restored = run("postgres", *restore, cwd=tmp_path, **there, **programs)
+        assert restored.returncode == 0, restored.stderr
+        assert identify_and_follow(other, [])[0] == []  # by the numbers of the older server
+        assert run("migrate", cwd=tmp_path, **there).returncode == 0
+        found, cursor = identify_and_follow(other, [])
+        assert found == events
+        later, _ = identify_and_follow(other, [("c@x", "2")], cursor)
+        assert len(later) == 1
+        assert run("migrate", cwd=tmp_path, **there).returncode == 0
+        with connect(other) as connection:
+            new = "SELECT count(*) FROM contact_events WHERE transaction_id IS NOT NULL"
+            assert connection.execute(new).fetchone() == (1,)
+        assert identify_and_follow(other, [])[0] == [*events, *later]
+        for in_the_future in (old_cursor, old_cursor.rpartition("_")[0]):
+            with pytest.raises(InvalidCursor):
+                identify_and_follow(other, [], in_the_future)
+        with connect(other) as connection:
+            for _ in range(2):
+                connection.execute(BURN_TRANSACTIONS)
+        with pytest.raises(InvalidCursor):
+            identify_and_follow(other, [], old_cursor)
 
 
 def test_one_moves_from_the_embedded_database_to_ones_own(tmp_path, server):

@@ -4,19 +4,21 @@ Nothing acknowledged is missing, nothing half-written is visible, the service se
 and what was not acknowledged may be sent again.
 """
 
+import asyncio
 import signal
 from contextlib import suppress
 from itertools import chain
 
 import psutil
+import psycopg
 import pytest
 
 from identity_adapters.embedded import embedded_database
 from identity_adapters.postgres import migrate, verify
 from tests.integration.test_embedded import servers
 from tests.support.clients import Load, adversarial, check, components, partition
-from tests.support.databases import connect
-from tests.support.processes import kill, service
+from tests.support.databases import connect, repository_on
+from tests.support.processes import has_ended, kill, service
 from tests.support.proxy import commit_cutter
 from tests.support.waiting import wait_until
 
@@ -37,6 +39,16 @@ def server(tmp_path):
 
 def plain(url, **changes):
     return url.set(**changes).render_as_string(hide_password=False)
+
+
+def can_connect(url):
+    with suppress(psycopg.OperationalError), connect(url) as connection:
+        return connection.execute("SELECT").rowcount == 1
+
+
+EVENT = """
+INSERT INTO contact_events (happened_at, kind, primary_id, absorbed_ids) VALUES (now(), 'created', 1, '{}')
+"""
 
 
 class Clients:
@@ -137,3 +149,27 @@ def test_a_connection_that_is_cut_while_it_commits(tmp_path, server, size):
         assert cutter.cuts > 10
         assert load.statuses[200] > 0.9 * load.count(), "most are made again without anybody noticing"
         clients.check_and_post_again(running)
+
+
+def test_a_cursor_takes_no_transaction_for_ended_that_a_crash_forgets(server):
+    url, folder = server
+
+    async def follow(cursor=None):
+        async with repository_on(url) as repository:
+            return await repository.changes(cursor)
+
+    [postmaster] = servers(folder)
+    [log_writer] = [one for one in postmaster.children() if "walwriter" in " ".join(one.cmdline())]
+    with connect(url) as connection:
+        connection.execute(EVENT)
+        log_writer.suspend()  # who rolls back does not wait for the disk
+        for _ in range(9):
+            connection.execute("BEGIN; SELECT pg_current_xact_id(); ROLLBACK")
+        _, cursor = asyncio.run(follow())
+        log_writer.kill()
+        wait_until(lambda: has_ended(log_writer))
+    wait_until(lambda: can_connect(url))
+    with connect(url) as connection:
+        connection.execute(EVENT)
+    [event], _ = asyncio.run(follow(cursor))
+    assert event.id > 1

@@ -239,9 +239,10 @@ SNAPSHOTS = st.builds(
     NUMBERS,
     st.lists(NUMBERS, max_size=3) | st.lists(NUMBERS, max_size=3, unique=True).map(sorted),
 )
+SERVERS = st.just("") | st.integers(-(2**63), 2**63 - 1).map("_{}".format)
 CURSORS = (
-    st.builds("{}_{}_{}".format, SNAPSHOTS | st.just(""), SNAPSHOTS | st.just(""), NUMBERS)
-    | st.from_regex(re.compile(r"([\d:,]*_){2}\d+"), fullmatch=True)
+    st.builds("{}_{}_{}{}".format, SNAPSHOTS | st.just(""), SNAPSHOTS | st.just(""), NUMBERS, SERVERS)
+    | st.from_regex(re.compile(r"([\d:,]*_){2}\d+(_-?\d+)?"), fullmatch=True)
     | st.text("0123456789:,_٣²+- ")
 )
 
@@ -312,6 +313,48 @@ def test_a_cursor_that_was_given_is_accepted_whatever_transactions_are_open(feed
                 connections[number].execute("COMMIT" if is_open else EVENT)
                 _, cursor = await repository.changes(cursor, limit)
                 assert str(Cursor.parse(cursor)) == cursor
+
+    asyncio.run(body())
+
+
+@settings(deadline=None, max_examples=20)
+@given(steps=st.lists(st.tuples(st.integers(0, 3), st.integers(1, 3)), max_size=12))
+def test_an_end_stays_where_it_is_whatever_transactions_are_open(feed, steps):
+    url, connections = feed
+
+    async def body():
+        async with repository_on(url) as repository:
+            starts = [await repository.seek(None)]
+            answers = []
+            for number, limit in steps:
+                is_open = connections[number].info.transaction_status
+                connections[number].execute("COMMIT" if is_open else EVENT)
+                for start in starts:
+                    bounded = await repository.bound(start)
+                    answers.append((bounded, limit, await repository.changes(bounded, limit)))
+                starts = [starts[0], answers[-1][-1][1]]
+            for connection in connections:
+                connection.execute("COMMIT" if connection.info.transaction_status else "SELECT")
+            for bounded, limit, answer in answers:
+                assert await repository.bound(bounded) == bounded
+                assert await repository.changes(bounded, limit) == answer
+
+    asyncio.run(body())
+
+
+def test_a_time_is_found_before_what_had_not_ended_then(feed):
+    url, [slow, quick, *_] = feed
+
+    async def body():
+        async with repository_on(url) as repository:
+            slow.execute(EVENT)
+            [(at,)] = slow.execute("SELECT now()").fetchall()
+            quick.execute(f"{EVENT}; COMMIT")
+            cursor = await repository.seek(at)
+            slow.execute("COMMIT")
+            [found], cursor = await repository.changes(cursor)
+            [later], _ = await repository.changes(cursor)
+            assert later.id < found.id
 
     asyncio.run(body())
 

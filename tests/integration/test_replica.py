@@ -1,5 +1,6 @@
 """On a streaming replica the service answers what only looks."""
 
+import asyncio
 import json
 import subprocess
 from contextlib import contextmanager
@@ -8,7 +9,8 @@ import psycopg
 import pytest
 
 from identity_adapters.embedded import as_unprivileged_user, embedded_database, packaged_programs
-from tests.support.databases import connect, plain
+from identity_core import RepositoryUnavailable
+from tests.support.databases import connect, plain, repository_on
 from tests.support.processes import free_port, run, service
 from tests.support.waiting import PATIENCE, wait_until
 
@@ -52,6 +54,40 @@ def replica_of(url, folder):
         log.close()
 
 
+EVENT = """
+INSERT INTO contact_events (happened_at, kind, primary_id, absorbed_ids) VALUES (now(), 'created', %s, '{}')
+"""
+
+
+def check_feed(url, replica, observer):
+    """A replica delivers every event once, though it does not know which transactions are in progress."""
+
+    def wait_until_it_has(number):
+        count = "SELECT count(*) FROM contact_events WHERE primary_id IN (1001, 1002)"
+        wait_until(lambda: observer.execute(count).fetchone() == (number,))
+
+    async def body():
+        async with repository_on(url) as there, repository_on(replica) as here:
+            _, cursor = await here.changes()
+            with connect(url) as slow, connect(url) as quick:
+                slow.execute("BEGIN")
+                slow.execute(EVENT, [1001])
+                quick.execute(EVENT, [1002])
+                wait_until_it_has(1)
+                before, cursor = await here.changes(cursor)
+                _, ahead = await there.changes()
+                with pytest.raises(RepositoryUnavailable):
+                    await here.changes(ahead)
+                slow.execute("COMMIT")
+                wait_until_it_has(2)
+                after, _ = await here.changes(cursor)
+            delivered = [recorded.event.primary_id for recorded in before + after]
+            assert sorted(delivered) == [1001, 1002]
+            assert [recorded.event.primary_id for recorded in (await here.changes(ahead))[0]] == [1001]
+
+    asyncio.run(body())
+
+
 def test_a_replica_answers_what_only_looks(tmp_path):
     with embedded_database(tmp_path / "data") as url:
         with service(tmp_path, DB_CONNECTION_STRING=plain(url)) as primary:
@@ -65,6 +101,7 @@ def test_a_replica_answers_what_only_looks(tmp_path):
             with connect(replica) as connection:
                 count = "SELECT count(*) FROM contacts"
                 wait_until(lambda: connection.execute(count).fetchone() == (2,))
+                check_feed(url, replica, connection)
             with service(tmp_path, **there) as looking:
                 assert looking.request("GET", "/health/ready")[0] == 200
                 assert looking.identify("b@x", "1") == known

@@ -37,6 +37,7 @@ def test_a_fresh_database_gets_wide_ids(url, sql):
         ("contact_events", "bigint"),
         ("contact_evidence", "bigint"),
         ("contact_rulings", "bigint"),
+        ("contact_webhooks", "bigint"),
         ("contacts", "bigint"),
     ]
 

@@ -80,7 +80,8 @@ async def emptied_repository_on(url, **options):
             await connection.execute(
                 text(
                     "TRUNCATE contacts, contact_evidence, contact_events, contact_rulings, contact_rules,"
-                    " contact_audit, contact_last_seen, contact_last_seen_since, contact_suppressions"
+                    " contact_audit, contact_last_seen, contact_last_seen_since, contact_suppressions,"
+                    " contact_webhooks"
                     " RESTART IDENTITY"
                 )
             )

@@ -12,6 +12,7 @@ from identity_adapters.postgres.rule_book import PostgresRuleBook
 from identity_adapters.postgres.schema import SchemaOutdated, SchemaUnusable, check_schema, migrate
 from identity_adapters.postgres.sightings import PostgresSightings
 from identity_adapters.postgres.verify import RepairReport, Violation, repair_database, verify
+from identity_adapters.postgres.webhooks import PostgresWebhooks
 
 __all__ = [
     "Census",
@@ -23,6 +24,7 @@ __all__ = [
     "PostgresIdentityReader",
     "PostgresRuleBook",
     "PostgresSightings",
+    "PostgresWebhooks",
     "RepairReport",
     "SchemaOutdated",
     "SchemaUnusable",

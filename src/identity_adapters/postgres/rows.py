@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from attrs import asdict, evolve, frozen
 
+from identity_adapters.webhooks.webhook import PauseReason, Salts, Target, Webhook
 from identity_core import (
     Contact,
     ContactDetails,
@@ -355,3 +356,35 @@ def to_rules_in_force(row: tuple[Any, ...]) -> RulesInForce:
         Note(applied_by, reason, applied_at),
         retroactive,
     )
+
+
+def to_webhook(row: tuple[Any, ...]) -> Webhook:
+    """Convert a row of `contact_webhooks` to a webhook."""
+    id, url, kinds, description, allows_http, networks, *row_of_salts, cursor, replays = row[:12]
+    created_at, paused_at, paused_because, *others = row[12:]
+    return Webhook(
+        id,
+        Target(url, frozenset(map(EventKind, kinds)), description, allows_http, tuple(networks)),
+        Salts(*row_of_salts),
+        cursor,
+        replays,
+        created_at,
+        paused_at,
+        paused_because and PauseReason(paused_because),
+        *others,
+    )
+
+
+def to_webhook_values(target: Target, salts: Salts) -> dict[str, Any]:
+    """Encode a webhook as the statement takes it that adds one."""
+    return {
+        "url": target.url,
+        "kinds": json.dumps(sorted(target.kinds)),
+        "description": target.description,
+        "allows_http": target.allows_http,
+        "networks": json.dumps([*map(str, target.networks)]),
+        "key_id": salts.key_id,
+        "salt": salts.current,
+        "previous_salt": salts.previous,
+        "previous_until": to_naive(salts.previous_until),
+    }

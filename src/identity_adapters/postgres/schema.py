@@ -51,11 +51,40 @@ def migrate(url: URL) -> None:
         _check_encoding(connection)
         if not _REVISIONS.issuperset(_read_revisions(connection)):
             _logger.warning("the database has the schema of a newer version; it is left unchanged")
-            return
-        config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        else:
+            config = Config()
+            config.set_main_option("script_location", str(_MIGRATIONS))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        _adopt_events(connection)
+
+
+# What the migration 0009 found was written by this server, unless its transactions are in the future.
+_FORGET_TRANSACTIONS = """
+UPDATE contact_events SET transaction_id = NULL
+WHERE transaction_id IS NOT NULL AND (
+    EXISTS (SELECT FROM contact_server) OR transaction_id >= pg_snapshot_xmax(pg_current_snapshot())
+)
+"""
+
+
+def _adopt_events(connection: Connection) -> None:
+    """Forget the transactions of events that were restored from another server.
+
+    Transactions are numbered by each server. By the numbers of another one, events that are new would be
+    taken for old ones, and restored ones for events that are yet to come.
+    """
+    server, numbered_by = connection.execute(
+        text(
+            "SELECT (SELECT system_identifier FROM pg_control_system()),"
+            " (SELECT system_identifier FROM contact_server)"
+        )
+    ).one()
+    if server != numbered_by:
+        connection.execute(text(_FORGET_TRANSACTIONS))
+        connection.execute(text("DELETE FROM contact_server"))
+        connection.execute(text("INSERT INTO contact_server VALUES (:server)"), {"server": server})
+    connection.commit()
 
 
 def check_schema(url: URL) -> None:

@@ -73,8 +73,22 @@ LEFT JOIN LATERAL (
 ORDER BY event.id DESC
 """
 
-# The current transaction snapshot: which transactions have ended.
-CURRENT_SNAPSHOT = "SELECT CAST(pg_current_snapshot() AS text)"
+# The server, whether it is a replica, the current transaction snapshot, which tells what transactions have
+# ended, and the last of those that have an event. Index: idx_contact_events_transaction_id.
+_MOMENT = """
+    (SELECT system_identifier FROM pg_control_system()), pg_is_in_recovery(),
+    CAST(pg_current_snapshot() AS text),
+    (SELECT CAST(event.transaction_id AS text) FROM contact_events event
+     WHERE event.transaction_id IS NOT NULL ORDER BY event.transaction_id DESC LIMIT 1)
+"""
+MOMENT = f"SELECT {_MOMENT}"
+
+# The first event that happened at :at or later, and the moment at which it is. It reads the whole table.
+SEEK = f"""
+SELECT
+    (SELECT min(event.id) FROM contact_events event WHERE event.happened_at >= CAST(%(at)s AS timestamp)),
+    {_MOMENT}
+"""
 
 # The events after :after of transactions that had ended by :until, at most :limit.
 # Index: contact_events_pkey.

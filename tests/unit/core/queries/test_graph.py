@@ -232,6 +232,16 @@ def test_an_undone_pair_counted_before_it_was_undone_and_not_while_it_was():
     assert links_of(draw(customers, 1, after)) == [("a@x", "1", "contact")]
 
 
+def test_a_pair_that_no_contact_holds_counted_then_as_it_does_now():
+    customers = Customers(("a@x", "1"), ("b@x", "2"))
+    customers.identify(("a@x", "2"))
+    then = customers.clock()
+    customers.identify(("c@x", "2"))
+    assert links_of(draw(customers, 1, then)) == [
+        ("a@x", "1", "contact"), ("b@x", "2", "contact"), ("a@x", "2", "evidence")
+    ]  # fmt: skip
+
+
 def test_a_pair_that_is_undone_again_was_undone_before_and_counted_in_between():
     customers = Customers(("a@x", "1"))
     customers.undo("a@x", "1")

@@ -403,6 +403,64 @@ class StartsOverAtUnknownCursors(InMemoryContactRepository):
         return await super().changes(after if after is None or after.isdecimal() else None, limit)
 
 
+class BoundsNothing(InMemoryContactRepository):
+    async def bound(self, after=None):
+        return (await super().bound(after)).partition("-")[0]
+
+
+class BoundsAnew(InMemoryContactRepository):
+    async def bound(self, after=None):
+        return await super().bound(after and after.partition("-")[0])
+
+
+class BoundsFromTheBeginning(InMemoryContactRepository):
+    async def bound(self, after=None):
+        return "0-" + (await super().bound(after)).partition("-")[2]
+
+
+class BoundsUnknownCursors(InMemoryContactRepository):
+    async def bound(self, after=None):
+        return await super().bound(after if after != "nowhere" else None)
+
+
+class EndsForGood(InMemoryContactRepository):
+    async def changes(self, after=None, limit=1000):
+        events, cursor = await super().changes(after, limit)
+        return events, f"{cursor}-{cursor}" if "-" in (after or "") and "-" not in cursor else cursor
+
+
+class ForgetsAnEndWithinIt(InMemoryContactRepository):
+    async def changes(self, after=None, limit=1000):
+        events, cursor = await super().changes(after, limit)
+        return events, cursor.partition("-")[0]
+
+
+class SkipsToTheEnd(InMemoryContactRepository):
+    async def changes(self, after=None, limit=1000):
+        events, cursor = await super().changes(after, limit)
+        return events, cursor.rpartition("-")[2]
+
+
+class SeeksTheBeginning(InMemoryContactRepository):
+    async def seek(self, at):
+        return "0"
+
+
+class SeeksTheEnd(InMemoryContactRepository):
+    async def seek(self, at):
+        return await super().seek(None)
+
+
+class SeeksWhatHappenedAfter(InMemoryContactRepository):
+    async def seek(self, at):
+        return await super().seek(at and at + timedelta(microseconds=1))
+
+
+class SeeksTheLast(InMemoryContactRepository):
+    async def seek(self, at):
+        return str(max(int(await super().seek(at)) - 1, 0)) if at is None else await super().seek(at)
+
+
 class RevisesWithOneRuleBroken(InMemoryContactRepository):
     """A repository with one rule about rulings broken: what it records or what it writes is changed."""
 
@@ -804,7 +862,22 @@ BROKEN = {
         DoesNotKnowWhenContactsWereDeleted,
         LosesContactsThatLeft,
     ],
-    ChangeFeedConformance: [DeliversEventsTwice, DropsEventsBeyondTheLimit, StartsOverAtUnknownCursors],
+    ChangeFeedConformance: [
+        DeliversEventsTwice,
+        DropsEventsBeyondTheLimit,
+        StartsOverAtUnknownCursors,
+        BoundsNothing,
+        BoundsAnew,
+        BoundsFromTheBeginning,
+        BoundsUnknownCursors,
+        EndsForGood,
+        ForgetsAnEndWithinIt,
+        SkipsToTheEnd,
+        SeeksTheBeginning,
+        SeeksTheEnd,
+        SeeksWhatHappenedAfter,
+        SeeksTheLast,
+    ],
 }
 
 

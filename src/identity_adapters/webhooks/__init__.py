@@ -1,0 +1,1 @@
+"""Webhooks: the events of all identities, sent to endpoints of other systems."""
