@@ -58,6 +58,7 @@ def configure_logs(format: LogFormat = LogFormat.AUTO, level: LogLevel = LogLeve
         logger.handlers.clear()
         logger.propagate = propagates  # a request line may hold personal values
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("httpcore").setLevel(logging.WARNING)  # its messages hold whole requests
 
 
 def _keep_constant_part(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -95,6 +95,12 @@ def test_of_a_message_of_a_library_its_constant_part_is_left(logged, name, text,
     assert "error ignored in" in said
 
 
+def test_requests_to_endpoints_are_not_logged(logged):
+    written = logged()
+    logging.getLogger("httpcore.connection").debug(f"connect_tcp.started host={MARK!r}")
+    assert written() == ""
+
+
 def test_what_asyncio_says_of_a_lost_task_and_python_of_a_warning_is_cut_short(logged):
     written = logged()
 
