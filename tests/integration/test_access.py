@@ -46,6 +46,7 @@ ASKED = {
     ],
     Scope.ADMIN: [
         ("GET", "/metrics", None),
+        ("GET", "/webhooks", None),
         ("GET", "/rules", None),
         ("GET", "/rules/suggestions", None),
         ("POST", "/rules/preview", PREVIEWED_RULES),

@@ -19,6 +19,7 @@ HEAVY = {
     "asyncio",
     "dependency_injector",
     "duckdb",
+    "httpcore",
     "identity_core",
     "litestar",
     "msgspec",
@@ -84,7 +85,16 @@ def test_a_connection_string_is_checked_without_connecting(tmp_path):
 
 def test_a_command_on_a_database_imports_nothing_of_http_or_files(tmp_path, url):
     done = imported("verify", cwd=tmp_path, DB_CONNECTION_STRING=plain(url))
-    service = {"duckdb", "litestar", "phonenumbers", "prometheus_client", "psutil", "pyarrow", "uvicorn"}
+    service = {
+        "duckdb",
+        "httpcore",
+        "litestar",
+        "phonenumbers",
+        "prometheus_client",
+        "psutil",
+        "pyarrow",
+        "uvicorn",
+    }
     assert not done & (service | {"alembic", "sqlalchemy.ext.asyncio"})
     with connect(url) as connection:
         connection.execute("INSERT INTO contacts (email, link_precedence) VALUES ('a@x', 'primary')")

@@ -22,7 +22,11 @@ def generated(tmp_path_factory, make_database):
     """Operations by their ids, models, and clients: with a key, without, and with too large a header."""
     folder = tmp_path_factory.mktemp("generated")
     secret, key = generate_key("shop", list(Scope))
-    settings = {"DB_CONNECTION_STRING": make_database(), "IDENTITY_API_KEYS": key.entry}
+    settings = {
+        "DB_CONNECTION_STRING": make_database(),
+        "IDENTITY_API_KEYS": key.entry,
+        "IDENTITY_WEBHOOK_KEY": "x" * 32,
+    }
     with service(folder, **settings) as running, ExitStack() as stack:
         document = folder / "openapi.json"
         document.write_bytes(running.request("GET", "/openapi.json")[2])
@@ -55,10 +59,10 @@ def test_every_operation_answers_a_generated_client(generated):
     models = generated.models
     used = set()
 
-    def ask(name, *arguments, **options):
+    def ask(name, *arguments, expect=200, **options):
         used.add(name)
         response = generated.operations[name].sync_detailed(*arguments, client=generated.client, **options)
-        assert response.status_code == 200, response
+        assert response.status_code == expect, response
         return response.parsed, response.headers
 
     body = models.ContactDetails
@@ -187,6 +191,19 @@ def test_every_operation_answers_a_generated_client(generated):
     assert (erased.preview, erased.receipt.erased_by) == (None, "shop")
     assert erased.receipt.contact_ids == sorted(one.id for one in foretold.preview.contacts)
 
+    request = models.WebhookRequest("https://127.0.0.1/", [models.EventKind.MERGED], from_="beginning")
+    added, _ = ask("add_webhook", body=request, expect=201)
+    assert added.secret.startswith("whsec_")
+    webhook = added.webhook
+    assert (webhook.kinds, webhook.state) == ([models.EventKind.MERGED], models.WebhookState.ACTIVE)
+    assert ask("webhooks", limit=1)[0].webhooks[0].id == ask("webhook", webhook.id)[0].id == webhook.id
+    assert ask("pause_webhook", webhook.id)[0].paused_because is models.PauseReason.ASKED
+    assert ask("resume_webhook", webhook.id)[0].paused_because is None
+    assert ask("replay_webhook", webhook.id, body=models.ReplayRequest("end"))[0].pending_events == 0
+    assert ask("rotate_webhook", webhook.id, keep_hours=1)[0].webhook.previous_secret_until is not None
+    assert ask("test_webhook", webhook.id)[0].failure == "address not allowed"
+    assert ask("remove_webhook", webhook.id, expect=204)[0] is None
+
     assert ask("live")[0].status == "live"
     assert ask("ready")[0].status == ask("health")[0].status == "ready"
     assert "identity_request_duration_seconds" in ask("metrics")[0]
@@ -241,6 +258,12 @@ def test_every_operation_tells_a_generated_client_what_is_wrong(generated):
     assert refused(400, "preview_rules", body=request) == ["blocked.emails[0]"]
     for name in ("accept", "reject"):
         assert refused(404, name, 10**9, body=models.HeldPairRequest(reason="x")) == ["id"]
+    assert refused(400, "add_webhook", body=models.WebhookRequest("http://x/", from_="x")) == ["url"]
+    assert refused(400, "webhooks", limit=0) == ["limit"]
+    assert refused(404, "replay_webhook", 10**9, body=models.ReplayRequest("end")) == ["id"]
+    for name in ("webhook", "pause_webhook", "resume_webhook", "rotate_webhook", "test_webhook",
+        "remove_webhook"):  # fmt: skip
+        assert refused(404, name, 10**9) == ["id"]
     refused(401, "rules", client=generated.anonymous)
     for name in ("live", "ready", "health"):
         refused(431, name, client=generated.talkative)

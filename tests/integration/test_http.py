@@ -278,6 +278,7 @@ paths = st.sampled_from(
         "/rules", "/rules?{}", "/rules/preview", "/rules/preview?{}", "/rules/{}",
         "/rules/suggestions?{}", "/rules/suggestions?limit={}",
         "/held?after={}", "/held/{}/accept", "/held/1/reject?{}={}",
+        "/webhooks", "/webhooks?after={}", "/webhooks/{}", "/webhooks/1/replay", "/webhooks/1/rotate?{}={}",
         "/docs/{}", "/openapi.json/{}", "/assets/x{}", "/assets/{}/{}", "/explorer/{}",
     ]
 )  # fmt: skip
@@ -301,6 +302,12 @@ marked_bodies = st.recursive(
                     "emails",
                     "phoneNumbers",
                     "presets",
+                    "url",
+                    "kinds",
+                    "description",
+                    "start",
+                    "to",
+                    "allowHttp",
                 ]
             )
             | marked,
@@ -386,8 +393,10 @@ def test_the_openapi_document_is_valid_and_complete(running):
     ruled = {"undo", "restore", "split", "pin", "unpin", "pins", "rulings"}
     rules = {"rules", "suggest_rules", "preview_rules", "apply", "held", "accept", "reject"}
     privacy = {"access", "erase"}
+    verbs = ("add", "pause", "resume", "replay", "rotate", "test", "remove")
+    webhooks = {"webhook", "webhooks", *(f"{verb}_webhook" for verb in verbs)}
     about = {"live", "ready", "health", "metrics", "key"}
-    assert operations.keys() == asked | listed | ruled | rules | privacy | about
+    assert operations.keys() == asked | listed | ruled | rules | privacy | webhooks | about
     for name, operation in operations.items():
         assert operation["summary"]
         assert operation["description"]

@@ -14,6 +14,7 @@ COMMANDS = {
     "access": "access:access_command",
     "build": "build:build_command",
     "config": "config:config_command",
+    "deliver": "deliver:deliver_command",
     "erase": "erase:erase_command",
     "explain": "explain:explain_command",
     "export": "export:export_command",
@@ -37,6 +38,7 @@ COMMANDS = {
     "statistics": "statistics:statistics_command",
     "undo": "undo:undo_command",
     "verify": "verify:verify_command",
+    "webhooks": "webhooks:webhooks_group",
 }
 """The module and the attribute of each command."""
 

@@ -58,6 +58,7 @@ from identity_adapters.http.routes.rulings import (
     create_unpin_endpoint,
 )
 from identity_adapters.http.routes.statistics import GetStatistics, create_statistics_endpoint
+from identity_adapters.http.routes.webhooks import Webhooks, create_webhook_endpoints
 from identity_adapters.keys import ApiKey
 from identity_core import (
     AccessIdentities,
@@ -91,6 +92,7 @@ def create_app(
     access: Callable[[], AccessIdentities],
     erase: Callable[[], EraseIdentities],
     feed: Callable[[], ChangeFeed],
+    webhooks: Webhooks,
     check: Callable[[], CheckReady],
     make_details: MakeDetails = ContactDetails,
     *,
@@ -122,6 +124,7 @@ def create_app(
         access: returns the use case that hands out what is on record of a person.
         erase: returns the use case that erases.
         feed: returns the feed of changes.
+        webhooks: returns the use case that manages webhooks.
         check: returns a check that raises `RepositoryUnavailable` while the service cannot answer.
         make_details: makes details of the email and the phone number of a request.
         statistics: returns the latest statistics.
@@ -171,6 +174,7 @@ def create_app(
         create_reject_endpoint(rulings, on_ruling),
         create_access_endpoint(access, make_details),
         create_erase_endpoint(erase, make_details, on_erased, suppress_for),
+        *create_webhook_endpoints(webhooks),
         live,
         create_ready_endpoint("/health/ready", "ready", check, is_shutting_down),
         create_ready_endpoint("/health", "health", check, is_shutting_down),  # for most probes

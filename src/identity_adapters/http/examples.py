@@ -120,7 +120,12 @@ STATISTICS: dict[str, Any] = {
     "isSettled": True,
 }
 KEY = {"name": "support", "scopes": ["decide", "read"], "isRequired": True}
-CHANGES = {"events": [_EVENT], "next": "760:760:__0"}
+CHANGES = {"events": [_EVENT], "next": "760:760:__0_7467342187091005472"}
+MESSAGE = {
+    "type": "identity.changed",
+    "timestamp": _EVENT["happenedAt"],
+    "data": {"events": [_EVENT], "cursor": CHANGES["next"]},
+}
 
 _FIRST = IDENTITY | {
     "totalContacts": 1,
@@ -452,3 +457,60 @@ ACCESSED = {
     "rules": [],
     "history": [_EVENT | {"id": 1, "happenedAt": "2026-04-01T12:00:00Z", "kind": "created", "contactId": 1}],
 }
+
+WEBHOOK: dict[str, Any] = {
+    "id": 1,
+    "url": "https://warehouse.example/identity",
+    "kinds": ["created", "linked", "merged"],
+    "description": "the data warehouse",
+    "allowsHttp": False,
+    "allowedNetworks": [],
+    "createdAt": "2026-05-04T12:00:00Z",
+    "state": "active",
+    "pausedAt": None,
+    "pausedBecause": None,
+    "cursor": CHANGES["next"],
+    "pendingEvents": 0,
+    "pendingIsMore": False,
+    "caughtUpAt": "2026-05-05T12:00:00Z",
+    "lagSeconds": 0,
+    "deliveredAt": "2026-05-05T11:58:00Z",
+    "deliveredEvents": 3,
+    "deliveredRequests": 2,
+    "failedRequests": 1,
+    "failures": 0,
+    "failingSince": None,
+    "lastFailure": "status 503",
+    "nextAttemptInSeconds": None,
+    "isDelivering": True,
+    "previousSecretUntil": None,
+    "keyIsKnown": True,
+}
+WEBHOOKS = {"webhooks": [WEBHOOK], "next": None}
+PAUSED_WEBHOOK = WEBHOOK | {
+    "state": "paused",
+    "pausedAt": "2026-05-05T12:30:00Z",
+    "pausedBecause": "asked",
+    "isDelivering": False,
+}
+_SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="  # noqa: S105 -- of nothing
+ADDED_WEBHOOK = {
+    "webhook": WEBHOOK
+    | {
+        "cursor": None,
+        "pendingEvents": 3,
+        "caughtUpAt": "2026-05-04T12:00:00Z",
+        "deliveredAt": None,
+        "deliveredEvents": 0,
+        "deliveredRequests": 0,
+        "failedRequests": 0,
+        "lastFailure": None,
+        "isDelivering": False,
+    },
+    "secret": _SECRET,
+}
+ROTATED_WEBHOOK = {
+    "webhook": WEBHOOK | {"previousSecretUntil": "2026-05-06T12:00:00Z", "isDelivering": False},
+    "secret": _SECRET,
+}
+TESTED_WEBHOOK = {"isAccepted": True, "status": 204, "failure": None, "seconds": 0.042}

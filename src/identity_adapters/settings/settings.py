@@ -221,6 +221,31 @@ class Settings:
         False,
         "whether the month in which each value was last seen is recorded, for `identity erase --unseen-for`",
     )
+    webhook_key: bytes | None = setting(
+        "IDENTITY_WEBHOOK_KEY",
+        parse_secret,
+        None,
+        "the key that the secrets of webhooks are made with: at least 32 random characters, the same for"
+        " every process; if it is lost or changed, webhooks are not delivered until their secrets"
+        " are rotated",
+        "none: there are no webhooks",
+        text=hide_secret,
+    )
+    deliver: bool = setting(
+        "IDENTITY_DELIVER",
+        parse_bool,
+        False,
+        "whether the service delivers webhooks too, as `identity deliver` does; needs `IDENTITY_WEBHOOK_KEY`",
+    )
+    webhook_timeout: float = setting(
+        "IDENTITY_WEBHOOK_TIMEOUT", _seconds, 15.0, "seconds within which an endpoint must answer"
+    )
+    webhook_retry_days: float = setting(
+        "IDENTITY_WEBHOOK_RETRY_DAYS",
+        number_between(float, 0.001, 365),
+        3.0,
+        "for how many days an endpoint may fail until its webhook is paused",
+    )
     log_format: LogFormat = setting(
         "IDENTITY_LOG_FORMAT",
         member_of(LogFormat),
@@ -289,9 +314,17 @@ class Settings:
                     origins[variable] = origin
                     break
         settings = cls(**values, origins=origins)
+        if settings.deliver and settings.webhook_key is None:
+            raise InvalidSetting(
+                "IDENTITY_DELIVER", "needs IDENTITY_WEBHOOK_KEY: messages are signed with secrets made of it"
+            )
         if settings.rate_limit is not None and not settings.api_keys:
             raise InvalidSetting(
                 "IDENTITY_RATE_LIMIT", "needs IDENTITY_API_KEYS: the limit applies to each key"
+            )
+        if settings.deliver and settings.webhook_key is None:
+            raise InvalidSetting(
+                "IDENTITY_DELIVER", "needs IDENTITY_WEBHOOK_KEY: the secrets of webhooks are made with it"
             )
         return settings
 

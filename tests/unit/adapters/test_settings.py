@@ -70,6 +70,10 @@ def test_a_connection_string_may_name_any_driver(tmp_path, scheme):
         ("IDENTITY_API_KEYS", f":read:{'0' * 64}"),
         ("IDENTITY_SUPPRESSION_KEY", "secret" * 5),
         ("IDENTITY_SUPPRESS_DAYS", "0"),
+        ("IDENTITY_WEBHOOK_KEY", "secret" * 5),
+        ("IDENTITY_DELIVER", "secret"),
+        ("IDENTITY_WEBHOOK_TIMEOUT", "0"),
+        ("IDENTITY_WEBHOOK_RETRY_DAYS", "0"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_its_name_alone(tmp_path, variable, value):
@@ -104,6 +108,7 @@ def test_no_secret_is_shown(tmp_path):
         DB_CONNECTION_STRING=url,
         IDENTITY_API_KEYS=f"{key.entry}, {key.entry}",
         IDENTITY_SUPPRESSION_KEY="hidden4" * 5,
+        IDENTITY_WEBHOOK_KEY="hidden5" * 5,
     )
     shown_values = {setting.variable: setting.value for setting in describe(settings)}
     for text in (str(shown_values), repr(settings)):
@@ -116,6 +121,12 @@ def test_no_secret_is_shown(tmp_path):
 def test_a_limit_of_keys_needs_keys(tmp_path):
     with pytest.raises(InvalidSetting, match="IDENTITY_RATE_LIMIT needs IDENTITY_API_KEYS"):
         load(tmp_path, IDENTITY_RATE_LIMIT="5")
+
+
+def test_delivering_needs_a_key(tmp_path):
+    with pytest.raises(InvalidSetting, match="IDENTITY_DELIVER needs IDENTITY_WEBHOOK_KEY"):
+        load(tmp_path, IDENTITY_DELIVER="yes")
+    assert load(tmp_path, IDENTITY_DELIVER="yes", IDENTITY_WEBHOOK_KEY="x" * 32).deliver
 
 
 def test_programs_to_run_are_named_in_the_environment_alone(tmp_path):

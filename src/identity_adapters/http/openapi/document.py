@@ -10,6 +10,8 @@ from litestar import MediaType, get
 from litestar.handlers import HTTPRouteHandler
 
 from identity_adapters.api import DetailsMember
+from identity_adapters.api.messages import CHANGED, Message
+from identity_adapters.http.examples import MESSAGE
 from identity_adapters.http.openapi.errors import (
     COMMON_ERRORS,
     ERRORS,
@@ -28,6 +30,7 @@ from identity_adapters.http.openapi.operation import (
     RULES_TAG,
     RULING_TAG,
     SERVICE_TAG,
+    WEBHOOKS_TAG,
     Operation,
 )
 from identity_adapters.http.openapi.schema import build_schema, build_schemas
@@ -52,6 +55,7 @@ _TAGS = {
     RULING_TAG: "Rule that a pair does not count, or that two are one customer or not, and take it back.",
     RULES_TAG: "Block values that identify nobody, and limit how much one customer may have in common.",
     PRIVACY_TAG: "Hand out what is on record of a person, or erase them.",
+    WEBHOOKS_TAG: "Send the events of all identities to other systems, and see how far that is.",
     SERVICE_TAG: "The health and the metrics of the service, and what an API key may do.",
 }
 
@@ -102,8 +106,9 @@ def build_document(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
         (handler, operation) for handler in handlers if (operation := handler.opt.get(OPERATION)) is not None
     ]
     kinds = [operation.answer.kind for _, operation in described]
-    shared = [Problem, Conflict, Outcome, DetailsMember]
+    shared = [Message, Problem, Conflict, Outcome, DetailsMember]
     schemas, components = build_schemas([*shared, *kinds])
+    message, *_ = schemas
     answers = dict(zip(kinds, schemas[len(shared) :], strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for handler, operation in described:
@@ -122,6 +127,7 @@ def build_document(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
         "paths": paths,
+        "webhooks": {CHANGED: {"post": _describe_message(message)}},
         "components": {
             "schemas": components,
             "responses": {
@@ -171,17 +177,54 @@ def _describe_operation(path: str, operation: Operation, schema: dict[str, Any])
         reference = {"$ref": f"#/components/schemas/{next(iter(body.schemas))}"}
         media = {"schema": reference, "examples": _to_examples({"details": body.example})}
         described["requestBody"] = {"required": True, "content": {"application/json": media}}
-    described["responses"] = {
-        "200": {
-            "description": answer.description,
-            "headers": _refer_to_headers((REQUEST_ID_HEADER, *answer.headers)),
-            "content": {answer.media_type: content},
-        }
-    } | {
+    success: dict[str, Any] = {
+        "description": answer.description,
+        "headers": _refer_to_headers((REQUEST_ID_HEADER, *answer.headers)),
+    }
+    if answer.kind is not None:
+        success["content"] = {answer.media_type: content}
+    described["responses"] = {f"{operation.status}": success} | {
         f"{status}": {"$ref": f"#/components/responses/{errors[status].component}"}
         for status in sorted(errors)
     }
     return described
+
+
+def _describe_message(schema: dict[str, Any]) -> dict[str, Any]:
+    """Describe what the endpoint of a webhook gets."""
+    headers = {
+        "webhook-id": "The id of the message. If it comes again, it has the same id.",
+        "webhook-timestamp": "When it was sent: seconds since 1970.",
+        "webhook-signature": "`v1,` and a signature by Standard Webhooks, or two of them with a space in"
+        " between, while there are two secrets.",
+    }
+    return {
+        "operationId": "receive_changes",
+        "tags": [WEBHOOKS_TAG],
+        "summary": "Receive events",
+        "description": "What a webhook sends to its endpoint, until it accepts it.",
+        "security": [],
+        "parameters": [
+            {
+                "name": name,
+                "in": "header",
+                "required": True,
+                "description": text,
+                "schema": {"type": "string"},
+            }
+            for name, text in headers.items()
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": schema, "examples": _to_examples({"merged": MESSAGE})}
+            },
+        },
+        "responses": {
+            "2XX": {"description": "The message is accepted. With any other status it comes again."},
+            "410": {"description": "Nothing more is wanted: the webhook is paused."},
+        },
+    }
 
 
 def _describe_parameter(path: str, parameter: msgspec.structs.FieldInfo) -> dict[str, Any]:

@@ -59,7 +59,7 @@ ERRORS = {
     ),
     404: ErrorResponse(
         "NotFound",
-        "The contact, pair, event or ruling does not exist.",
+        "The contact, pair, event, ruling or webhook does not exist.",
         "contactId: no contact ever had this id",
         ({"field": "contactId", "reason": "no contact ever had this id"},),
     ),

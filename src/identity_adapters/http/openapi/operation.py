@@ -21,6 +21,7 @@ QUERY_TAG = "query"
 RULING_TAG = "ruling"
 RULES_TAG = "rules"
 PRIVACY_TAG = "privacy"
+WEBHOOKS_TAG = "webhooks"
 SERVICE_TAG = "service"
 
 
@@ -29,7 +30,7 @@ class Answer:
     """The successful response of an operation.
 
     Attributes:
-        kind: the type of the body: a msgspec struct or str.
+        kind: the type of the body: a msgspec struct or str; None if there is no body.
         description: the description of the body.
         examples: example bodies by name.
         media_type: the media type of the body.
@@ -72,6 +73,7 @@ class Operation:
         summary: a few words.
         description: sentences.
         answer: its successful response.
+        status: the status of that.
         errors: the statuses of its own errors, besides those that every operation has.
         scope: the scope that an API key needs; None if it needs none, or no key is needed.
         needs_any_key: whether an API key is needed, whatever its scopes.
@@ -86,6 +88,7 @@ class Operation:
     summary: str
     description: str
     answer: Answer
+    status: HTTPStatus = HTTPStatus.OK
     errors: tuple[int, ...] = ()
     refuses_large: bool = False
     scope: Scope | None = None
@@ -102,7 +105,7 @@ class Operation:
         """The arguments that declare a handler of this operation."""
         return {
             "operation_id": self.id,
-            "status_code": HTTPStatus.OK,
+            "status_code": self.status,
             "include_in_schema": False,
             "opt": {SCOPE: self.scope, ANY_KEY: self.needs_any_key, OPERATION: self},
         }

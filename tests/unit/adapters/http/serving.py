@@ -9,6 +9,8 @@ from litestar.testing import TestClient
 from identity_adapters.http import create_app
 from identity_adapters.memory import InMemoryContactRepository
 from identity_adapters.statistics import Statistics
+from identity_adapters.webhooks.client import Answer
+from identity_adapters.webhooks.manage import ManageWebhooks
 from identity_core import (
     AccessIdentities,
     ChangeRules,
@@ -18,6 +20,7 @@ from identity_core import (
     RuleOnIdentities,
     SuggestRules,
 )
+from tests.support.webhooks import InMemoryWebhooks
 
 
 class Service:
@@ -34,6 +37,17 @@ class Service:
         """What a census finds."""
         self.changes = 0
         """How often rules were put in force."""
+        self.webhooks = InMemoryWebhooks()
+        self.sent = []
+        """What endpoints got: their targets, headers and bodies."""
+        self.answer = Answer(204)
+        """What endpoints answer, or how they fail."""
+
+    async def send(self, *message):
+        self.sent.append(message)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
 
     async def take_census(self):
         return self.counts
@@ -87,6 +101,7 @@ def serving(keys=()):
         access=lambda: AccessIdentities(repository, repository),
         erase=lambda: EraseIdentities(repository, repository, repository),
         feed=lambda: repository,
+        webhooks=lambda: ManageWebhooks(service.webhooks, repository, b"k" * 32, service.send),
         check=lambda: None,
         statistics=Statistics(lambda: service.take_census()),
         render_metrics=lambda: None,
