@@ -4,8 +4,9 @@
 number of contacts, the size of identities and the number of processes; ``memory`` measures memory over
 millions of requests; ``bulk`` measures imports of files; ``queries`` measures queries of a large identity,
 and ``rulings`` rulings on one and its erasure; ``blocks`` blocks a value that very many share; ``capacity``
-measures what one request and one contact cost; ``spark`` measures builds on Spark; ``compare`` compares two
-versions of the service in paired runs; ``chart`` draws the results.
+measures what one request and one contact cost; ``spark`` measures builds on Spark; ``webhooks``
+measures deliveries; ``compare`` compares two versions of the service in paired runs; ``chart`` draws the
+results.
 
 The benchmarks start everything they need except ``wrk``, which your distribution has
 (``apt-get install wrk``). The results are written to ``benchmarks/results``.
@@ -34,6 +35,7 @@ from benchmarks.rulings import rulings
 from benchmarks.scale import scale
 from benchmarks.spark import spark
 from benchmarks.speed import format_table, speed
+from benchmarks.webhooks import webhooks
 from identity_adapters.embedded import embedded_database
 
 RESULTS = Path(__file__).with_name("results")
@@ -67,6 +69,7 @@ def parse_arguments() -> argparse.Namespace:
             "blocks",
             "capacity",
             "spark",
+            "webhooks",
             "compare",
             "chart",
         ],
@@ -121,7 +124,7 @@ def main() -> None:
             print(f"{describe_machine()}\n\nratios of this version to the version before:")
             for name, result in measured.items():
                 print(f"{name}: " + ", ".join(f"{key} {value:.3f}" for key, value in result.items()))
-        elif options.what in ("bulk", "queries", "rulings", "blocks", "capacity", "spark"):
+        elif options.what in ("bulk", "queries", "rulings", "blocks", "capacity", "spark", "webhooks"):
             if options.what == "bulk":
                 measured = bulk(server, options.rows, options.contacts)
             elif options.what == "capacity":
@@ -130,6 +133,8 @@ def main() -> None:
                 measured = blocks(server, options.sharing)
             elif options.what == "spark":
                 measured = spark(options.rows)
+            elif options.what == "webhooks":
+                measured = webhooks(server)
             else:
                 measured = queries(server) if options.what == "queries" else rulings(server)
             print(f"{describe_machine()}\n")

@@ -5,8 +5,8 @@ import gc
 import multiprocessing
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from identity_adapters.postgres import (
     PostgresIdentityReader,
     PostgresRuleBook,
     PostgresSightings,
+    PostgresWebhooks,
     create_engine,
     migrate,
     take_census,
@@ -49,12 +50,14 @@ from identity_adapters.sightings import SightingRecorder, end_recording
 from identity_adapters.statistics import Statistics
 from identity_core import (
     AccessIdentities,
+    ChangeFeed,
     ChangeRules,
     EraseIdentities,
     EraseUnseen,
     IdentifyContacts,
     LedgerEntry,
     QueryIdentities,
+    RepositoryUnavailable,
     RuleOnIdentities,
     SuggestRules,
 )
@@ -66,13 +69,21 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, QueuePool
 
     from identity_adapters.api.statistics import CountAll
+    from identity_adapters.delivery import Deliverer
     from identity_adapters.http.app import Lifespan
     from identity_adapters.http.routes.identify import OnSeen
     from identity_adapters.metrics import Metrics
+    from identity_adapters.webhooks.client import Answer
+    from identity_adapters.webhooks.manage import ManageWebhooks
+    from identity_adapters.webhooks.store import WebhookStore
+    from identity_adapters.webhooks.webhook import Target
 
 T = TypeVar("T")
 
 LEDGER = "IDENTITY_ERASURE_LEDGER"
+
+MAX_WEBHOOKS = 10_000
+"""How many webhooks have metrics."""
 
 _logger = structlog.get_logger(__name__)
 
@@ -137,6 +148,8 @@ def _lifespan(container: "Container") -> "Lifespan":
                     await complete_ledger(settings.erasure_ledger, container.audit_trail())
             container.shutdown().delay(signal.SIGTERM, seconds=settings.drain)
             recorder = container.recorder() if settings.record_last_seen else None
+            deliverer = container.deliverer() if settings.deliver else None
+            delivering = asyncio.create_task(deliverer.run()) if deliverer else None
             tasks = [
                 asyncio.create_task(_watch(container)),
                 asyncio.create_task(container.settler().run()),
@@ -153,6 +166,9 @@ def _lifespan(container: "Container") -> "Lifespan":
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+            if deliverer is not None and delivering is not None:
+                deliverer.stop()
+                await delivering
             if recorder is not None:
                 await recorder.close()
             await _close_connections(container)
@@ -205,6 +221,24 @@ def _keep_in_ledger(ledger: Path | None) -> Callable[[LedgerEntry], None]:
     return keep
 
 
+def _deliverer(settings: Settings, store: "WebhookStore", feed: ChangeFeed) -> "Deliverer":
+    from identity_adapters.delivery import Deliverer
+    from identity_adapters.webhooks.client import WebhookClient
+
+    if settings.webhook_key is None:
+        raise InvalidSetting(
+            "IDENTITY_WEBHOOK_KEY", "is needed to deliver webhooks: their secrets are made with it"
+        )
+    return Deliverer(
+        store,
+        feed,
+        key=settings.webhook_key,
+        connect=lambda target: WebhookClient(target, settings.webhook_timeout),
+        timeout=settings.webhook_timeout,
+        give_up_after=timedelta(days=settings.webhook_retry_days).total_seconds(),
+    )
+
+
 def _choose_on_seen(container: "Container") -> "OnSeen | None":
     if not container.settings().record_last_seen:
         return None
@@ -223,12 +257,34 @@ def _on_retry(container: "Container") -> Callable[[str], None]:
 
 
 def _render_metrics(container: "Container") -> Callable[[], Awaitable[bytes]]:
-    return lambda: container.metrics().render(partial(take_census, container.database()))
+    from identity_adapters.delivery.metrics import render_webhooks
+
+    async def render() -> bytes:
+        metrics = await container.metrics().render(partial(take_census, container.database()))
+        try:
+            webhooks = await container.webhook_store().webhooks(limit=MAX_WEBHOOKS)
+        except RepositoryUnavailable as error:
+            _logger.warning("the webhooks could not be read", reason=error.reason)
+            return metrics
+        return metrics + render_webhooks(webhooks)
+
+    return render
 
 
 def _count_all(container: "Container") -> "CountAll":
     # A census reads whole tables, so it leaves the connections to identify with alone.
     return lambda: take_census(container.query_database())
+
+
+def _manage_webhooks(timeout: float, **parts: Any) -> "ManageWebhooks":
+    from identity_adapters.webhooks.client import WebhookClient
+    from identity_adapters.webhooks.manage import ManageWebhooks
+
+    async def send_once(target: "Target", headers: Mapping[str, str], body: bytes) -> "Answer":
+        async with aclosing(WebhookClient(target, timeout)) as client:
+            return await client.post(headers, body)
+
+    return ManageWebhooks(**parts, send=send_once)
 
 
 def _create_app(**parts: Any) -> "Litestar":
@@ -308,6 +364,16 @@ class Container(containers.DeclarativeContainer):
         suppression_key=settings.provided.suppression_key,
     )
     feed = providers.Singleton(PostgresChangeFeed, database)
+    webhook_store = providers.Singleton(PostgresWebhooks, query_database)
+    _webhook_feed = providers.Singleton(PostgresChangeFeed, query_database)
+    webhooks = providers.Singleton(
+        _manage_webhooks,
+        settings.provided.webhook_timeout,
+        store=webhook_store,
+        feed=_webhook_feed,
+        key=settings.provided.webhook_key,
+    )
+    deliverer = providers.Singleton(_deliverer, settings, webhook_store, _webhook_feed)
     rule_book = providers.Singleton(PostgresRuleBook, database, _emails)
     audit_trail = providers.Singleton(PostgresAuditTrail, database)
     _offload = providers.Object(offload)
@@ -366,6 +432,7 @@ class Container(containers.DeclarativeContainer):
         access=access.provider,
         erase=erasures.provider,
         feed=feed.provider,
+        webhooks=webhooks.provider,
         check=database.provided.check.provider,
         make_details=make_details,
         statistics=statistics,

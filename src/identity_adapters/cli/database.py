@@ -17,6 +17,9 @@ from identity_adapters.postgres import SchemaOutdated, SchemaUnusable
 from identity_adapters.settings import InvalidSetting, LogFormat, Settings
 from identity_core import RepositoryUnavailable
 
+POOL_SIZES = (2, 1)
+"""The connections of a command: an import reads beside what it writes."""
+
 _logger = structlog.get_logger(__name__)
 
 EMBEDDED = (
@@ -27,18 +30,21 @@ EMBEDDED = (
 
 
 @contextmanager
-def open_container(failure: int = 1, *, is_service: bool = False, **options: Any) -> Iterator[Container]:
+def open_container(
+    failure: int = 1, *, is_service: bool = False, pool_sizes: tuple[int, int] = POOL_SIZES, **options: Any
+) -> Iterator[Container]:
     """Open the container and the database of a command; errors end the command with a message.
 
     Args:
         failure: the exit code of errors.
         is_service: whether messages are logged instead of printed.
+        pool_sizes: how many connections there are to identify with, and for queries.
         options: settings from the command line; None for those that were not given.
     """
     try:
         settings = Settings.load().override("command line", **options)
         configure_logs(settings.log_format if is_service else LogFormat.TEXT, settings.log_level)
-        container = Container(settings=settings, pool_sizes=(2, 1))  # an import reads beside what it writes
+        container = Container(settings=settings, pool_sizes=pool_sizes)
         with open_database(container):
             if settings.database_url is None:
                 note = EMBEDDED.format(folder=settings.data_folder.absolute())
