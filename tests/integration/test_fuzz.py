@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from identity_adapters.postgres import verify
@@ -104,6 +104,7 @@ def test_whatever_else_is_sent_is_answered(running, database_of, size):
 
     @settings(max_examples=size(400, 10_000), deadline=None, suppress_health_check=lenient)
     @given(methods, paths, headers, bodies)
+    @example("POST", "/identify", {"Content-Type": "text/plain"}, b"{}")  # drawn rarely
     def sends(method, path, some_headers, body):
         with closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=PATIENCE)) as connection:
             connection.putrequest(method, path, skip_host="Host" in some_headers, skip_accept_encoding=True)
