@@ -137,6 +137,21 @@ def test_a_key_that_cannot_read_sees_nothing_and_asks_for_nothing(running, visit
     assert [path for path in asked if not path.startswith("/explorer/")] == ["/key"]
 
 
+def test_a_key_that_may_read_once_a_second_sees_everything_after_a_while(tmp_path, make_database, visit):
+    secret, key = make_key("slow", "identify", "read")
+    settings = {"DB_CONNECTION_STRING": make_database(), "IDENTITY_RATE_LIMIT": 1}
+    with exploring(tmp_path, [key], **settings) as running:
+        body = {"email": "slow@x.example", "phoneNumber": "5550009"}
+        id = ask(running, "POST", "/identify", body, secret)["contact"]["primaryContactId"]
+        opened = visit(running, refusals=[401, 429])
+        page = opened.open(f"/#/identities/{id}")
+        sign_in(page, secret)
+        for region in ("Contacts", "History"):
+            expect(page.get_by_role("region", name=region, exact=True)).to_contain_text("slow@x.example")
+        assert 429 in opened.refusals
+        expect(page.get_by_role("alert")).to_have_count(0)
+
+
 def test_it_works_behind_a_proxy_that_adds_to_the_path(tmp_path, make_database, visit):
     with (
         exploring(tmp_path, DB_CONNECTION_STRING=make_database()) as one,

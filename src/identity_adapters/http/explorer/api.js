@@ -1,6 +1,7 @@
 // The HTTP API of the service. The key is in the memory of this page alone.
 
 const RETRIED = 503;
+const TOO_SOON = 429;
 let key = null;
 const listeners = new Set();
 
@@ -46,7 +47,8 @@ export function watchConnection(listener) {
 /**
  * Send a request and return the answer.
  *
- * A read that the service cannot answer for now is sent again until it can, or the signal is aborted.
+ * A read that the service cannot answer for now, or that comes too soon for the key, is sent again until it is
+ * answered, or the signal is aborted.
  *
  * @throws {Problem} the answer is an error. If the key is not known, the window gets the event `keyrefused`, too.
  */
@@ -59,7 +61,7 @@ export async function request(method, path, { query = {}, body, signal, isRead =
     } catch (problem) {
       const isUnavailable = problem instanceof Problem && problem.isUnanswered;
       listeners.forEach((listener) => isUnavailable && listener(problem));
-      if (!isUnavailable || !isRead) throw problem;
+      if (!isRead || !(isUnavailable || problem.status === TOO_SOON)) throw problem;
       await wait(Math.min(500 * 2 ** attempt, 5000), signal);
     }
   }
