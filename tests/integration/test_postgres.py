@@ -362,3 +362,48 @@ def test_the_machine_of_rulings_runs_on_postgres_too(url):
     case = Machine.TestCase
     case.settings = settings(max_examples=20, stateful_step_count=12, deadline=None)
     case().runTest()
+
+
+def test_the_feed_is_read_in_many_answers_without_reading_it_again_for_each(url, sql):
+    """Otherwise whoever is far behind would fall back ever more."""
+    add = """
+        INSERT INTO contact_events (happened_at, kind, primary_id, absorbed_ids, moved_ids, transaction_id)
+        SELECT now(), 'created', 1, '{}', '{}', pg_current_xact_id() FROM generate_series(1, 2000)
+    """
+    read = "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'contact_events'"
+
+    async def follow():
+        async with repository_on(url) as repository:
+            sql(add)
+            cursor = await repository.seek(None)
+            sql(add)
+            ids = []
+            [(before,)] = sql(read)
+            while len(ids) < 2000:
+                events, cursor = await repository.changes(cursor, limit=20)
+                ids += [one.id for one in events]
+            await repository.database.fetch("SELECT pg_stat_force_next_flush()", {})
+            return ids, sql(read)[0][0] - before
+
+    ids, tuples = asyncio.run(follow())
+    assert ids == [*range(2001, 4001)]
+    assert 0 < tuples < 10_000
+
+
+def test_the_feed_finds_the_next_event_however_far_away_its_id_is(url, sql):
+    async def follow():
+        async with repository_on(url) as repository:
+            cursor = await repository.bound(await repository.seek(None))
+            sql("""
+                INSERT INTO contact_events (id, happened_at, kind, primary_id, absorbed_ids, moved_ids)
+                OVERRIDING SYSTEM VALUE
+                SELECT power(10, n), now(), 'created', 1, '{}', '{}' FROM generate_series(0, 15) n
+            """)
+            _, cursor = await repository.changes(cursor)
+            ids = []
+            while (answer := await repository.changes(cursor, limit=2))[0]:
+                ids += [one.id for one in answer[0]]
+                cursor = answer[1]
+            return ids
+
+    assert asyncio.run(follow()) == [10**n for n in range(16)]

@@ -10,6 +10,7 @@ Transactions are numbered by one server. A cursor names it, and no other server 
 """
 
 from datetime import datetime
+from typing import Any
 
 from attrs import evolve
 
@@ -19,6 +20,11 @@ from identity_adapters.postgres.cursor import Cursor, Moment
 from identity_adapters.postgres.database import Connection, Database, execute
 from identity_adapters.postgres.rows import to_naive, to_recorded_event
 from identity_core import RecordedEvent
+
+NEAR = 100
+"""For each event that is wanted, among how many ids the next ones are looked for first."""
+
+MAX_ID = 2**63 - 1
 
 
 class PostgresChangeFeed:
@@ -39,9 +45,7 @@ class PostgresChangeFeed:
                 now = await _read_moment(connection)
                 now.check(cursor)
                 until = cursor.until or now.snapshot
-                statement = statements.CHANGES if cursor.since is None else statements.CHANGES_SINCE
-                parameters = {"since": cursor.since, "until": until, "after": cursor.event_id, "limit": limit}
-                found = [*map(to_recorded_event, await execute(connection, statement, parameters))]
+                found = [*map(to_recorded_event, await _read_changes(connection, cursor, until, limit))]
             if len(found) < limit:
                 return found, str(Cursor(since=until, server=now.server))
             return found, str(Cursor(cursor.since, until, found[-1].id, now.server))
@@ -84,6 +88,20 @@ class PostgresChangeFeed:
 
 def _parse(after: str | None) -> Cursor:
     return Cursor() if after is None else Cursor.parse(after)
+
+
+async def _read_changes(
+    connection: Connection, cursor: Cursor, until: str, limit: int
+) -> list[tuple[Any, ...]]:
+    values = {"since": cursor.since, "until": until, "after": cursor.event_id, "limit": limit}
+    if cursor.since is None:
+        return await execute(connection, statements.CHANGES, values)
+    if cursor.event_id:
+        last_id = min(cursor.event_id + NEAR * limit, MAX_ID)
+        found = await execute(connection, statements.NEAR_CHANGES_SINCE, values | {"last_id": last_id})
+        if len(found) == limit:
+            return found
+    return await execute(connection, statements.CHANGES_SINCE, values)
 
 
 async def _read_moment(connection: Connection) -> Moment:

@@ -38,6 +38,7 @@ from identity_adapters.postgres.statements.history import (
     EVIDENCE,
     MERGES,
     MOMENT,
+    NEAR_CHANGES_SINCE,
     ONE_SNAPSHOT,
     SEEK,
 )
@@ -203,6 +204,7 @@ __all__ = [
     "MOMENT",
     "MOST_SHARED",
     "MOVE_WEBHOOK",
+    "NEAR_CHANGES_SINCE",
     "NEW_WEBHOOK_ID",
     "NOW_AND_IDS",
     "ONE_SNAPSHOT",

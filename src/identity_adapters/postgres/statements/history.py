@@ -102,7 +102,7 @@ ORDER BY event.id
 LIMIT %(limit)s
 """
 
-# The same, without the events of transactions that had ended by :since.
+# The same, without the events of transactions that had ended by :since, from the first of them on.
 # Index: idx_contact_events_transaction_id.
 CHANGES_SINCE = f"""
 SELECT {_EVENT}
@@ -111,6 +111,19 @@ FROM (
     WHERE event.transaction_id >= pg_snapshot_xmin(CAST(%(since)s AS pg_snapshot)) OFFSET 0
 ) AS event
 WHERE event.id > %(after)s
+    AND NOT pg_visible_in_snapshot(event.transaction_id, CAST(%(since)s AS pg_snapshot))
+    AND pg_visible_in_snapshot(event.transaction_id, CAST(%(until)s AS pg_snapshot))
+ORDER BY event.id
+LIMIT %(limit)s
+"""
+
+# The same, among the ids after :after up to :last_id. Most often the next events are there, and are found
+# without reading everything since :since again for each answer.
+# Index: contact_events_pkey.
+NEAR_CHANGES_SINCE = f"""
+SELECT {_EVENT}
+FROM contact_events event
+WHERE event.id > %(after)s AND event.id <= %(last_id)s
     AND NOT pg_visible_in_snapshot(event.transaction_id, CAST(%(since)s AS pg_snapshot))
     AND pg_visible_in_snapshot(event.transaction_id, CAST(%(until)s AS pg_snapshot))
 ORDER BY event.id
