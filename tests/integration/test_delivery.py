@@ -189,6 +189,22 @@ def test_the_service_delivers_as_well_and_tells_how_it_goes(tmp_path, url):
         check_log(running.output(), desk, endpoints)
 
 
+def test_a_deliverer_starts_no_database_that_the_service_would_lose_with_it(tmp_path):
+    settings = SETTINGS | {"IDENTITY_DATA_DIR": tmp_path / "data"}
+    done = run("deliver", cwd=tmp_path, **settings)
+    assert done.returncode == 1
+    assert "the embedded database does not run: start identity serve first" in done.stderr
+    assert not (tmp_path / "data").exists()
+    desk = Desk(tmp_path, IDENTITY_DATA_DIR=tmp_path / "data")
+    with service(tmp_path, **settings) as running:
+        id = desk.add("https://orders.example/")
+        deliverer = desk.deliver()
+        wait_until(lambda: show(running, id)["isDelivering"])
+        deliverer.terminate()
+        assert deliverer.wait(PATIENCE) == 0
+        running.identify("a@x.com", "1")
+
+
 def check_log(log, desk, endpoints):
     """A log tells what was paused and why, and no value."""
     assert '"because": "gone"' in log

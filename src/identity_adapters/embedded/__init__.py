@@ -7,7 +7,13 @@ use the same server.
 """
 
 from identity_adapters.embedded.cluster import as_unprivileged_user, packaged_programs
-from identity_adapters.embedded.database import embedded_database
+from identity_adapters.embedded.database import embedded_database, is_owned
 from identity_adapters.embedded.errors import EmbeddedDatabaseUnavailable
 
-__all__ = ["EmbeddedDatabaseUnavailable", "as_unprivileged_user", "embedded_database", "packaged_programs"]
+__all__ = [
+    "EmbeddedDatabaseUnavailable",
+    "as_unprivileged_user",
+    "embedded_database",
+    "is_owned",
+    "packaged_programs",
+]

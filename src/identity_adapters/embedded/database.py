@@ -72,6 +72,18 @@ def embedded_database(folder: Path, programs: Path | None = None) -> Iterator[UR
                 yield url
 
 
+def is_owned(folder: Path) -> bool:
+    """Whether some process runs, or is about to run, the server on the data in a folder."""
+    try:
+        with (folder / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
 def _acquire_ownership(lock: IO[str], url: URL) -> bool:
     """Whether this process runs the server; False once the server of another process answers."""
     deadline = time.monotonic() + TIMEOUT
