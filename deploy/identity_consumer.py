@@ -134,7 +134,7 @@ class Map:
 
 def follow_kafka(bootstrap: str, topic: str, kept: Map, source: str) -> Iterator[tuple[list[Event], str]]:
     """The events that Debezium writes to a topic, as JSON without schemas."""
-    from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+    from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
     # The position is kept with the map, so that the group of the consumer has none.
     consumer = Consumer(
@@ -145,7 +145,10 @@ def follow_kafka(bootstrap: str, topic: str, kept: Map, source: str) -> Iterator
             "auto.offset.reset": "error",
         }
     )
-    partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+    try:
+        partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+    except KafkaException as error:
+        sys.exit(f"the broker does not answer: {error.args[0].str()}")
     if len(partitions) != 1:
         sys.exit(
             f"the topic {topic} has {len(partitions)} partitions; only in one do events keep their order"
@@ -280,8 +283,10 @@ def main() -> None:
     elif options.http:
         source = "http"
         batches = follow_http(options.http.rstrip("/"), kept, source)
-    else:
+    elif options.from_contacts:
         return
+    else:
+        parser.error("name where events come from: --kafka or --http, or --from-contacts to load once")
     for events, position in batches:
         kept.apply(events, source, position)
 

@@ -258,13 +258,16 @@ def _on_retry(container: "Container") -> Callable[[str], None]:
 
 def _render_metrics(container: "Container") -> Callable[[], Awaitable[bytes]]:
     from identity_adapters.delivery.metrics import render_webhooks
+    from identity_adapters.metrics import COUNT_TIMEOUT
 
     async def render() -> bytes:
         metrics = await container.metrics().render(partial(take_census, container.database()))
         try:
-            webhooks = await container.webhook_store().webhooks(limit=MAX_WEBHOOKS)
-        except RepositoryUnavailable as error:
-            _logger.warning("the webhooks could not be read", reason=error.reason)
+            async with asyncio.timeout(COUNT_TIMEOUT):  # Prometheus waits no longer for the others
+                webhooks = await container.webhook_store().webhooks(limit=MAX_WEBHOOKS)
+        except (RepositoryUnavailable, TimeoutError) as error:
+            reason = error.reason if isinstance(error, RepositoryUnavailable) else "timeout"
+            _logger.warning("the webhooks could not be read", reason=reason)
             return metrics
         return metrics + render_webhooks(webhooks)
 

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from identity_adapters.delivery import Deliverer
 from identity_adapters.delivery.sender import Sender, Terms
@@ -288,6 +289,29 @@ def test_a_webhook_whose_cursor_is_of_another_server_is_paused(on_bench):
     on_bench(body)
 
 
+def test_a_deliverer_says_that_it_leaves_webhooks_of_another_key_alone(on_bench):
+    async def body(bench):
+        await bench.store.add(Target("https://x.com"), new_salts(b"another key"), None)
+        await bench.add()
+        deliverer = Deliverer(
+            bench.store,
+            bench.repository,
+            key=KEY,
+            connect=lambda _: Endpoint(),
+            timeout=15,
+            give_up_after=DAYS,
+        )
+        with capture_logs() as logged:
+            running = asyncio.create_task(deliverer.run())
+            await until(lambda: deliverer._deliveries)
+            deliverer.stop()
+            await running
+        assert [entry["webhooks"] for entry in logged] == [1]
+        assert [webhook.lease for webhook in await bench.store.webhooks()] == [0, 1]
+
+    on_bench(body)
+
+
 def test_a_deliverer_that_stops_ends_what_it_began_and_lets_others_go_on(on_bench):
     """It also hears of what comes, of webhooks that are added, and of changes to those that it delivers."""
 
@@ -311,5 +335,64 @@ def test_a_deliverer_that_stops_ends_what_it_began_and_lets_others_go_on(on_benc
         [left] = await bench.store.webhooks()
         assert not left.is_leased
         assert left.delivered_events == len(endpoint.events)
+
+    on_bench(body)
+
+
+def test_a_webhook_that_keeps_up_does_not_lag_although_there_is_always_more(on_bench, monkeypatch):
+    monkeypatch.setattr("identity_adapters.delivery.deliverer.TICK", 0.01)
+
+    async def body(bench):
+        class Busy(Endpoint):
+            async def post(self, headers, body):
+                await bench.identify(1)  # before the answer, so that something is left each time
+                return await super().post(headers, body)
+
+        class Counted(PostgresWebhooks):
+            renewals = 0
+
+            async def renew(self, *arguments):
+                renewed = await super().renew(*arguments)
+                self.renewals += 1
+                return renewed
+
+        endpoint, store = Busy(), Counted(bench.repository.database)
+        webhook = await bench.add()
+        await bench.identify(1)
+        deliverer = Deliverer(
+            store, bench.repository, key=KEY, connect=lambda _: endpoint, timeout=15, give_up_after=DAYS
+        )
+        running = asyncio.create_task(deliverer.run())
+        await until(lambda: len(endpoint.messages) > 1)
+        known = store.renewals
+        await until(lambda: store.renewals > known + 1)
+        deliverer.stop()
+        await running
+        [left] = await bench.store.webhooks()
+        assert left.caught_up_at > webhook.caught_up_at
+        assert await bench.feed() != endpoint.events
+
+    on_bench(body)
+
+
+def test_many_events_at_once_are_news_once(on_bench):
+    """Otherwise everybody who has got everything would read the feed again and again."""
+
+    async def body(bench):
+        deliverer = Deliverer(
+            bench.store, bench.repository, key=KEY, connect=Endpoint, timeout=15, give_up_after=DAYS
+        )
+        cursor, told = await bench.repository.seek(None), []
+        with connect(bench.url) as connection:
+            connection.execute(
+                "INSERT INTO contact_events"
+                " (happened_at, kind, primary_id, absorbed_ids, moved_ids, transaction_id)"
+                " SELECT now(), 'created', 1, '{}', '{}', pg_current_xact_id() FROM generate_series(1, 5000)"
+            )
+        for _ in range(4):
+            news = deliverer._news
+            cursor = await deliverer._look(cursor)
+            told.append(news.is_set())
+        assert told == [True, True, False, False]  # the second time for what came after the first
 
     on_bench(body)

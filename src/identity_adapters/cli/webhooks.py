@@ -23,6 +23,9 @@ KINDS = (
 )  # fmt: skip
 """The values of `EventKind`, whose module is slow to import."""
 
+WIDTH = 60
+"""The number of characters of a URL or a description in a list."""
+
 _id = click.argument("id", type=click.IntRange(0, 2**63 - 1))
 _START = "beginning, end, a time in ISO 8601, or a cursor of the feed."
 
@@ -84,8 +87,8 @@ def list_command(after: int, limit: int, is_json: bool) -> None:
         (
             one.id,
             one.state,
-            one.url,
-            one.description,
+            _shorten(one.url),
+            _shorten(one.description),
             describe_pending(one),
             one.delivered_at,
             one.failures,
@@ -284,6 +287,11 @@ def _write(record: "WebhookRecord", is_json: bool) -> None:
     members = msgspec.structs.asdict(record)
     rows = [(name.replace("_", " "), _describe(value)) for name, value in members.items()]
     click.echo(format_table(("", ""), rows).lstrip("\n"))
+
+
+def _shorten(text: str) -> str:
+    """The beginning of a text, for a cell."""
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
 
 
 def _describe(value: Any) -> Any:

@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections.abc import Callable
-from contextlib import suppress
 from time import monotonic
 
 import structlog
@@ -23,6 +22,15 @@ TICK = 2.0
 
 FIRST_CLAIM = 4
 """How many webhooks a process claims at once, until it has more: so that several processes share them."""
+
+STOP_TIMEOUT = 5.0
+"""Seconds that a process which stops waits for endpoints; what they have not answered by then comes again."""
+
+RELEASE_TIMEOUT = 2.0
+"""Seconds that a process which stops waits for the database to take its leases back."""
+
+MAX_LOOKED_AT = 10_000
+"""How many webhooks are looked at for secrets of other keys."""
 
 POLL_INTERVAL = 0.25
 """Seconds between two looks into the feed while some endpoint has got everything."""
@@ -75,23 +83,15 @@ class Deliverer:
         self._news = asyncio.Event()
 
     async def run(self) -> None:
-        """Deliver until `stop` is called; then await the requests that were begun, and return the leases."""
-        watching = asyncio.create_task(self._watch())
+        """Deliver until `stop` is called; then await, for a while, what was begun, and return the leases."""
+        working = [asyncio.create_task(self._keep_leases()), asyncio.create_task(self._watch())]
         try:
-            while not self._stopping.is_set():
-                try:
-                    await self._renew()
-                    await self._claim()
-                except RepositoryUnavailable as error:
-                    _logger.warning("webhooks cannot be leased", reason=error.reason)
-                except Exception:  # whatever it is, the next try may succeed
-                    _logger.exception("webhooks cannot be leased")
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(TICK * random.uniform(0.5, 1)):
-                        await self._stopping.wait()
+            await self._stopping.wait()
+            for task in working:
+                task.cancel()
             await self._finish()
         finally:
-            for task in (watching, *(delivery.task for delivery in self._deliveries.values())):
+            for task in (*working, *(delivery.task for delivery in self._deliveries.values())):
                 task.cancel()
 
     def stop(self) -> None:
@@ -99,16 +99,42 @@ class Deliverer:
         self._stopping.set()
         self._tell_news()
 
+    async def _keep_leases(self) -> None:
+        """Renew leases and claim further ones, again and again."""
+        has_warned = False
+        while True:
+            try:
+                has_warned = has_warned or await self._warn_of_other_keys()
+                await self._renew()
+                await self._claim()
+            except RepositoryUnavailable as error:
+                _logger.warning("webhooks cannot be leased", reason=error.reason)
+            except Exception:  # whatever it is, the next try may succeed
+                _logger.exception("webhooks cannot be leased")
+            await asyncio.sleep(TICK * random.uniform(0.5, 1))
+
+    async def _warn_of_other_keys(self) -> bool:
+        """Say how many webhooks are left alone because of their key; true, because that is once enough."""
+        webhooks = await self._store.webhooks(limit=MAX_LOOKED_AT)
+        if others := sum(webhook.salts.key_id != self._key_id for webhook in webhooks):
+            _logger.warning(
+                "webhooks whose secrets are made with another key are not delivered", webhooks=others
+            )
+        return True
+
     async def _renew(self) -> None:
         """Renew the leases of all that goes on, and end what has lost its own."""
         self._deliveries = {id: one for id, one in self._deliveries.items() if not one.task.done()}
         if not self._deliveries:
             return
         valid_until = monotonic() + self._lease
+        caught_up = [
+            id for id, one in self._deliveries.items() if one.sender.is_caught_up or one.sender.keeps_up
+        ]
+        for one in self._deliveries.values():
+            one.sender.keeps_up = False
         renewed = await self._store.renew(
-            {id: one.lease for id, one in self._deliveries.items()},
-            self._lease,
-            [id for id, one in self._deliveries.items() if one.sender.is_caught_up],
+            {id: one.lease for id, one in self._deliveries.items()}, self._lease, caught_up
         )
         for id, delivery in self._deliveries.items():
             if id in renewed:
@@ -137,12 +163,19 @@ class Deliverer:
         return _Delivery(webhook.lease, sender, asyncio.create_task(sender.run(lambda: self._news)))
 
     async def _finish(self) -> None:
-        """Await the requests that were begun, and give the leases back."""
-        if self._deliveries:
-            tasks = [delivery.task for delivery in self._deliveries.values()]
-            await asyncio.wait(tasks, timeout=self._terms.timeout)
-            with suppress(RepositoryUnavailable):  # else they end by themselves
+        """Await the requests that were begun, for a while, and give the leases back."""
+        if not self._deliveries:
+            return
+        _, unfinished = await asyncio.wait(
+            [delivery.task for delivery in self._deliveries.values()], timeout=STOP_TIMEOUT
+        )
+        for task in unfinished:
+            task.cancel()
+        try:
+            async with asyncio.timeout(RELEASE_TIMEOUT):
                 await self._store.release({id: one.lease for id, one in self._deliveries.items()})
+        except (RepositoryUnavailable, TimeoutError):
+            _logger.warning("leases on webhooks are not returned, but run out")
 
     async def _watch(self) -> None:
         """Tell those who have sent everything when there is more."""
@@ -159,14 +192,15 @@ class Deliverer:
                     _logger.exception("the feed cannot be read")
             await asyncio.sleep(POLL_INTERVAL)
 
-    async def _look(self, cursor: str | None) -> str:
-        """Look for events after a cursor; the cursor to look from next."""
+    async def _look(self, cursor: str | None) -> str | None:
+        """Look for events after a cursor; the cursor to look from next, None for the end of the feed."""
         if cursor is None:
             cursor = await self._feed.seek(None)
             self._tell_news()  # somebody may have read the feed before something came
-        events, cursor = await self._feed.changes(cursor)
+        events, cursor = await self._feed.changes(cursor, 1)
         if events:
             self._tell_news()
+            return None  # the others are no further news, however many they are
         return cursor
 
     def _tell_news(self) -> None:

@@ -29,7 +29,7 @@ class _Webhooks(Collector):
     def collect(self) -> Iterator[Metric]:
         lag = GaugeMetricFamily(
             "identity_webhook_lag_seconds",
-            "Seconds since nothing was left to deliver of a webhook.",
+            "Seconds since everything that there was by then was delivered of a webhook.",
             labels=[LABEL],
         )
         failures = GaugeMetricFamily(

@@ -100,6 +100,8 @@ class Sender:
     Attributes:
         valid_until: as above.
         is_caught_up: whether nothing is left to send.
+        keeps_up: whether it has sent, since this was set to False, all that there was when it looked. If
+            something happens all the time, there is always something left.
     """
 
     def __init__(
@@ -114,6 +116,7 @@ class Sender:
     ) -> None:
         self.valid_until = valid_until
         self.is_caught_up = False
+        self.keeps_up = False
         self._webhook = webhook
         self._store = store
         self._feed = feed
@@ -142,6 +145,7 @@ class Sender:
             news = get_news()
             bounded, events, after = await self._read(cursor)
             self.is_caught_up = not events
+            failed = self._webhook.failed_requests
             if not events:
                 await news.wait()
             elif wanted := [one for one in events if self._webhook.target.wants(one.event.kind)]:
@@ -150,6 +154,8 @@ class Sender:
                 await self._deliver(client, make_delivery(self._webhook, bounded, wanted, after))
             else:
                 await self._advance(after)
+            if len(events) < BATCH and self._webhook.failed_requests == failed:  # so it looked just now
+                self.keeps_up = True
             cursor = after
 
     async def _read(self, cursor: str | None) -> tuple[str, Sequence[RecordedEvent], str]:
@@ -198,6 +204,9 @@ class Sender:
             answer = await client.post(headers, delivery.body)
         except DeliveryFailed as error:
             return Failure(error.reason)
+        except Exception:  # a mistake of ours; the next try may succeed, and people see that there is one
+            _logger.exception("a message could not be sent", webhook=self._webhook.id)
+            return Failure("internal error")
         if is_accepted(answer.status):
             return None
         because = PauseReason.GONE if is_gone(answer.status) else None

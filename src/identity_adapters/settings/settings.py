@@ -314,10 +314,6 @@ class Settings:
                     origins[variable] = origin
                     break
         settings = cls(**values, origins=origins)
-        if settings.deliver and settings.webhook_key is None:
-            raise InvalidSetting(
-                "IDENTITY_DELIVER", "needs IDENTITY_WEBHOOK_KEY: messages are signed with secrets made of it"
-            )
         if settings.rate_limit is not None and not settings.api_keys:
             raise InvalidSetting(
                 "IDENTITY_RATE_LIMIT", "needs IDENTITY_API_KEYS: the limit applies to each key"

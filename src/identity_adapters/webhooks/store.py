@@ -65,7 +65,7 @@ class WebhookStore(Protocol):
         Args:
             leases: the leases, by the ids of their webhooks.
             seconds: how long they go on from now.
-            caught_up: the webhooks of which nothing is left to deliver.
+            caught_up: the webhooks of which everything that there was was delivered just now.
 
         Returns:
             the ids of the webhooks whose leases go on; the others are over.

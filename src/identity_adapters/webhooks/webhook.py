@@ -85,7 +85,7 @@ class Webhook:
         created_at: when it was added.
         paused_at: since when it is paused; None if it is not.
         paused_because: why.
-        caught_up_at: when nothing was left to deliver, last.
+        caught_up_at: when everything that there was by then was delivered, last.
         lag: how many seconds ago that was.
         delivered_at: when its endpoint accepted something, last; None for never.
         failures: how many requests failed since then.
