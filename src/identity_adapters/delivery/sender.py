@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 from identity_adapters.delivery.message import Delivery, make_delivery
 from identity_adapters.webhooks.client import Answer, DeliveryFailed
 from identity_adapters.webhooks.retries import describe, is_accepted, is_gone, plan_delay
-from identity_adapters.webhooks.signing import derive_secret, sign
+from identity_adapters.webhooks.signing import sign_with_all
 from identity_adapters.webhooks.store import WebhookStore
 from identity_adapters.webhooks.webhook import PauseReason, Target, Webhook
 from identity_core import ChangeFeed, InvalidCursor, RecordedEvent, RepositoryUnavailable
@@ -196,10 +196,9 @@ class Sender:
 
     async def _post(self, client: Client, delivery: Delivery) -> Failure | None:
         """Send a message once; None if it was accepted."""
-        now = datetime.now(UTC)
-        salts = self._webhook.salts.list_in_use(now)
-        secrets = [derive_secret(self._terms.key, salt) for salt in salts]
-        headers = sign(secrets, delivery.id, now, delivery.body)
+        headers = sign_with_all(
+            self._terms.key, self._webhook.salts, delivery.id, datetime.now(UTC), delivery.body
+        )
         try:
             answer = await client.post(headers, delivery.body)
         except DeliveryFailed as error:

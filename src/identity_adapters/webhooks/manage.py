@@ -16,7 +16,13 @@ from attrs import frozen
 from identity_adapters.times import parse_time
 from identity_adapters.webhooks.client import Answer, DeliveryFailed
 from identity_adapters.webhooks.retries import describe, is_accepted
-from identity_adapters.webhooks.signing import derive_secret, format_secret, identify_key, new_salts, sign
+from identity_adapters.webhooks.signing import (
+    derive_secret,
+    format_secret,
+    identify_key,
+    new_salts,
+    sign_with_all,
+)
 from identity_adapters.webhooks.store import WebhookStore
 from identity_adapters.webhooks.webhook import Target, Webhook
 from identity_core import ChangeFeed, InvalidCursor
@@ -184,8 +190,7 @@ class ManageWebhooks:
             raise WrongWebhookKey
         now = datetime.now(UTC)
         body = msgspec.json.encode({"type": "identity.test", "timestamp": now, "data": {}})
-        secrets = [derive_secret(key, salt) for salt in webhook.salts.list_in_use(now)]
-        headers = sign(secrets, f"test_{token_hex(16)}", now, body)
+        headers = sign_with_all(key, webhook.salts, f"test_{token_hex(16)}", now, body)
         started = perf_counter()
         try:
             answer = await self._send(webhook.target, headers, body)

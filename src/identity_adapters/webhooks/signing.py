@@ -39,6 +39,11 @@ def format_secret(secret: bytes) -> str:
     return "whsec_" + b64encode(secret).decode()
 
 
+def sign_with_all(key: bytes, salts: Salts, message_id: str, at: datetime, body: bytes) -> dict[str, str]:
+    """Make the headers of a message of a webhook, with a signature for each secret that is in use then."""
+    return sign([derive_secret(key, salt) for salt in salts.list_in_use(at)], message_id, at, body)
+
+
 def sign(secrets: Sequence[bytes], message_id: str, at: datetime, body: bytes) -> dict[str, str]:
     """Make the headers of a message, with one signature for each secret.
 
